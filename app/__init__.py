@@ -1,0 +1,1 @@
+"""Loyalty Leaderboard: ranks a store's customers by what they bought."""

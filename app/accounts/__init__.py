@@ -1,0 +1,1 @@
+"""Accounts: who is calling, what may they do, what have they paid for."""

@@ -1,0 +1,223 @@
+"""Access: a permission is a type that a route's signature asks for.
+
+The key is checked before the body is read: `GuardedRoute` sees which permission the
+signature names and authenticates first. A route that names none must be listed as open.
+"""
+
+import hashlib
+import hmac
+import secrets
+import string
+import time
+import zlib
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from app.accounts import keys
+from app.database import database_of
+from app.problems import Problem, UnsupportedMediaType
+from app.wire import strict_json
+
+REMEMBERED_SECONDS = 5.0
+REMEMBERED_KEYS = 10_000
+MOST_ID_DIGITS = 18
+ALPHABET = string.digits + string.ascii_letters
+KEY_PREFIX = "llb"
+RANDOM_DIGITS = 43
+"""256 random bits in base 62."""
+CHECK_DIGITS = 6
+
+
+class KeyRequired(Problem):
+    """Send a valid API key as `Authorization: Bearer llb_…`."""
+
+    slug = "key-required"
+    title = "A valid API key is needed"
+    status = 401
+
+    def __init__(self) -> None:
+        """Tell the scheme, as RFC 9110 asks."""
+        super().__init__(headers={"WWW-Authenticate": 'Bearer realm="loyalty-leaderboard"'})
+
+
+class ScopeRequired(Problem):
+    """This key does not have the scope that the operation needs; use or create one that has it."""
+
+    slug = "scope-required"
+    title = "The key may not do this"
+    status = 403
+
+
+class Scope(StrEnum):
+    """What a key may do; none implies another."""
+
+    READ = "read"
+    WRITE = "write"
+    SEND = "send"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: an account, by one of its keys."""
+
+    account_id: int
+    key_id: int
+    scopes: frozenset[str]
+    plan: str
+    cursor_secret: bytes
+
+
+def _base62(number: int, digits: int) -> str:
+    text = ""
+    for _ in range(digits):
+        number, digit = divmod(number, 62)
+        text = ALPHABET[digit] + text
+    return text
+
+
+def _checksum(text: str) -> str:
+    return _base62(zlib.crc32(text.encode()), CHECK_DIGITS)
+
+
+def fresh_key(account_id: int) -> str:
+    """A new key: fixed prefix, the account, 256 random bits, a checksum.
+
+    The account is in the key so that it is found on the machine that holds the account.
+    """
+    text = f"{KEY_PREFIX}_{account_id}_{_base62(secrets.randbits(256), RANDOM_DIGITS)}"
+    return text + _checksum(text)
+
+
+def hash_of(key: str) -> bytes:
+    """What is stored of a key; 256 random bits need no slow hash."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def account_of(key: str) -> int | None:
+    """The account a key names; nothing when its form or checksum is wrong, without asking the database."""
+    prefix, _, rest = key.partition("_")
+    account, _, tail = rest.partition("_")
+    if prefix != KEY_PREFIX or len(tail) != RANDOM_DIGITS + CHECK_DIGITS or not key.isascii():
+        return None
+    if not account.isdigit() or len(account) > MOST_ID_DIGITS or key[-CHECK_DIGITS:] != _checksum(key[:-CHECK_DIGITS]):
+        return None
+    return int(account)
+
+
+class Callers:
+    """The callers of the last seconds, so that a request costs no look-up of its key."""
+
+    def __init__(self) -> None:
+        """Nobody has called yet."""
+        self._known: dict[bytes, tuple[float, Caller]] = {}
+
+    async def caller(self, request: Request) -> Caller:
+        """Who sends this request; KeyRequired when nobody we know."""
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        account_id = account_of(key.strip()) if scheme.lower() == "bearer" else None
+        if account_id is None:
+            raise KeyRequired
+        key_hash = hash_of(key.strip())
+        known = self._known.get(key_hash)
+        if known is not None and known[0] > time.monotonic():
+            return known[1]
+        return await self._looked_up(request, account_id, key_hash)
+
+    async def _looked_up(self, request: Request, account_id: int, key_hash: bytes) -> Caller:
+        async with database_of(request).read() as conn:
+            row = (await conn.execute(keys.opened_by(account_id, key_hash))).one_or_none()
+        if row is None:
+            self._known.pop(key_hash, None)
+            raise KeyRequired
+        caller = Caller(row[0], row[1], frozenset(row[2]), row[3], row[4])
+        if len(self._known) >= REMEMBERED_KEYS:
+            self._known.clear()
+        self._known[key_hash] = (time.monotonic() + REMEMBERED_SECONDS, caller)
+        return caller
+
+
+class Permission:
+    """A dependency that gives the caller; the check itself has run before the body was read."""
+
+    def __init__(self, scope: Scope | None, *, operator: bool = False) -> None:
+        """`scope` None: any valid key."""
+        self.scope = scope
+        self.operator = operator
+
+    def __call__(self, request: Request) -> Caller | None:
+        """The caller that `admit` has found."""
+        caller: Caller | None = request.state.caller
+        return caller
+
+    async def admit(self, request: Request) -> None:
+        """Let the request in, or raise KeyRequired or ScopeRequired."""
+        request.state.caller = None
+        if self.operator:
+            _admit_operator(request)
+            return
+        caller = await request.app.state.callers.caller(request)
+        if self.scope is not None and self.scope not in caller.scopes:
+            raise ScopeRequired(f"This operation needs a key with the scope `{self.scope}`.")
+        request.state.caller = caller
+
+
+def _admit_operator(request: Request) -> None:
+    expected: bytes | None = request.app.state.operator_key
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    given = key.strip().encode("utf-8", "surrogateescape")
+    if expected is None or scheme.lower() != "bearer" or not hmac.compare_digest(given, expected):
+        raise KeyRequired
+
+
+AnyKey = Annotated[Caller, Depends(Permission(None))]
+Reader = Annotated[Caller, Depends(Permission(Scope.READ))]
+Writer = Annotated[Caller, Depends(Permission(Scope.WRITE))]
+Admin = Annotated[Caller, Depends(Permission(Scope.ADMIN))]
+Operator = Annotated[None, Depends(Permission(None, operator=True))]
+
+
+def permission_of(dependant: Dependant) -> Permission | None:
+    """The permission that a route's signature names."""
+    for dependency in dependant.dependencies:
+        if isinstance(dependency.call, Permission):
+            return dependency.call
+    return None
+
+
+class StrictRequest(Request):
+    """A request whose JSON is read narrowly: no duplicate names, NaN or bad UTF-8."""
+
+    async def json(self) -> Any:  # noqa: ANN401 - JSON
+        """The body as Python values."""
+        return strict_json((await self.body()).decode())
+
+
+class GuardedRoute(APIRoute):
+    """A route that authenticates before it reads the body, and reads only JSON as JSON."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler behind the guard."""
+        handler = super().get_route_handler()
+        permission = permission_of(self.dependant)
+        takes_json = self.body_field is not None
+
+        async def guarded(request: Request) -> Response:
+            if permission is not None:
+                await permission.admit(request)
+            if takes_json and _media_type(request) not in {"application/json", ""}:
+                raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
+            return await handler(StrictRequest(request.scope, request.receive))
+
+        return guarded
+
+
+def _media_type(request: Request) -> str:
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return given if given or "content-length" not in request.headers else "application/octet-stream"

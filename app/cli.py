@@ -1,0 +1,283 @@
+"""Commands: serve · worker · migrate · import · rebuild · verify · openapi."""
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+import uvicorn
+from alembic import command
+from alembic.config import Config
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from app import openapi
+from app.database import Database
+from app.demo import ensure_demo
+from app.local_postgres import LocalPostgresError, local_postgres
+from app.main import create_app, now_in_utc
+from app.operation import ROOT
+from app.orders import source as source_statements
+from app.orders.import_orders import import_orders
+from app.orders.read_rows import csv_rows, inflated, ndjson_rows
+from app.orders.recount import rebuild
+from app.orders.source import Source
+from app.orders.verify_boards import verify
+from app.problems import Problem
+from app.settings import Settings, SettingsError, asyncpg_url, read_settings
+from app.wire import public_id, row_id
+from app.worker import work, work_once
+
+WRONG_SETTINGS = 2
+READ_AT_ONCE_BYTES = 64 * 1024
+
+commands = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+console = Console(stderr=True)
+
+
+class CommandError(Exception):
+    """One line that tells what stopped a command."""
+
+
+@dataclass(frozen=True)
+class Urls:
+    """Where this process finds PostgreSQL."""
+
+    write: str
+    read: str | None
+    embedded: bool
+
+
+def run() -> None:
+    """Run the command of the command line; what an operator did wrong is one line, never a traceback."""
+    log_as_json()
+    try:
+        commands()
+    except (SettingsError, LocalPostgresError) as error:
+        print(f"loyalty-leaderboard: {error}", file=sys.stderr)
+        sys.exit(WRONG_SETTINGS)
+    except (CommandError, Problem, OSError) as error:
+        print(f"loyalty-leaderboard: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def log_as_json() -> None:
+    """One JSON object a line on standard error; only what is named in the code, never a person's data."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.EventRenamer("message"),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+@contextmanager
+def postgres(settings: Settings, *, share: bool) -> Iterator[Urls]:
+    """The database of the settings, or the embedded one."""
+    if settings.database_url is not None:
+        read = settings.read_database_url
+        yield Urls(settings.database_url.get_secret_value(), read.get_secret_value() if read else None, embedded=False)
+        return
+    with local_postgres(settings.data_dir, share=share) as urls:
+        yield Urls(asyncpg_url(urls.write), asyncpg_url(urls.read), embedded=True)
+
+
+@asynccontextmanager
+async def connected(urls: Urls, settings: Settings) -> AsyncIterator[Database]:
+    """The pools, closed at the end."""
+    database = Database(
+        urls.write, urls.read, pool_size=settings.pool_size, pool_wait_seconds=settings.pool_wait_seconds
+    )
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def upgrade(urls: Urls) -> None:
+    """Bring the schema to what this code needs."""
+    config = Config(ROOT / "alembic.ini")
+    config.attributes["url"] = urls.write
+    command.upgrade(config, "head")
+
+
+@commands.command()
+def serve() -> None:
+    """Serve the API; with WORKER=true (the default) do the background work too."""
+    settings = read_settings()
+    with postgres(settings, share=False) as urls:
+        upgrade(urls)
+        asyncio.run(_serve(settings, urls))
+
+
+async def _serve(settings: Settings, urls: Urls) -> None:
+    async with connected(urls, settings) as database:
+        if urls.embedded and settings.demo:
+            await ensure_demo(database, f"http://{settings.host}:{settings.port}")
+        admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
+        app = create_app(database, admin_key=admin_key, cors_origins=settings.cors_origins)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.port,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                h11_max_incomplete_event_size=64 * 1024,
+                timeout_keep_alive=60,
+                timeout_graceful_shutdown=25,
+            )
+        )
+        stop = asyncio.Event()
+        background = asyncio.create_task(work(database, now_in_utc, stop)) if settings.worker else None
+        console.print(f"Serving http://{settings.host}:{settings.port} (docs at /docs)", highlight=False)
+        try:
+            await server.serve()
+        finally:
+            stop.set()
+            if background is not None:
+                await background
+
+
+@commands.command()
+def worker() -> None:
+    """Do the background work only."""
+    settings = read_settings()
+
+    async def until_told(database: Database) -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await work(database, now_in_utc, stop)
+
+    _with_database(settings, until_told)
+
+
+@commands.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    with postgres(read_settings(), share=True) as urls:
+        upgrade(urls)
+
+
+@commands.command("import")
+def import_file(
+    source: Annotated[str, typer.Argument(help="the source's id, src_…")],
+    file: Annotated[Path, typer.Argument(help="orders as .csv or .ndjson, plain or .gz", exists=True, dir_okay=False)],
+) -> None:
+    """Store the orders of a file."""
+
+    async def run_import(database: Database) -> None:
+        store = await _source(database, source)
+        with _progress_of(file) as advance:
+            chunks = inflated(_chunks(file, advance), gzip=False)
+            rows = ndjson_rows(chunks) if ".ndjson" in file.suffixes else csv_rows(chunks)
+            done = await import_orders(database, store, rows, now_in_utc)
+        for line, refusal in done.rejected:
+            print(f"line {line}: {refusal.code}: {refusal.detail}", file=sys.stderr)
+        print(
+            f"{public_id('imp', done.id)}: {done.received} received, {done.tally.created} created,"
+            f" {done.tally.updated} updated, {done.tally.unchanged} unchanged, {done.rejected_count} rejected"
+        )
+
+    _with_database(read_settings(), run_import)
+
+
+@contextmanager
+def _progress_of(file: Path) -> Iterator[Callable[[int], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task: TaskID = progress.add_task(file.name, total=file.stat().st_size)
+        yield lambda size: progress.advance(task, size)
+
+
+async def _chunks(file: Path, advance: Callable[[int], None]) -> AsyncIterator[bytes]:
+    with file.open("rb") as stream:
+        while chunk := stream.read(READ_AT_ONCE_BYTES):
+            advance(len(chunk))
+            yield chunk
+
+
+@commands.command("rebuild")
+def rebuild_all(source: Annotated[str | None, typer.Argument(help="one source, src_…; else all")] = None) -> None:
+    """Fill all boards afresh from the orders."""
+
+    async def run_rebuild(database: Database) -> None:
+        for store in await _sources(database, source):
+            async with database.write_in_turn(store.id) as conn:
+                await rebuild(conn, store, now_in_utc())
+            print(f"{public_id('src', store.id)}: rebuilt")
+
+    _with_database(read_settings(), run_rebuild)
+
+
+@commands.command("verify")
+def verify_all(source: Annotated[str | None, typer.Argument(help="one source, src_…; else all")] = None) -> None:
+    """Recompute every board from the orders and report what differs; exit status 1 if anything does."""
+
+    async def run_verify(database: Database) -> None:
+        found = 0
+        for store in await _sources(database, source):
+            differences = await verify(database, store)
+            found += len(differences)
+            for difference in differences:
+                print(f"{public_id('src', store.id)}: {difference}")
+            if not differences:
+                print(f"{public_id('src', store.id)}: true")
+        if found:
+            raise CommandError("what is stored is not what the orders say; `python -m app rebuild` repairs boards")
+
+    _with_database(read_settings(), run_verify)
+
+
+@commands.command("work")
+def work_now() -> None:
+    """Do the background work that is due, once."""
+    _with_database(read_settings(), lambda database: work_once(database, now_in_utc))
+
+
+@commands.command("openapi")
+def print_openapi() -> None:
+    """Print the OpenAPI document."""
+    database = Database("postgresql+asyncpg://nobody@127.0.0.1/none", None, pool_size=1, pool_wait_seconds=1)
+    print(json.dumps(openapi.document(create_app(database)), indent=2, ensure_ascii=False))
+
+
+def _with_database(settings: Settings, task: Callable[[Database], Awaitable[None]]) -> None:
+    async def run_task(urls: Urls) -> None:
+        async with connected(urls, settings) as database:
+            await task(database)
+
+    with postgres(settings, share=True) as urls, suppress(KeyboardInterrupt):
+        asyncio.run(run_task(urls))
+
+
+async def _sources(database: Database, public: str | None) -> list[Source]:
+    if public is not None:
+        return [await _source(database, public)]
+    async with database.read() as conn:
+        places = (await conn.execute(source_statements.everywhere())).all()
+        return [Source(*(await conn.execute(source_statements.one(*place))).one()) for place in places]
+
+
+async def _source(database: Database, public: str) -> Source:
+    source_id = row_id("src", public)
+    async with database.read() as conn:
+        account_id = (await conn.execute(source_statements.account_of(source_id or 0))).scalar_one_or_none()
+        if account_id is None or source_id is None:
+            raise CommandError(f"there is no source {public}")
+        return Source(*(await conn.execute(source_statements.one(account_id, source_id))).one())

@@ -1,0 +1,155 @@
+"""Database: the only ways to PostgreSQL, one for reads and one for writes.
+
+Reads are single statements on AUTOCOMMIT connections that cannot write. A write is one
+transaction, committed before the answer is sent. A pool has a fixed size and a bounded
+wait; when it is over, the answer is 503.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+from weakref import WeakValueDictionary
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from app.problems import InternalError, Problem, ServiceUnavailable, answer, log
+
+TURN_WAIT_SECONDS = 25
+"""How long a write waits for the writes of the same source before it."""
+
+BUSY_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "25006", "53300"})
+"""Serialization, deadlock, lock or statement timeout, a server in read-only mode, too many connections."""
+
+SUM_TOO_LARGE_SQLSTATE = "22003"
+
+
+class FiguresTooLarge(Problem):
+    """The sum of a customer's amounts would leave the range of 64 bits; nothing was stored."""
+
+    slug = "figures-too-large"
+    title = "The sums become too large"
+    status = 422
+
+
+Connection = AsyncConnection
+"""What the modules that run statements are given."""
+
+
+class Database:
+    """The pools of one process."""
+
+    def __init__(self, write_url: str, read_url: str | None, *, pool_size: int, pool_wait_seconds: float) -> None:
+        """Without a URL of their own, reads use the other one and set each session read-only."""
+        common: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": pool_wait_seconds}
+        self.writing = create_async_engine(write_url, **common)
+        self.reading = create_async_engine(
+            read_url or write_url, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **common
+        )
+        if read_url is None:
+            event.listen(self.reading.sync_engine, "connect", _make_read_only)
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection on which each statement is a transaction of its own that cannot write."""
+        async with self.reading.connect() as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """A connection whose statements all see the same moment, for answers too long for one statement."""
+        async with self.reading.connect() as conn:
+            await conn.execution_options(isolation_level="REPEATABLE READ")
+            async with conn.begin():
+                yield conn
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction."""
+        async with self.writing.begin() as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def write_in_turn(self, source_id: int) -> AsyncIterator[AsyncConnection]:
+        """One transaction, after those of the same source in this process.
+
+        PostgreSQL's row lock is what keeps figures right; waiting here first keeps one busy
+        source from holding every connection of the pool while it queues.
+        """
+        turn = self._turns.setdefault(source_id, asyncio.Lock())
+        try:
+            await asyncio.wait_for(turn.acquire(), TURN_WAIT_SECONDS)
+        except TimeoutError:
+            raise ServiceUnavailable("Too many writes wait for this source; send fewer at once.") from None
+        try:
+            async with self.write() as conn:
+                yield conn
+        finally:
+            turn.release()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self.writing.dispose()
+        await self.reading.dispose()
+
+
+def _make_read_only(connection: Any, _record: object) -> None:  # noqa: ANN401 - SQLAlchemy's adapter has no public type
+    cursor = connection.cursor()
+    cursor.execute("SET default_transaction_read_only = on")
+    cursor.close()
+
+
+def database_of(request: Request) -> Database:
+    """The database of the application that serves the request."""
+    database: Database = request.app.state.database
+    return database
+
+
+async def _reading(database: Annotated[Database, Depends(database_of)]) -> AsyncIterator[AsyncConnection]:
+    async with database.read() as conn:
+        yield conn
+
+
+async def _writing(database: Annotated[Database, Depends(database_of)]) -> AsyncIterator[AsyncConnection]:
+    async with database.write() as conn:
+        yield conn
+
+
+Pools = Annotated[Database, Depends(database_of)]
+ReadConn = Annotated[AsyncConnection, Depends(_reading, scope="function")]
+WriteConn = Annotated[AsyncConnection, Depends(_writing, scope="function")]
+
+
+def problem_of(error: Exception) -> Problem:
+    """What a client is told of an error of the database; nothing of its text."""
+    sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    if sqlstate == SUM_TOO_LARGE_SQLSTATE:
+        return FiguresTooLarge()
+    gone = isinstance(error, (PoolTimeout, OSError)) or getattr(error, "connection_invalidated", False)
+    if gone or sqlstate in BUSY_SQLSTATES or sqlstate[:2] in {"08", "57"}:
+        return ServiceUnavailable()
+    return InternalError()
+
+
+def install(app: FastAPI) -> None:
+    """Answer errors of the database with problems."""
+
+    async def on_error(request: Request, error: Exception) -> JSONResponse:
+        problem = problem_of(error)
+        orig = getattr(error, "orig", None)
+        log.error("database", kind=type(error).__name__, sqlstate=getattr(orig, "sqlstate", None), code=problem.code())
+        return answer(request, problem)
+
+    for kind in (DBAPIError, PoolTimeout, ConnectionError):
+        app.add_exception_handler(kind, on_error)
+
+
+def engine_of(url: str) -> AsyncEngine:
+    """A small engine for a command."""
+    return create_async_engine(url, pool_size=1, max_overflow=0)

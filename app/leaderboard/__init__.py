@@ -1,0 +1,1 @@
+"""Leaderboard: who bought most, most often, most at a time."""

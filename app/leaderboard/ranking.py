@@ -1,0 +1,263 @@
+"""Ranking: who stands where on a board.
+
+Pages come from standings, or from a window over the orders where no board can answer; both
+feed the same last step, so they agree byte for byte. Equal values share a rank and the next
+is skipped (1, 1, 3); inside a rank rows are ordered by customer, so paging an unchanged
+board repeats and loses no one.
+"""
+
+from enum import StrEnum
+from functools import cache
+
+from sqlalchemy import TextClause, text
+
+from app.orders.buckets import MEASURES
+
+
+class Metric(StrEnum):
+    """What customers are ranked by."""
+
+    PURCHASES = "number_of_purchases"
+    AVERAGE = "average_order_amount"
+    SPEND = "total_spend"
+
+
+# ---------------------------------------------------------------- the board that can answer
+
+BOARD = """
+    SELECT b.id, b.version, s.contacts_version, b.customers, b.purchases, b.spend
+    FROM boards AS b JOIN sources AS s ON s.account_id = b.account_id AND s.id = b.source_id
+    WHERE b.account_id = :account_id AND b.source_id = :source_id
+      AND b.kind = cast(cast(:{p}kind AS text) AS board_kind) AND b.start = :{p}board_start
+      AND b.counted_from = :{p}start AND b.counted_until = :{p}until
+      AND NOT EXISTS (SELECT FROM outdated_standings AS o
+                      WHERE o.account_id = :account_id AND o.source_id = :source_id)
+      AND NOT EXISTS (SELECT FROM orders AS o
+                      WHERE o.account_id = :account_id AND o.source_id = :source_id AND o.spend IS NOT NULL
+                        AND o.ordered_at >= :{p}before AND o.ordered_at < :{p}until)
+"""
+
+ABOVE = """
+    (SELECT coalesce(sum(k.customers), 0)::bigint FROM standing_buckets AS k
+     WHERE k.account_id = :account_id AND k.board_id = {board} AND k.metric = '{metric}'
+       AND k.bucket > width_bucket({value}::bigint, cast(:bucket_edges AS bigint[])))
+    + (SELECT count(*) FROM standings AS n
+       WHERE n.account_id = :account_id AND n.board_id = {board} AND n.{measure} > {value}
+         AND n.{measure} < coalesce((cast(:bucket_edges AS bigint[]))[
+             width_bucket({value}::bigint, cast(:bucket_edges AS bigint[])) + 1], 9223372036854775807))
+"""
+
+# ---------------------------------------------------------------- the other path
+
+FIGURES = """
+    SELECT account_id, customer_id, count(*) AS purchases, sum(spend)::bigint AS spend,
+           max(ordered_at) AS last_order_at
+    FROM orders
+    WHERE account_id = :account_id AND source_id = :source_id AND spend IS NOT NULL
+      AND ordered_at >= :{p}start AND ordered_at < :{p}before
+    GROUP BY account_id, customer_id
+"""
+
+AVERAGED = f"""
+    SELECT account_id, customer_id, purchases, spend, last_order_at,
+           spend / purchases + ((spend % purchases) * 2 >= purchases)::int AS average
+    FROM ({FIGURES}) AS f
+"""
+
+# ---------------------------------------------------------------- what both end in
+
+MOMENT = """to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS')
+    || CASE WHEN date_trunc('second', {0}) = {0} THEN '' ELSE to_char({0}, '.US') END || 'Z'"""
+
+CUSTOMER_ID = "'cus_' || p.customer_id"
+MESSAGEABLE = "(c.marketing = 'subscribed' AND c.email IS NOT NULL)"
+SHOWN_SPEND = "(p.spend * cast(:unit AS numeric))::text"
+SHOWN_AVERAGE = "(p.average * cast(:unit AS numeric))::text"
+SHOWN_MOMENT = MOMENT.format("p.last_order_at")
+
+ITEM = f"""json_build_object(
+    'rank', p.rank,
+    'customer', json_build_object('id', {CUSTOMER_ID}, 'external_id', c.external_id, 'name', c.name,
+                                  'email', c.email, 'messageable', {MESSAGEABLE}),
+    'number_of_purchases', p.purchases, 'total_spend', {SHOWN_SPEND}, 'average_order_amount', {SHOWN_AVERAGE},
+    'last_order_at', {SHOWN_MOMENT}{{compared}})::text"""
+
+COMPARED = """, 'previous_rank', q.rank,
+    'movement', CASE WHEN q.rank IS NULL THEN '"new"'::json ELSE to_json(q.rank - p.rank) END"""
+
+NAMED = "FROM {ranked} AS p JOIN customers AS c ON c.account_id = :account_id AND c.id = p.customer_id"
+
+PAGE = """
+    SELECT t.id, t.version, t.contacts_version{previous_version}, t.customers, t.purchases,
+           (t.spend * cast(:unit AS numeric))::text AS spend,
+           (SELECT '[' || coalesce(string_agg({item}, ',' ORDER BY p.place), '') || ']'
+            {named} {previous} WHERE p.place <= cast(:limit AS bigint)) AS items,
+           l.value AS last_value, l.customer_id AS last_customer, l.rank AS last_rank
+    FROM {totals} AS t
+    LEFT JOIN (SELECT {measure} AS value, customer_id, rank, place FROM numbered) AS l
+        ON l.place = cast(:limit AS bigint)
+        AND EXISTS (SELECT FROM numbered AS m WHERE m.place > cast(:limit AS bigint))
+"""
+
+PREVIOUS_VERSION = """, (SELECT id FROM previous_board) AS previous_id,
+    (SELECT version FROM previous_board) AS previous_version"""
+
+KEYSET = "AND {measure} <= :value AND ({measure} < :value OR customer_id > :customer)"
+
+
+@cache
+def board_versions(*, compared: bool) -> TextClause:
+    """The board that can answer, and the one that it is compared with: what an ETag is made of; else no row."""
+    if not compared:
+        return text(f"SELECT b.id, b.version, b.contacts_version FROM ({BOARD.format(p='')}) AS b")
+    return text(f"""
+        SELECT b.id, b.version, b.contacts_version, q.id AS previous_id, q.version AS previous_version
+        FROM ({BOARD.format(p="")}) AS b CROSS JOIN ({BOARD.format(p="previous_")}) AS q
+    """)
+
+
+@cache
+def board_page(metric: Metric, *, continued: bool, compared: bool) -> TextClause:
+    """One page of a board from its standings; no row when no board can answer.
+
+    A page that continues another knows from the cursor how many rows lie before it, as long as
+    the board is unchanged; otherwise that is counted.
+    """
+    measure = MEASURES[metric]
+    above = ABOVE.format(board="(SELECT id FROM board)", metric=metric, measure=measure, value="f.value")
+    ties_before = f"""(SELECT count(*) FROM standings AS n
+        WHERE n.account_id = :account_id AND n.board_id = (SELECT id FROM board)
+          AND n.{measure} = f.value AND n.customer_id < f.customer_id)"""
+    unchanged = "(SELECT version FROM board) = :version"
+    offset = f"""
+        SELECT f.value,
+            CASE WHEN {unchanged} THEN CASE WHEN f.value = :value THEN cast(:rank AS bigint) - 1
+                 ELSE cast(:position AS bigint) END ELSE {above} END AS above,
+            CASE WHEN {unchanged} THEN cast(:position AS bigint) ELSE {above} + {ties_before} END AS before
+        FROM (SELECT {measure} AS value, customer_id FROM page
+              ORDER BY {measure} DESC, customer_id LIMIT 1) AS f"""
+    rank = f"rank() OVER (ORDER BY {measure} DESC)"
+    if continued:
+        rank = f"CASE WHEN {measure} = o.value THEN o.above + 1 ELSE o.before + {rank} END"
+    return text(f"""
+        WITH board AS MATERIALIZED ({BOARD.format(p="")}),
+        {f"previous_board AS MATERIALIZED ({BOARD.format(p='previous_')})," if compared else ""}
+        page AS MATERIALIZED (
+            SELECT customer_id, purchases, spend, average, last_order_at
+            FROM standings
+            WHERE account_id = :account_id AND board_id = (SELECT id FROM board)
+              {KEYSET.format(measure=measure) if continued else ""}
+            ORDER BY {measure} DESC, customer_id
+            LIMIT cast(:limit AS bigint) + 1),
+        {f"offsets AS MATERIALIZED ({offset})," if continued else ""}
+        numbered AS MATERIALIZED (
+            SELECT customer_id, purchases, spend, average, last_order_at, {rank} AS rank,
+                   row_number() OVER (ORDER BY {measure} DESC, customer_id) AS place
+            FROM page {"CROSS JOIN offsets AS o" if continued else ""})
+        {_page(measure, "board", _previous_by_buckets(metric) if compared else "")}
+        {"WHERE EXISTS (SELECT FROM previous_board)" if compared else ""}
+    """)
+
+
+def _previous_by_buckets(metric: Metric) -> str:
+    measure = MEASURES[metric]
+    above = ABOVE.format(board="r.board_id", metric=metric, measure=measure, value=f"r.{measure}")
+    return f"""LEFT JOIN LATERAL (
+        SELECT {above} + 1 AS rank FROM standings AS r
+        WHERE r.account_id = :account_id AND r.board_id = (SELECT id FROM previous_board)
+          AND r.customer_id = p.customer_id) AS q ON true"""
+
+
+def previous_by_window(metric: Metric) -> str:
+    return f"""LEFT JOIN (SELECT customer_id, rank() OVER (ORDER BY {MEASURES[metric]} DESC) AS rank
+        FROM ({AVERAGED.format(p="previous_")}) AS a) AS q ON q.customer_id = p.customer_id"""
+
+
+def _page(measure: str, totals: str, previous: str) -> str:
+    return PAGE.format(
+        item=ITEM.format(compared=COMPARED if previous else ""),
+        named=NAMED.format(ranked="numbered"),
+        previous=previous,
+        previous_version=PREVIOUS_VERSION if previous and totals == "board" else "",
+        totals=totals,
+        measure=measure,
+    )
+
+
+RANKED = """
+    ranked AS MATERIALIZED (
+        SELECT account_id, customer_id, purchases, spend, average, last_order_at,
+               rank() OVER (ORDER BY {measure} DESC) AS rank
+        FROM ({averaged}) AS a),
+    totals AS MATERIALIZED (
+        SELECT 0 AS id, version, contacts_version, (SELECT count(*) FROM ranked) AS customers,
+               (SELECT coalesce(sum(purchases), 0) FROM ranked) AS purchases,
+               (SELECT coalesce(sum(spend), 0) FROM ranked) AS spend
+        FROM sources WHERE account_id = :account_id AND id = :source_id)
+"""
+
+SOURCE_VERSION = text("SELECT version FROM sources WHERE account_id = :account_id AND id = :source_id")
+"""What the ETag of an answer from the orders is made of."""
+
+
+@cache
+def orders_page(metric: Metric, *, continued: bool, compared: bool) -> TextClause:
+    """One page over any interval, from the orders; always a row."""
+    measure = MEASURES[metric]
+    return text(f"""
+        WITH {RANKED.format(measure=measure, averaged=AVERAGED.format(p=""))},
+        numbered AS MATERIALIZED (
+            SELECT customer_id, purchases, spend, average, last_order_at, rank,
+                   row_number() OVER (ORDER BY {measure} DESC, customer_id) AS place
+            FROM (SELECT * FROM ranked
+                  WHERE account_id = :account_id {KEYSET.format(measure=measure) if continued else ""}
+                  ORDER BY {measure} DESC, customer_id LIMIT cast(:limit AS bigint) + 1) AS r)
+        {_page(measure, "totals", previous_by_window(metric) if compared else "")}
+    """)
+
+
+# ---------------------------------------------------------------- the page that holds a customer
+
+
+@cache
+def board_place(metric: Metric) -> TextClause:
+    """Where a customer stands: the rows before the page of `limit` that holds them, and the last of those rows."""
+    measure = MEASURES[metric]
+    above = ABOVE.format(board="b.id", metric=metric, measure=measure, value=f"s.{measure}")
+    above_last = ABOVE.format(board="h.board_id", metric=metric, measure=measure, value="l.value")
+    return text(f"""
+        WITH board AS MATERIALIZED ({BOARD.format(p="")}),
+        holder AS MATERIALIZED (
+            SELECT b.id AS board_id, b.version, s.{measure} AS value, s.customer_id, {above}
+                + (SELECT count(*) FROM standings AS n
+                   WHERE n.account_id = :account_id AND n.board_id = b.id
+                     AND n.{measure} = s.{measure} AND n.customer_id < s.customer_id) AS before
+            FROM board AS b LEFT JOIN standings AS s
+                ON s.account_id = :account_id AND s.board_id = b.id AND s.customer_id = cast(:around AS bigint))
+        SELECT h.version, h.customer_id, (h.before - h.before % cast(:limit AS bigint))::bigint AS position, l.value,
+               l.customer_id AS customer, ({above_last} + 1)::bigint AS rank
+        FROM holder AS h LEFT JOIN LATERAL (
+            SELECT n.{measure} AS value, n.customer_id FROM standings AS n
+            WHERE n.account_id = :account_id AND n.board_id = h.board_id
+              AND n.{measure} >= h.value AND (n.{measure} > h.value OR n.customer_id < h.customer_id)
+            ORDER BY n.{measure}, n.customer_id DESC
+            LIMIT 1 OFFSET (h.before % cast(:limit AS bigint))::bigint) AS l ON true
+    """)
+
+
+@cache
+def orders_place(metric: Metric) -> TextClause:
+    """The same as `board_place` over any interval, from the orders."""
+    measure = MEASURES[metric]
+    return text(f"""
+        WITH {RANKED.format(measure=measure, averaged=AVERAGED.format(p=""))},
+        placed AS MATERIALIZED (
+            SELECT customer_id, {measure} AS value, rank,
+                   row_number() OVER (ORDER BY {measure} DESC, customer_id) - 1 AS before
+            FROM ranked)
+        SELECT t.version, h.customer_id, h.before - h.before % cast(:limit AS bigint) AS position, l.value,
+               l.customer_id AS customer, l.rank
+        FROM totals AS t
+        LEFT JOIN placed AS h ON h.customer_id = cast(:around AS bigint)
+        LEFT JOIN placed AS l ON l.before = h.before - h.before % cast(:limit AS bigint) - 1
+    """)

@@ -1,0 +1,167 @@
+"""Reading a board: from its standings when one can answer, else from the orders.
+
+A board can answer when it counts exactly the frame's period, no import is under way, and no
+purchase on it lies after `as_of`. That is decided inside the statement that reads the page.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from app.database import Connection
+from app.leaderboard import ranking
+from app.leaderboard.ranking import Metric
+from app.orders.buckets import BUCKET_EDGES
+from app.orders.source import Source
+from app.periods import Frame, TimeFrame, custom_frame, named_frame, previous_frame
+from app.wire import unit_of
+
+VERSION_PARTS = {False: 3, True: 5}
+"""How many columns of a live page make its version, without and with a comparison."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a client wants to know, before it is resolved in the store's calendar."""
+
+    metric: Metric
+    time_frame: TimeFrame
+    as_of: datetime
+    start: date | datetime | None
+    end: date | datetime | None
+    compared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A ranking of one source over resolved intervals."""
+
+    source: Source
+    asked: Asked
+    frame: Frame
+    previous: Frame | None
+
+    def parameters(self) -> dict[str, Any]:
+        """What every statement of the two paths is bound to."""
+        source = self.source
+        bound: dict[str, Any] = {
+            "account_id": source.account_id,
+            "source_id": source.id,
+            "unit": unit_of(source.digits),
+        }
+        for prefix, frame in (("", self.frame), ("previous_", self.previous)):
+            if frame is None:
+                continue
+            bound |= {f"{prefix}start": frame.start, f"{prefix}before": frame.before}
+            if frame.period is not None:
+                bound |= {
+                    f"{prefix}kind": frame.period.kind.value,
+                    f"{prefix}board_start": frame.period.start,
+                    f"{prefix}until": frame.period.counted_until,
+                }
+        return bound
+
+    @property
+    def has_board(self) -> bool:
+        """Whether standings are kept for such intervals at all."""
+        return self.frame.period is not None and (self.previous is None or self.previous.period is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins: after the row with this value and customer, `position` rows from the top."""
+
+    value: int
+    customer: int
+    position: int
+    rank: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What changes when an answer does: of the board that gives it, or of all the orders of the source."""
+
+    live: bool
+    parts: tuple[object, ...]
+
+    def etag(self, question: Question, variant: str) -> str:
+        """A weak ETag: the same for every answer that says the same to this request."""
+        starts = [question.frame.start, question.previous and question.previous.start]
+        return f'W/"{hashlib.sha256(repr([variant, starts, self]).encode()).hexdigest()[:32]}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows as JSON text, the totals of the whole, and where the next page begins."""
+
+    items: str
+    customers: int
+    purchases: int
+    spend: str
+    version: Version
+    following: Place | None
+
+
+def resolve(source: Source, asked: Asked) -> Question:
+    """The intervals that a client asks for, in the store's calendar."""
+    calendar = source.calendar
+
+    def moment(day: date | datetime) -> datetime:
+        return day if isinstance(day, datetime) else calendar.midnight(day)
+
+    if asked.start is not None and asked.end is not None:
+        frame = custom_frame(moment(asked.start), moment(asked.end), asked.as_of)
+    else:
+        frame = named_frame(asked.time_frame, asked.as_of, calendar)
+    previous = previous_frame(asked.time_frame, frame, asked.as_of, calendar) if asked.compared else None
+    return Question(source, asked, frame, previous)
+
+
+async def read_version(conn: Connection, question: Question) -> Version:
+    """What an answer would be made of now, without reading it."""
+    if question.has_board:
+        statement = ranking.board_versions(compared=question.previous is not None)
+        row = (await conn.execute(statement, question.parameters())).one_or_none()
+        if row is not None:
+            return Version(live=True, parts=tuple(row))
+    row = (await conn.execute(ranking.SOURCE_VERSION, question.source.key)).one()
+    return Version(live=False, parts=tuple(row))
+
+
+async def read_page(
+    conn: Connection, question: Question, *, limit: int, place: Place | None, live: bool
+) -> Page | None:
+    """One page; nothing when the board that was to answer cannot."""
+    shape = {"continued": place is not None, "compared": question.previous is not None}
+    statement = (ranking.board_page if live else ranking.orders_page)(question.asked.metric, **shape)
+    bound = question.parameters() | {"limit": limit}
+    if live and (place is not None or question.previous is not None):
+        bound["bucket_edges"] = BUCKET_EDGES
+    if place is not None:
+        bound |= {"value": place.value, "customer": place.customer}
+        bound |= {"position": place.position, "rank": place.rank, "version": place.version} if live else {}
+    row = (await conn.execute(statement, bound)).one_or_none()
+    if row is None:
+        return None
+    following = None
+    if row.last_customer is not None:
+        position = (place.position if place else 0) + limit
+        following = Place(row.last_value, row.last_customer, position, row.last_rank, row.version)
+    version = Version(live, tuple(row)[: VERSION_PARTS[shape["compared"]]] if live else (row.version,))
+    return Page(row.items, row.customers, int(row.purchases), row.spend, version, following)
+
+
+async def find_place(
+    conn: Connection, question: Question, *, limit: int, customer_id: int, live: bool
+) -> tuple[bool, Place | None] | None:
+    """`(whether the customer is on the board, where the page that holds them begins)`; nothing if no board can tell."""
+    statement = (ranking.board_place if live else ranking.orders_place)(question.asked.metric)
+    bound = question.parameters() | {"limit": limit, "around": customer_id}
+    row = (await conn.execute(statement, bound | ({"bucket_edges": BUCKET_EDGES} if live else {}))).one_or_none()
+    if row is None:
+        return None
+    if row.customer_id is None or not row.position:
+        return row.customer_id is not None, None
+    return True, Place(row.value, row.customer, int(row.position), row.rank, row.version)

@@ -1,0 +1,197 @@
+"""Leaderboard routes: the product."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import astuple
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from app.accounts.access import GuardedRoute, KeyRequired, Reader, ScopeRequired
+from app.database import Connection, Database, Pools
+from app.leaderboard.read_board import (
+    Asked,
+    Page,
+    Place,
+    Question,
+    find_place,
+    read_page,
+    read_version,
+    resolve,
+)
+from app.leaderboard.schemas import Board, BoardQuery
+from app.leaderboard.stream_board import comma_separated, ndjson
+from app.orders.remember_sources import Sources
+from app.orders.source import UnknownSource
+from app.periods import HISTORY_BEGINS
+from app.problems import InvalidRequest, NotAcceptable, NotFound, documented
+from app.wire import InvalidCursor, Now, next_link, public_id, rfc3339, row_id, seal, unseal
+
+router = APIRouter(route_class=GuardedRoute, tags=["leaderboard"])
+
+CLOCK_SKEW = timedelta(minutes=5)
+CSV, NDJSON, JSON = "text/csv", "application/x-ndjson", "application/json"
+CACHING = {
+    "Cache-Control": "private, no-cache",
+    "Vary": "Authorization, Accept, Accept-Language, Accept-Encoding",
+}
+
+
+class CustomerNotRanked(NotFound):
+    """This customer is not on that board: no purchase in the frame, or no such customer."""
+
+    slug = "customer-not-ranked"
+    title = "Not on this board"
+
+
+@router.get(
+    "/leaderboard",
+    operation_id="readLeaderboard",
+    response_model=Board,
+    responses={
+        200: {
+            "description": "One page as JSON, or the whole board as CSV or NDJSON by Accept.",
+            "content": {CSV: {"schema": {"type": "string"}}, NDJSON: {"schema": {"type": "string"}}},
+        },
+        304: {"description": "The board is as your ETag says."},
+        **documented(
+            KeyRequired, ScopeRequired, UnknownSource, CustomerNotRanked, InvalidCursor, NotAcceptable, InvalidRequest
+        ),
+    },
+)
+async def read_leaderboard(
+    query: Annotated[BoardQuery, Query()], request: Request, caller: Reader, database: Pools, now: Now
+) -> Response:
+    """Rank a store's customers over a time frame, best first."""
+    form = preferred(request.headers.get("accept", ""), (JSON, CSV, NDJSON))
+    sources: Sources = request.app.state.sources
+    source = await sources.read(database, caller.account_id, known_id("src", query.source, UnknownSource))
+    if source.audience_id != row_id("aud", query.audience):
+        raise UnknownSource("This account has no such source in that audience.")
+    binding = query.model_dump_json(exclude={"limit", "cursor", "around"})
+    position = unseal(caller.cursor_secret, binding, query.cursor) if query.cursor else None
+    as_of = datetime.fromisoformat(position[0]) if position else past(query.as_of, now)
+    asked = Asked(query.rank_by, query.time_frame, as_of, query.start, query.end, query.compare is not None)
+    question = resolve(source, asked)
+    if question.frame.start > question.frame.end:
+        raise InvalidRequest(errors=[invalid("start", "must be before end")])
+    if form != JSON:
+        return streamed(database, question, form)
+    variant = f"{binding}{query.limit}{query.around}{query.cursor}"
+    async with database.read() as conn:
+        if "if-none-match" in request.headers:
+            tag = (await read_version(conn, question)).etag(question, variant)
+            if matches(request.headers["if-none-match"], tag):
+                return Response(status_code=304, headers={"ETag": tag, **CACHING})
+        place = Place(*position[1:]) if position else None
+        page = await answered(conn, question, query, place)
+    cursor = sealed(caller.cursor_secret, binding, as_of, page.following)
+    headers = {"ETag": page.version.etag(question, variant), **CACHING}
+    if cursor is not None:
+        headers["Link"] = next_link(request, cursor)
+    return Response(body_of(question, page, cursor), media_type=JSON, headers=headers)
+
+
+async def answered(conn: Connection, question: Question, query: BoardQuery, place: Place | None) -> Page:
+    """The page from the board if it can answer, else from the orders."""
+    around = None if place or query.around is None else known_id("cus", query.around, CustomerNotRanked)
+    for live in (True, False) if question.has_board else (False,):
+        begin = place
+        if around is not None:
+            found = await find_place(conn, question, limit=query.limit, customer_id=around, live=live)
+            if found is None:
+                continue
+            ranked, begin = found
+            if not ranked:
+                raise CustomerNotRanked
+        page = await read_page(conn, question, limit=query.limit, place=begin, live=live)
+        if page is not None:
+            return page
+    raise UnknownSource
+
+
+def known_id(prefix: str, text: str, unknown: type[NotFound]) -> int:
+    """The row behind a public id; `unknown` when the text is none."""
+    number = row_id(prefix, text)
+    if number is None:
+        raise unknown
+    return number
+
+
+def past(as_of: datetime | None, now: datetime) -> datetime:
+    """The instant that is asked for: not in the future, but for the skew of clocks."""
+    if as_of is None:
+        return now
+    if not HISTORY_BEGINS + timedelta(days=800) <= as_of <= now + CLOCK_SKEW:
+        raise InvalidRequest(errors=[invalid("as_of", "must lie between 1902 and now")])
+    return min(as_of, now)
+
+
+def invalid(parameter: str, detail: str) -> dict[str, str]:
+    """A query parameter that is not valid."""
+    return {"in": "query", "pointer": f"#/{parameter}", "code": f"invalid_{parameter}", "detail": detail}
+
+
+def preferred(accept: str, forms: tuple[str, ...]) -> str:
+    """The form that the Accept header likes best; the first of ours among equals."""
+    liking: dict[str, float] = {}
+    for part in accept.split(",") if accept.strip() else ["*/*"]:
+        media_type, *parameters = [each.strip().lower() for each in part.split(";")]
+        weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+        quality = float(weight) if weight.replace(".", "", 1).isdigit() else 0.0
+        for form in forms:
+            if media_type in {form, "*/*", f"{form.partition('/')[0]}/*"}:
+                exact = media_type == form
+                liking[form] = quality if exact else liking.get(form, quality)
+    best = max(forms, key=lambda form: liking.get(form, 0.0))
+    if not liking.get(best):
+        raise NotAcceptable(f"Ask for one of {', '.join(forms)}.")
+    return best
+
+
+def matches(header: str, tag: str) -> bool:
+    """Whether an If-None-Match names this ETag."""
+    return header.strip() == "*" or tag in [each.strip() for each in header.split(",")]
+
+
+def sealed(secret: bytes, binding: str, as_of: datetime, place: Place | None) -> str | None:
+    """The cursor of the next page; it carries the `as_of` of the first."""
+    return seal(secret, binding, [as_of.isoformat(), *astuple(place)]) if place else None
+
+
+def streamed(database: Database, question: Question, form: str) -> Response:
+    """The whole board, as a file."""
+    chunks = comma_separated if form == CSV else ndjson
+
+    async def body() -> AsyncIterator[bytes]:
+        async with aclosing(chunks(database, question)) as parts:
+            async for part in parts:
+                yield part
+
+    extension = "csv" if form == CSV else "ndjson"
+    disposition = f'attachment; filename="leaderboard.{extension}"'
+    return StreamingResponse(body(), media_type=form, headers={"Content-Disposition": disposition, **CACHING})
+
+
+def body_of(question: Question, page: Page, cursor: str | None) -> bytes:
+    """The answer as bytes; the rows come from PostgreSQL as JSON and are not parsed again."""
+    source, frame = question.source, question.frame
+    zone = source.calendar.zone
+    head = {
+        "audience": public_id("aud", source.audience_id),
+        "source": public_id("src", source.id),
+        "rank_by": question.asked.metric,
+        "time_frame": question.asked.time_frame,
+        "start": None if frame.start == HISTORY_BEGINS else frame.start.astimezone(zone).isoformat(),
+        "end": frame.end.astimezone(zone).isoformat(),
+        "time_zone": source.time_zone,
+        "as_of": rfc3339(question.asked.as_of),
+        "currency": source.currency,
+        "customers": page.customers,
+        "number_of_purchases": page.purchases,
+        "total_spend": page.spend,
+    }
+    return f'{json.dumps(head)[:-1]}, "items": {page.items}, "next_cursor": {json.dumps(cursor)}}}'.encode()

@@ -1,0 +1,89 @@
+"""Leaderboard forms: the question and the board."""
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from app.leaderboard.ranking import Metric
+from app.periods import TimeFrame
+from app.wire import CURSOR_PATTERN, Instant, Money, QueryDay, QueryInstant, Strict
+
+
+class Compare(StrEnum):
+    """What each row is compared with."""
+
+    PREVIOUS = "previous"
+
+
+class BoardQuery(Strict):
+    """Which board, as of when, and which page of it."""
+
+    audience: str = Field(description="the audience that the source belongs to", examples=["aud_1"])
+    source: str = Field(description="the store", examples=["src_1"])
+    rank_by: Metric = Metric.SPEND
+    time_frame: TimeFrame = TimeFrame.LAST_MONTH
+    start: QueryDay | None = Field(None, description="with `custom`: first local day, or instant")
+    end: QueryDay | None = Field(None, description="with `custom`: the local day, or instant, before which it ends")
+    as_of: QueryInstant | None = Field(None, description="a past instant; orders after it do not count")
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+    cursor: Annotated[str, Field(json_schema_extra={"pattern": CURSOR_PATTERN})] | None = Field(
+        None, description="`next_cursor` of the page before"
+    )
+    compare: Compare | None = Field(None, description="`previous` adds the rank in the period before")
+    around: str | None = Field(None, description="a customer: gives the page that holds it", examples=["cus_1"])
+
+    @model_validator(mode="after")
+    def _custom_has_bounds(self) -> Self:
+        if self.time_frame is TimeFrame.CUSTOM:
+            if self.start is None or self.end is None:
+                raise ValueError("time_frame=custom needs start and end")
+        elif self.start is not None or self.end is not None:
+            raise ValueError("start and end go with time_frame=custom")
+        if self.time_frame is TimeFrame.ALL_TIME and self.compare is not None:
+            raise ValueError("nothing precedes all_time: leave out compare")
+        return self
+
+
+class RankedCustomer(BaseModel):
+    """Who stands there."""
+
+    id: str
+    external_id: str | None
+    name: str | None
+    email: str | None
+    messageable: bool = Field(description="subscribed to marketing, with an address")
+
+
+class Row(BaseModel):
+    """One customer's standing."""
+
+    rank: int = Field(description="1 is best; equal values share it and the next is skipped")
+    customer: RankedCustomer
+    number_of_purchases: int
+    total_spend: Money
+    average_order_amount: Money
+    last_order_at: Instant = Field(description="the last purchase in the frame")
+    previous_rank: int | None = Field(None, description="only with `compare=previous`; null where there was none")
+    movement: int | Literal["new"] | None = Field(
+        None, description="only with `compare=previous`: places gained (positive) or lost, or `new`"
+    )
+
+
+class Board(BaseModel):
+    """One page of a ranking, with the totals of the whole."""
+
+    audience: str
+    source: str
+    rank_by: Metric
+    time_frame: TimeFrame
+    start: Instant | None = Field(description="in the store's zone; null for all_time")
+    end: Instant = Field(description="in the store's zone; `as_of` where the frame is not over")
+    time_zone: str
+    as_of: Instant
+    currency: str
+    customers: int = Field(description="with a purchase in the frame")
+    number_of_purchases: int = Field(description="of all of them")
+    total_spend: Money = Field(description="of all of them")
+    items: list[Row]
+    next_cursor: str | None

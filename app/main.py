@@ -1,0 +1,95 @@
+"""The web process: pools, middleware, routers and problems."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from fastapi import FastAPI
+from fastapi_swagger import patch_fastapi
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+
+from app import database as database_errors
+from app import openapi, operation, problems
+from app.accounts import routes as account_routes
+from app.accounts.access import Callers, permission_of
+from app.database import Database
+from app.envelope import Envelope, Metrics
+from app.leaderboard import routes as leaderboard_routes
+from app.orders import routes as order_routes
+from app.orders.remember_sources import Sources
+from app.sources import routes as source_routes
+
+SMALLEST_COMPRESSED_BYTES = 1024
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/version", "/metrics", "/problems/{slug}"})
+EXPOSED_HEADERS = ("ETag", "Link", "Location", "Retry-After", "X-Request-Id")
+
+Clock = Callable[[], datetime]
+
+
+def now_in_utc() -> datetime:
+    """The machine's clock."""
+    return datetime.now(UTC)
+
+
+def create_app(
+    database: Database,
+    *,
+    admin_key: str | None = None,
+    cors_origins: tuple[str, ...] = (),
+    clock: Clock = now_in_utc,
+) -> FastAPI:
+    """The application over a database; it closes the pools when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await database.close()
+
+    metrics = Metrics()
+    middleware = [
+        Middleware(Envelope, metrics=metrics),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(cors_origins),
+            allow_methods=["GET"],
+            allow_headers=["Authorization", "If-None-Match", "X-Request-Id"],
+            expose_headers=list(EXPOSED_HEADERS),
+            max_age=600,
+        ),
+        Middleware(GZipMiddleware, minimum_size=SMALLEST_COMPRESSED_BYTES, compresslevel=5),
+    ]
+    app = FastAPI(
+        title="Loyalty Leaderboard",
+        version=operation.VERSION,
+        lifespan=lifespan,
+        middleware=middleware if cors_origins else [middleware[0], middleware[2]],
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    app.state.database, app.state.clock, app.state.metrics = database, clock, metrics
+    app.state.operator_key = admin_key.encode() if admin_key else None
+    app.state.callers, app.state.sources = Callers(), Sources()
+    for routes in (account_routes, source_routes, order_routes, leaderboard_routes):
+        app.include_router(routes.router)
+    problems.install(app)
+    database_errors.install(app)
+    app.include_router(operation.router)
+    app.state.migration_head = operation.migration_head()
+    _document(app)
+    _refuse_unguarded(app)
+    return app
+
+
+def _document(app: FastAPI) -> None:
+    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
+    patch_fastapi(app, docs_url="/docs")
+
+
+def _refuse_unguarded(app: FastAPI) -> None:
+    for route in openapi.guarded_routes(app.routes):
+        if permission_of(route.dependant) is None and route.path not in OPEN_PATHS:
+            raise RuntimeError(f"{route.path} names no permission and is not listed as open")

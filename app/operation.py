@@ -1,0 +1,64 @@
+"""Operation: the routes that the engineer who runs the service asks."""
+
+import html
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+
+from app.database import ReadConn
+from app.problems import NotFound, ServiceUnavailable, documented, every_problem
+
+ROOT = Path(__file__).parent.parent
+VERSION = "0.1.0"
+STORED_MIGRATION = text("SELECT version_num FROM alembic_version")
+
+router = APIRouter(tags=["operation"])
+
+
+def migration_head() -> str | None:
+    """The migration that this code needs."""
+    return ScriptDirectory.from_config(Config(ROOT / "alembic.ini")).get_current_head()
+
+
+@router.get("/livez", operation_id="readLiveness")
+async def livez() -> dict[str, str]:
+    """Say that the process runs; touches nothing."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", operation_id="readReadiness", responses=documented(ServiceUnavailable))
+async def readyz(request: Request, conn: ReadConn) -> dict[str, str]:
+    """Say whether requests can be answered: the database answers and is migrated."""
+    if (await conn.execute(STORED_MIGRATION)).scalar_one_or_none() != request.app.state.migration_head:
+        raise ServiceUnavailable("The database is not migrated: run `python -m app migrate`.")
+    return {"status": "ok"}
+
+
+@router.get("/version", operation_id="readVersion")
+async def version(request: Request) -> dict[str, str]:
+    """Tell the versions of service and database schema."""
+    return {"version": VERSION, "migration": request.app.state.migration_head}
+
+
+@router.get("/metrics", operation_id="readMetrics", response_class=PlainTextResponse)
+async def read_metrics(request: Request) -> Response:
+    """Give the figures of this process to Prometheus."""
+    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/problems/{slug}", operation_id="readProblem", response_class=HTMLResponse, responses=documented(NotFound))
+async def problem_page(slug: str) -> HTMLResponse:
+    """Explain a kind of problem: the page behind `type`."""
+    for kind in every_problem():
+        if kind.slug == slug:
+            return HTMLResponse(
+                f"<!doctype html><html lang=en><title>{html.escape(kind.title)}</title>"
+                f"<h1>{html.escape(kind.title)}</h1><p>Status {kind.status}, code <code>{kind.code()}</code></p>"
+                f"<p>{html.escape((kind.__doc__ or '').strip())}</p></html>"
+            )
+    raise NotFound

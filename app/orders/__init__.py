@@ -1,0 +1,1 @@
+"""Orders: the normal form, the upsert, and the standings that follow from them."""

@@ -1,0 +1,67 @@
+"""Buckets: how many customers of a board have a value in each step of a logarithmic scale.
+
+A rank is one more than the customers in higher buckets, plus a count inside one bucket.
+"""
+
+from bisect import bisect_right
+
+from sqlalchemy import text
+
+from app.tables import METRICS
+
+MEASURES = {"number_of_purchases": "purchases", "average_order_amount": "average", "total_spend": "spend"}
+"""The column of the standings behind each metric."""
+
+
+def _bucket_edges() -> list[int]:
+    edges, value = [0], 1
+    while value < 2**63:
+        edges.append(value)
+        value += max(1, value // 64)
+    return edges
+
+
+BUCKET_EDGES = _bucket_edges()
+"""The least value of each bucket: single values up to 128, then steps of 1/64; whole numbers, so that
+PostgreSQL's width_bucket and Python's bisect cannot disagree."""
+
+
+def bucket_of(value: int) -> int:
+    """The bucket of a value, as PostgreSQL's `width_bucket(value, BUCKET_EDGES)` gives it."""
+    return bisect_right(BUCKET_EDGES, value)
+
+
+BUCKETS_MOVED = text("""
+    INSERT INTO standing_buckets AS b (account_id, board_id, metric, bucket, customers)
+    SELECT cast(:account_id AS bigint), n.board_id, n.metric::metric, n.bucket, n.customers
+    FROM unnest(cast(:boards AS bigint[]), cast(:metrics AS text[]), cast(:buckets AS bigint[]),
+                cast(:customers AS bigint[])) AS n (board_id, metric, bucket, customers)
+    WHERE n.customers > 0
+    ON CONFLICT (account_id, board_id, metric, bucket) DO UPDATE SET customers = b.customers + excluded.customers
+""")
+
+BUCKETS_LOWERED = text("""
+    UPDATE standing_buckets AS b
+    SET customers = b.customers + n.customers
+    FROM unnest(cast(:boards AS bigint[]), cast(:metrics AS text[]), cast(:buckets AS bigint[]),
+                cast(:customers AS bigint[])) AS n (board_id, metric, bucket, customers)
+    WHERE b.account_id = :account_id AND b.board_id = n.board_id AND b.metric = n.metric::metric
+      AND b.bucket = n.bucket AND n.customers < 0
+""")
+"""How many customers more, then how many fewer, are in each bucket."""
+
+VALUES = ", ".join(f"('{metric}'::metric, s.{MEASURES[metric]}::bigint)" for metric in METRICS)
+
+BUCKETED = f"""
+    SELECT s.account_id, s.board_id, v.metric, width_bucket(v.value, cast(:bucket_edges AS bigint[])) AS bucket,
+           count(*) AS customers
+    FROM standings AS s CROSS JOIN LATERAL (VALUES {VALUES}) AS v (metric, value)
+    WHERE s.account_id = :account_id AND s.board_id = ANY(cast(:boards AS bigint[]))
+    GROUP BY s.account_id, s.board_id, v.metric, bucket
+"""
+
+BUCKETS_FILLED = text(f"""
+    INSERT INTO standing_buckets (account_id, board_id, metric, bucket, customers)
+    {BUCKETED}
+""")
+"""The buckets of boards that have none yet, counted from their standings."""

@@ -1,0 +1,104 @@
+"""Importing orders: a stream of any size, batch by batch, in constant memory.
+
+Each batch is a transaction of its own. A stream that fits one batch is stored like a request;
+of a longer one the standings are set aside and follow at the end, so a crash in between leaves
+true answers (from the orders) and work for the worker. Repeating an import completes it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from app.database import Connection, Database
+from app.orders import ledger
+from app.orders.ingest import Tally, ingest
+from app.orders.normal_form import Order, Refusal, normalised
+from app.orders.read_rows import Line
+from app.orders.recount import catch_up
+from app.orders.source import Source
+
+BATCH_ROWS = 5_000
+REPORTED_REFUSALS = 100
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(slots=True)
+class Import:
+    """An import and how far it is: the counts add up to `received`."""
+
+    id: int = 0
+    received: int = 0
+    rejected_count: int = 0
+    tally: Tally = field(default_factory=Tally)
+    rejected: list[tuple[int, Refusal]] = field(default_factory=list)
+
+    def refuse(self, line: int, refusal: Refusal) -> None:
+        """Count a row that is not stored, and remember the first ones."""
+        self.rejected_count += 1
+        if len(self.rejected) < REPORTED_REFUSALS:
+            self.rejected.append((line, refusal))
+
+
+async def import_orders(database: Database, source: Source, rows: AsyncIterable[list[Line]], clock: Clock) -> Import:
+    """Store every order of the stream; a broken stream raises after what came before is stored."""
+    progress = Import()
+    batches = _batches(rows, source, progress, clock)
+    batch, is_last = await anext(batches)
+    async with database.write() as conn:
+        begun = source.key | {"now": clock()}
+        progress.id = (await conn.execute(ledger.IMPORT_BEGUN, begun)).scalar_one()
+    deferred = not is_last
+    try:
+        while True:
+            async with database.write_in_turn(source.id) as conn:
+                progress.tally.add(await ingest(conn, source, batch, clock(), defer_standings=deferred))
+                await _note(conn, source, progress, clock(), finished=False)
+            if is_last:
+                break
+            batch, is_last = await anext(batches)
+    finally:
+        if deferred:
+            await catch_up(database, source, clock())
+        async with database.write() as conn:
+            await _note(conn, source, progress, clock(), finished=True)
+    return progress
+
+
+async def _note(conn: Connection, source: Source, progress: Import, now: datetime, *, finished: bool) -> None:
+    await conn.execute(
+        ledger.IMPORT_PROGRESSED,
+        {
+            "account_id": source.account_id,
+            "import_id": progress.id,
+            "received": progress.received,
+            "created": progress.tally.created,
+            "updated": progress.tally.updated,
+            "unchanged": progress.tally.unchanged,
+            "rejected": progress.rejected_count,
+            "now": now,
+            "finished_at": now if finished else None,
+        },
+    )
+
+
+async def _batches(
+    rows: AsyncIterable[list[Line]], source: Source, progress: Import, clock: Clock
+) -> AsyncIterator[tuple[list[Order], bool]]:
+    """Batches of orders, each with whether it is the last."""
+    batch: list[Order] = []
+    async for some in rows:
+        await asyncio.sleep(0)  # other requests are answered between two pieces of a stream that is always ready
+        now = clock()
+        for line, row in some:
+            progress.received += 1
+            order = row if isinstance(row, Refusal) else normalised(row, source, now)
+            if isinstance(order, Refusal):
+                progress.refuse(line, order)
+                continue
+            if len(batch) == BATCH_ROWS:
+                yield batch, False
+                batch = []
+            batch.append(order)
+    yield batch, True

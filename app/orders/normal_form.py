@@ -1,0 +1,154 @@
+"""Normal form: a row of any way in becomes an order, or is refused with a reason."""
+
+import hashlib
+import re
+import unicodedata
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from app.orders.schemas import OrderRow
+from app.orders.source import Source
+from app.periods import HISTORY_BEGINS
+from app.wire import CURRENCIES, instant, minor_units
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""An order dated this far ahead is of now: clocks differ."""
+
+ADDRESS = re.compile(r"[^\s@,;<>\x00-\x1f\x7f\ud800-\udfff]+@[^\s@,;<>\x00-\x1f\x7f\ud800-\udfff]+")
+WRITTEN_ORDER_ID = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}")
+
+
+class Order(NamedTuple):
+    """An order in minor units and instants; `foreign_currency` only where it is not the source's."""
+
+    order_id: str
+    external_id: str | None
+    email: str | None
+    name: str | None
+    ordered_at: datetime
+    total: int
+    refunded: int
+    foreign_currency: str | None
+    items: int | None
+    status: str
+    updated_at: datetime | None
+    test: bool
+    content_hash: int
+
+    @property
+    def seen_at(self) -> datetime:
+        """How new its contact data are."""
+        return self.updated_at or self.ordered_at
+
+
+class Refusal(NamedTuple):
+    """Why a row was not stored; the order id only where it is fit to be repeated."""
+
+    order_id: str | None
+    code: str
+    detail: str
+
+
+def normal_address(address: str) -> str:
+    """An e-mail address as customers are known by: trimmed, NFC, lower case, nothing folded."""
+    address = unicodedata.normalize("NFC", address.strip()).lower()
+    if not ADDRESS.fullmatch(address):
+        raise ValueError("must be one e-mail address")
+    return address
+
+
+def written_order_id(row: object) -> str | None:
+    """The order id that a refused row had, if it is one."""
+    order_id = row.get("order_id") if isinstance(row, dict) else None
+    return order_id if isinstance(order_id, str) and WRITTEN_ORDER_ID.fullmatch(order_id) else None
+
+
+def normalised(row: object, source: Source, now: datetime) -> Order | Refusal:
+    """The order that a row tells of, or the first reason why it cannot be stored."""
+    try:
+        return _order_of(OrderRow.__pydantic_validator__.validate_python(row), source, now)
+    except ValidationError as invalid:
+        code, detail = _first_error(invalid)
+    except FieldRefused as refused:
+        code, detail = refused.args
+    return Refusal(written_order_id(row), code, detail)
+
+
+class FieldRefused(Exception):  # noqa: N818 - it is about a field, not about us
+    """`(code, detail)` of the field that cannot be stored."""
+
+
+def _first_error(invalid: ValidationError) -> tuple[str, str]:
+    error = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
+    if not error["loc"]:
+        return "invalid_row", "must be an object with the fields of an order"
+    field = str(error["loc"][0])
+    if error["type"] == "extra_forbidden":
+        return "unknown_field", "has a field that orders do not have"
+    if error["type"] == "missing":
+        return f"missing_{field}", f"{field} is missing"
+    return f"invalid_{field}", f"{field}: {error['msg']}"
+
+
+def _order_of(row: OrderRow, source: Source, now: datetime) -> Order:
+    currency = _currency(row.currency) if row.currency else source.currency
+    digits = CURRENCIES[currency]
+    ordered_at = _moment("ordered_at", row.ordered_at, now)
+    updated_at = _moment("updated_at", row.updated_at, now) if row.updated_at else None
+    email = _checked("email", normal_address, row.email) if row.email else None
+    order = Order(
+        order_id=row.order_id,
+        external_id=row.customer_id,
+        email=email,
+        name=row.name,
+        ordered_at=ordered_at,
+        total=_amount("total", row.total, digits),
+        refunded=_amount("refunded", row.refunded, digits) if row.refunded else 0,
+        foreign_currency=None if currency == source.currency else currency,
+        items=row.items,
+        status=row.status,
+        updated_at=updated_at,
+        test=bool(row.test),
+        content_hash=0,
+    )
+    return order._replace(content_hash=content_hash(order), ordered_at=min(ordered_at, now))
+
+
+def content_hash(order: Order) -> int:
+    """64 bits that tell whether two versions of an order say the same; `updated_at` is not content."""
+    content = repr(order._replace(updated_at=None, content_hash=0)).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big", signed=True)
+
+
+def _currency(code: str) -> str:
+    if code not in CURRENCIES:
+        raise FieldRefused("unknown_currency", "currency: must be an ISO 4217 code such as EUR")
+    return code
+
+
+def _amount(field: str, text: str, digits: int) -> int:
+    try:
+        return minor_units(text, digits)
+    except ValueError as error:
+        raise FieldRefused(f"invalid_{field}", f"{field}: {error}") from None
+
+
+def _moment(field: str, text: str, now: datetime) -> datetime:
+    try:
+        moment = instant(text)
+    except ValueError as error:
+        raise FieldRefused(f"invalid_{field}", f"{field}: {error}") from None
+    if moment > now + CLOCK_SKEW:
+        raise FieldRefused(f"future_{field}", f"{field}: lies in the future")
+    if moment < HISTORY_BEGINS:
+        raise FieldRefused(f"invalid_{field}", f"{field}: must not be before 1900")
+    return moment
+
+
+def _checked(field: str, check: object, text: str) -> str:
+    try:
+        return check(text)  # type: ignore[operator, no-any-return]
+    except ValueError as error:
+        raise FieldRefused(f"invalid_{field}", f"{field}: {error}") from None

@@ -1,0 +1,59 @@
+"""People: statements about customers and the addresses that lead to them."""
+
+from sqlalchemy import text
+
+KNOWN = text("""
+    SELECT id, external_id, email, name, email_at, name_at, NULL AS address
+    FROM customers
+    WHERE account_id = :account_id AND source_id = :source_id AND external_id = ANY(cast(:external_ids AS text[]))
+    UNION ALL
+    SELECT c.id, c.external_id, c.email, c.name, c.email_at, c.name_at, a.email
+    FROM addresses a JOIN customers c ON c.account_id = a.account_id AND c.id = a.customer_id
+    WHERE a.account_id = :account_id AND a.source_id = :source_id AND a.email = ANY(cast(:addresses AS text[]))
+""")
+"""The customers of these ids, and the owners of these addresses, one row each; `address` in the latter."""
+
+NEW = text("""
+    INSERT INTO customers (account_id, source_id, external_id, email, name, email_at, name_at, created_at)
+    SELECT cast(:account_id AS bigint), cast(:source_id AS bigint),
+           n.external_id, n.email, n.name, n.email_at, n.name_at, cast(:now AS timestamptz)
+    FROM unnest(cast(:external_ids AS text[]), cast(:emails AS text[]), cast(:names AS text[]),
+                cast(:emails_at AS timestamptz[]), cast(:names_at AS timestamptz[]))
+         AS n (external_id, email, name, email_at, name_at)
+    RETURNING id, external_id, email
+""")
+"""New customers; returns `id, external_id, email` of each."""
+
+CHANGED = text("""
+    UPDATE customers AS c
+    SET external_id = n.external_id, email = n.email, name = n.name, email_at = n.email_at, name_at = n.name_at
+    FROM unnest(cast(:ids AS bigint[]), cast(:external_ids AS text[]), cast(:emails AS text[]),
+                cast(:names AS text[]), cast(:emails_at AS timestamptz[]), cast(:names_at AS timestamptz[]))
+         AS n (id, external_id, email, name, email_at, name_at)
+    WHERE c.account_id = :account_id AND c.source_id = :source_id AND c.id = n.id
+""")
+"""Customers with other contact data, or with the id that they were not known by before."""
+
+OWNED = text("""
+    INSERT INTO addresses AS a (account_id, source_id, email, customer_id)
+    SELECT cast(:account_id AS bigint), cast(:source_id AS bigint), n.email, n.customer_id
+    FROM unnest(cast(:addresses AS text[]), cast(:customers AS bigint[])) AS n (email, customer_id)
+    ON CONFLICT (account_id, source_id, email) DO UPDATE SET customer_id = excluded.customer_id
+""")
+"""Whose the purchases of an address alone are from now on."""
+
+MOVED = text("""
+    UPDATE orders AS o
+    SET customer_id = n.heir
+    FROM unnest(cast(:addresses AS text[]), cast(:owners AS bigint[]), cast(:heirs AS bigint[]))
+         AS n (email, owner, heir)
+    WHERE o.account_id = :account_id AND o.source_id = :source_id
+      AND o.customer_id = n.owner AND o.guest_email = n.email
+""")
+"""The orders of an address alone given to its new owner."""
+
+MERGED_AWAY = text("""
+    DELETE FROM customers
+    WHERE account_id = :account_id AND source_id = :source_id AND id = ANY(cast(:ids AS bigint[]))
+""")
+"""Customers that were only an address and have become part of another one."""

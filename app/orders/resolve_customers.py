@@ -1,0 +1,168 @@
+"""Resolving customers: whose each order is, the same whatever order they arrive in.
+
+A customer is an id of the store, or an e-mail address that has no id yet. An address seen
+together with an id belongs to that customer for good, and so do the orders that name the
+address alone; if several ids were seen with it, to the smallest. Deciding from the set of
+pairs seen, and not from what came first, makes every order of arrival end the same.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from app.database import Connection
+from app.orders import people
+from app.orders.normal_form import Order
+from app.orders.source import Source
+
+
+@dataclass(slots=True, eq=False)
+class Person:
+    """A customer while a batch is worked on; `id` is None until stored."""
+
+    id: int | None = None
+    external_id: str | None = None
+    email: str | None = None
+    name: str | None = None
+    email_at: datetime | None = None
+    name_at: datetime | None = None
+    changed: bool = False
+
+    def learn(self, email: str | None, email_at: datetime | None, name: str | None, name_at: datetime | None) -> None:
+        """Take contact data over where they are newer; of equally new ones the greater text."""
+        if email and email_at and (self.email_at is None or (email_at, email) > (self.email_at, self.email or "")):
+            self.changed |= email != self.email
+            self.email, self.email_at = email, email_at
+        if name and name_at and (self.name_at is None or (name_at, name) > (self.name_at, self.name or "")):
+            self.changed |= name != self.name
+            self.name, self.name_at = name, name_at
+
+
+@dataclass(slots=True)
+class Resolved:
+    """Who the customers of a batch are, and whose figures have changed by merging."""
+
+    by_id: dict[str, Person] = field(default_factory=dict)
+    by_address: dict[str, Person] = field(default_factory=dict)
+    touched: set[int] = field(default_factory=set)
+    contacts_changed: bool = False
+
+    def customer_of(self, order: Order) -> int | None:
+        """The customer's row id; None where the order names nobody."""
+        if order.external_id:
+            return self.by_id[order.external_id].id
+        return self.by_address[order.email].id if order.email else None
+
+
+async def resolve(conn: Connection, source: Source, orders: Sequence[Order], now: datetime) -> Resolved:
+    """Find, create and merge the customers of these orders; the source is locked."""
+    resolved = Resolved()
+    await _load(conn, source, orders, resolved)
+    owners_before = dict(resolved.by_address)
+    persons = set(resolved.by_id.values()) | set(owners_before.values())
+    for order in orders:
+        _claim(resolved, order)
+    merged = _merged_away(owners_before, resolved)
+    await _store(conn, source, resolved, persons - merged, now)
+    await _hand_over(conn, source, owners_before, resolved, merged)
+    return resolved
+
+
+async def _load(conn: Connection, source: Source, orders: Sequence[Order], resolved: Resolved) -> None:
+    external_ids = sorted({order.external_id for order in orders if order.external_id})
+    addresses = sorted({order.email for order in orders if order.email})
+    if not external_ids and not addresses:
+        return
+    persons: dict[int, Person] = {}
+    found = await conn.execute(people.KNOWN, source.key | {"external_ids": external_ids, "addresses": addresses})
+    for row in found.all():
+        person = persons.setdefault(
+            row.id, Person(row.id, row.external_id, row.email, row.name, row.email_at, row.name_at)
+        )
+        if row.address is not None:
+            resolved.by_address[row.address] = person
+        if row.external_id is not None:
+            resolved.by_id[row.external_id] = person
+
+
+def _claim(resolved: Resolved, order: Order) -> None:
+    owner = resolved.by_address.get(order.email) if order.email else None
+    if order.external_id is None:
+        if order.email is None:
+            return
+        person = owner or Person(changed=True)
+    else:
+        person = _known_by_id(resolved, order.external_id, owner)
+    if order.email and (owner is None or _gives_way(owner, person)):
+        resolved.by_address[order.email] = person
+    person.learn(order.email, order.seen_at, order.name, order.seen_at)
+
+
+def _known_by_id(resolved: Resolved, external_id: str, owner: Person | None) -> Person:
+    person = resolved.by_id.get(external_id)
+    if person is None:
+        nameless = owner is not None and owner.external_id is None
+        person = owner if nameless and owner is not None else Person()
+        person.external_id, person.changed = external_id, True
+        resolved.by_id[external_id] = person
+    return person
+
+
+def _gives_way(owner: Person, claimant: Person) -> bool:
+    if claimant.external_id is None:
+        return False
+    return owner.external_id is None or claimant.external_id < owner.external_id
+
+
+def _merged_away(owners_before: dict[str, Person], resolved: Resolved) -> set[Person]:
+    merged = set()
+    for address, before in owners_before.items():
+        heir = resolved.by_address[address]
+        if before is not heir and before.external_id is None:
+            heir.learn(before.email, before.email_at, before.name, before.name_at)
+            merged.add(before)
+    return merged
+
+
+async def _store(
+    conn: Connection, source: Source, resolved: Resolved, persons: Iterable[Person], now: datetime
+) -> None:
+    everyone = dict.fromkeys([*resolved.by_id.values(), *resolved.by_address.values()])
+    fresh = [person for person in everyone if person.id is None]
+    changed = [person for person in persons if person.changed]
+    if fresh:
+        rows = await conn.execute(people.NEW, source.key | _columns(fresh) | {"now": now})
+        ids = {(row.external_id, row.external_id or row.email): row.id for row in rows}
+        for person in fresh:
+            person.id = ids[person.external_id, person.external_id or person.email]
+    if changed:
+        resolved.contacts_changed = True
+        await conn.execute(people.CHANGED, source.key | _columns(changed) | {"ids": [p.id for p in changed]})
+
+
+def _columns(persons: Sequence[Person]) -> dict[str, Any]:
+    return {
+        "external_ids": [person.external_id for person in persons],
+        "emails": [person.email for person in persons],
+        "names": [person.name for person in persons],
+        "emails_at": [person.email_at for person in persons],
+        "names_at": [person.name_at for person in persons],
+    }
+
+
+async def _hand_over(
+    conn: Connection, source: Source, owners_before: dict[str, Person], resolved: Resolved, merged: set[Person]
+) -> None:
+    owned = sorted((a, p.id) for a, p in resolved.by_address.items() if owners_before.get(a) is not p)
+    if owned:
+        await conn.execute(
+            people.OWNED, source.key | {"addresses": [a for a, _ in owned], "customers": [c for _, c in owned]}
+        )
+    moves = [(a, owners_before[a].id, heir) for a, heir in owned if a in owners_before]
+    if moves:
+        addresses, owners, heirs = (list(column) for column in zip(*moves, strict=True))
+        await conn.execute(people.MOVED, source.key | {"addresses": addresses, "owners": owners, "heirs": heirs})
+        resolved.touched.update(i for _, *pair in moves for i in pair if i is not None)
+    if merged:
+        await conn.execute(people.MERGED_AWAY, source.key | {"ids": [person.id for person in merged]})

@@ -1,0 +1,142 @@
+"""Order routes: orders of a source, in batches, as streams, and out again."""
+
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+
+from app.accounts.access import GuardedRoute, KeyRequired, ScopeRequired, Writer
+from app.database import FiguresTooLarge, Pools
+from app.orders.import_orders import Import, import_orders
+from app.orders.ingest import bury, ingest
+from app.orders.normal_form import Order, Refusal, normalised
+from app.orders.read_rows import BrokenStream, UnknownColumns, csv_rows, inflated, ndjson_rows
+from app.orders.remember_sources import Sources
+from app.orders.schemas import ORDER_EXAMPLE, BatchResult, ImportResult, OrderBatch, Rejected, RejectedLine
+from app.orders.source import SourceId, UnknownSource
+from app.problems import (
+    BodyTooLarge,
+    InvalidRequest,
+    ServiceUnavailable,
+    UnreadableBody,
+    UnsupportedMediaType,
+    documented,
+)
+from app.wire import Now, public_id
+
+router = APIRouter(route_class=GuardedRoute, tags=["orders"])
+
+ROWS = {"text/csv": csv_rows, "application/x-ndjson": ndjson_rows}
+ENCODINGS = {"": False, "identity": False, "gzip": True, "x-gzip": True}
+CSV_EXAMPLE = (
+    "order_id,customer_id,email,name,ordered_at,total,status\n"
+    "1001,42,ada@example.test,Ada,2026-10-30T12:02:00+01:00,130.49,paid\n"
+)
+
+
+@router.post(
+    "/sources/{id}/orders",
+    operation_id="storeOrders",
+    responses=documented(
+        KeyRequired, ScopeRequired, UnknownSource, UnreadableBody, BodyTooLarge, UnsupportedMediaType,
+        InvalidRequest, FiguresTooLarge, ServiceUnavailable,
+    ),
+)  # fmt: skip
+async def store_orders(
+    id: SourceId,  # noqa: A002 - the name in the path
+    batch: OrderBatch,
+    caller: Writer,
+    request: Request,
+    database: Pools,
+    now: Now,
+) -> BatchResult:
+    """Store up to 1,000 orders; good ones are stored though others are refused.
+
+    The same order again changes nothing, an older version never replaces a newer one.
+    """
+    sources: Sources = request.app.state.sources
+    source = await sources.read(database, caller.account_id, id)
+    read = [normalised(row, source, now) for row in batch.orders]
+    orders = [order for order in read if isinstance(order, Order)]
+    async with database.write_in_turn(source.id) as conn:
+        tally = await ingest(conn, source, orders, now)
+    return BatchResult(
+        received=len(read),
+        created=tally.created,
+        updated=tally.updated,
+        unchanged=tally.unchanged,
+        rejected=[
+            Rejected(index=index, **refusal._asdict())
+            for index, refusal in enumerate(read)
+            if isinstance(refusal, Refusal)
+        ],
+    )
+
+
+@router.delete(
+    "/sources/{id}/orders/{order_id}",
+    status_code=204,
+    operation_id="deleteOrder",
+    responses=documented(KeyRequired, ScopeRequired, UnknownSource, InvalidRequest, ServiceUnavailable),
+)
+async def delete_order(
+    id: SourceId,  # noqa: A002 - the name in the path
+    order_id: Annotated[str, Path(min_length=1, max_length=255, pattern="^[^\x00]*$")],
+    caller: Writer,
+    request: Request,
+    database: Pools,
+    now: Now,
+) -> None:
+    """Delete an order: it stays deleted whatever arrives late, even when it has never been seen."""
+    sources: Sources = request.app.state.sources
+    source = await sources.read(database, caller.account_id, id)
+    async with database.write_in_turn(source.id) as conn:
+        await bury(conn, source, order_id, now)
+
+
+@router.post(
+    "/sources/{id}/imports",
+    status_code=201,
+    operation_id="importOrders",
+    responses=documented(
+        KeyRequired, ScopeRequired, UnknownSource, BrokenStream, UnsupportedMediaType, UnknownColumns,
+        FiguresTooLarge, ServiceUnavailable,
+    ),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "text/csv": {"schema": {"type": "string"}, "examples": {"csv": {"value": CSV_EXAMPLE}}},
+                "application/x-ndjson": {
+                    "schema": {"type": "string"},
+                    "examples": {"ndjson": {"value": json.dumps(ORDER_EXAMPLE)}},
+                },
+            },
+        }
+    },
+)  # fmt: skip
+async def import_stream(id: SourceId, caller: Writer, request: Request, database: Pools) -> ImportResult:  # noqa: A002
+    """Store a stream of orders of any size, as CSV or NDJSON, plain or gzip; repeat it after a broken one."""
+    sources: Sources = request.app.state.sources
+    source = await sources.read(database, caller.account_id, id)
+    rows = ROWS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
+    encoding = ENCODINGS.get(request.headers.get("content-encoding", "").strip().lower())
+    if rows is None or encoding is None:
+        raise UnsupportedMediaType("Send text/csv or application/x-ndjson, plain or with Content-Encoding: gzip.")
+    done = await import_orders(
+        database, source, rows(inflated(request.stream(), gzip=encoding)), request.app.state.clock
+    )
+    return result_of(done)
+
+
+def result_of(done: Import) -> ImportResult:
+    """An import as it is answered."""
+    return ImportResult(
+        id=public_id("imp", done.id),
+        received=done.received,
+        created=done.tally.created,
+        updated=done.tally.updated,
+        unchanged=done.tally.unchanged,
+        rejected_count=done.rejected_count,
+        rejected=[RejectedLine(line=line, **refusal._asdict()) for line, refusal in done.rejected],
+    )

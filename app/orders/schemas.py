@@ -1,0 +1,117 @@
+"""Order forms: the one normal form of every way in, and what is answered."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic.config import JsonDict
+
+from app.wire import Strict
+
+MOST_ORDERS = 1000
+"""Orders in one request."""
+
+Status = Literal[
+    "pending", "authorized", "partially_paid", "paid", "partially_refunded", "refunded", "cancelled", "voided"
+]
+
+
+def absent_if_blank(value: object) -> object:
+    """Shops send `""` where they have nothing, and so does CSV."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Blank = BeforeValidator(absent_if_blank)
+Text = Annotated[str, Field(max_length=255, pattern="^[^\x00]*$")]
+MoneyText = Annotated[str, Field(max_length=40), WithJsonSchema({"type": "string", "examples": ["12.50"]})]
+InstantText = Annotated[
+    str, Field(max_length=40), WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 40})
+]
+
+
+ORDER_EXAMPLE: JsonDict = {
+    "order_id": "1001",
+    "customer_id": "42",
+    "email": "ada@example.test",
+    "name": "Ada",
+    "ordered_at": "2026-10-30T12:02:00+01:00",
+    "total": "130.49",
+    "status": "paid",
+}
+
+
+class OrderRow(Strict):
+    """One purchase document of a store, in the normal form."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [ORDER_EXAMPLE]})
+
+    order_id: Annotated[Text, Field(min_length=1, pattern="^[^\x00]*[^\x00\\s][^\x00]*$")] = Field(
+        description="unique in its source"
+    )
+    customer_id: Annotated[Text | None, Blank] = Field(None, description="the store's own id of the customer")
+    email: Annotated[str | None, Blank, Field(max_length=320)] = None
+    name: Annotated[str | None, Blank, Field(max_length=500, pattern="^[^\x00]*$")] = None
+    ordered_at: InstantText = Field(description="RFC 3339 with an offset; decides the period")
+    total: MoneyText = Field(description="what was paid, with tax and shipping, without discounts")
+    refunded: Annotated[MoneyText | None, Blank] = Field(None, description="of `total`; default 0")
+    currency: Annotated[str | None, Blank, Field(max_length=3)] = Field(
+        None, description="ISO 4217; default: the source's"
+    )
+    items: Annotated[int | None, Blank, Field(ge=0, le=2**31 - 1)] = None
+    status: Status
+    updated_at: Annotated[InstantText | None, Blank] = Field(
+        None,
+        description="the store's version of the order: an older one never replaces a newer one."
+        " Without it the moment of arrival is the version.",
+    )
+    test: Annotated[bool | None, Blank] = Field(None, description="test orders are kept and never count")
+
+
+class OrderBatch(Strict):
+    """Orders of one source; each is checked on its own."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"orders": [ORDER_EXAMPLE]}]})
+
+    orders: Annotated[
+        list[Annotated[Any, WithJsonSchema({"$ref": "#/components/schemas/OrderRow"})]],
+        Field(max_length=MOST_ORDERS),
+    ]
+
+
+class Rejected(BaseModel):
+    """A row of the batch that was not stored."""
+
+    index: int
+    order_id: str | None
+    code: str
+    detail: str
+
+
+class BatchResult(BaseModel):
+    """What became of a batch: the rows add up."""
+
+    received: int
+    created: int
+    updated: int
+    unchanged: int
+    rejected: list[Rejected]
+
+
+class RejectedLine(BaseModel):
+    """A row of the file that was not stored."""
+
+    line: int
+    order_id: str | None
+    code: str
+    detail: str
+
+
+class ImportResult(BaseModel):
+    """What became of an import: the rows add up."""
+
+    id: str
+    received: int
+    created: int
+    updated: int
+    unchanged: int
+    rejected_count: int
+    rejected: list[RejectedLine] = Field(description="the first 100")

@@ -1,0 +1,217 @@
+"""Problems: the one shape of every error answer (RFC 9457).
+
+Each kind is a class beside the code that raises it. `type` is a page of this service,
+`code` is what programs compare, `detail` says what to do; input is never echoed.
+"""
+
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, ClassVar
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+log = structlog.get_logger()
+
+FieldError = dict[str, str]
+
+
+class Problem(Exception):  # noqa: N818 - the field's word for an error answer is "problem"
+    """Something a client can read and act on."""
+
+    slug: ClassVar[str] = "problem"
+    title: ClassVar[str] = "The request could not be answered"
+    status: ClassVar[int] = 400
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, object] | None = None,
+    ) -> None:
+        """`errors` point at fields, `members` are further fields of the answer."""
+        super().__init__(detail)
+        self.detail = detail or (type(self).__doc__ or "").strip()
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+        self.members = dict(members or {})
+
+    @classmethod
+    def code(cls) -> str:
+        """The slug as programs compare it: `plan_required`."""
+        return cls.slug.replace("-", "_")
+
+    def body(self, request_id: str) -> dict[str, object]:
+        """The members of RFC 9457 and ours."""
+        return {
+            "type": f"/problems/{self.slug}",
+            "title": self.title,
+            "status": self.status,
+            "code": self.code(),
+            "detail": self.detail,
+            "request_id": request_id,
+            **({"errors": self.errors} if self.errors else {}),
+            **self.members,
+        }
+
+
+class InvalidRequest(Problem):
+    """The request is well-formed but some of its values are not valid; `errors` names each."""
+
+    slug = "invalid-request"
+    title = "Some values are not valid"
+    status = 422
+
+
+class UnreadableBody(Problem):
+    """The body is not valid JSON: UTF-8, no duplicate names, no NaN or Infinity."""
+
+    slug = "unreadable-body"
+    title = "The body cannot be read"
+    status = 400
+
+
+class NotFound(Problem):
+    """Nothing is here: check the path and the ids in it."""
+
+    slug = "not-found"
+    title = "There is nothing here"
+    status = 404
+
+
+class MethodNotAllowed(Problem):
+    """This path does not take that method; the Allow header lists those it takes."""
+
+    slug = "method-not-allowed"
+    title = "This method is not for this path"
+    status = 405
+
+
+class BodyTooLarge(Problem):
+    """The body is larger than this path takes; send smaller batches, or use an import."""
+
+    slug = "body-too-large"
+    title = "The body is too large"
+    status = 413
+
+
+class UnsupportedMediaType(Problem):
+    """This path does not read that Content-Type."""
+
+    slug = "unsupported-media-type"
+    title = "This media type is not read here"
+    status = 415
+
+
+class NotAcceptable(Problem):
+    """None of the media types in Accept can be given here."""
+
+    slug = "not-acceptable"
+    title = "No acceptable form of the answer"
+    status = 406
+
+
+class ServiceUnavailable(Problem):
+    """The service is busy or its database cannot be reached; try again after Retry-After seconds."""
+
+    slug = "service-unavailable"
+    title = "Not available just now"
+    status = 503
+
+    def __init__(self, detail: str = "", *, retry_after_seconds: int = 2) -> None:
+        """The wait goes into the Retry-After header."""
+        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
+
+
+class InternalError(Problem):
+    """The service failed; nothing was changed. Quote the request_id when you report it."""
+
+    slug = "internal-error"
+    title = "The service failed"
+    status = 500
+
+
+OF_STATUS: dict[int, type[Problem]] = {
+    404: NotFound,
+    405: MethodNotAllowed,
+    413: BodyTooLarge,
+    415: UnsupportedMediaType,
+}
+
+
+def every_problem(kind: type[Problem] = Problem) -> Iterator[type[Problem]]:
+    """Every kind of problem that is defined, for the pages behind `type`."""
+    for child in kind.__subclasses__():
+        yield child
+        yield from every_problem(child)
+
+
+def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI responses of these problems, one per status, an example per kind."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        response = responses.setdefault(
+            kind.status,
+            {
+                "description": HTTPStatus(kind.status).phrase,
+                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            },
+        )
+        examples = response["content"]["application/problem+json"].setdefault("examples", {})
+        examples[kind.code()] = {"value": kind().body("4f1c2a9b7d3e4c5f8a6b0d1e2f3a4b5c")}
+    return responses
+
+
+def answer(request: Request, problem: Problem) -> JSONResponse:
+    """The problem as a response."""
+    return JSONResponse(
+        problem.body(getattr(request.state, "request_id", "")),
+        status_code=problem.status,
+        headers={"Cache-Control": "no-store", **problem.headers},
+        media_type="application/problem+json",
+    )
+
+
+def invalid_fields(errors: Sequence[Mapping[str, Any]]) -> list[FieldError]:
+    """Pydantic's errors as pointers and sentences, without the input (it may be secret, NaN or a lone surrogate)."""
+    fields = []
+    for error in errors[:100]:
+        place, *path = [str(part) for part in error["loc"]] or ["body"]
+        pointer = "#/" + "/".join(part.replace("~", "~0").replace("/", "~1")[:80] for part in path)
+        clean = pointer.encode("utf-8", "replace").decode()
+        fields.append({"in": place, "pointer": clean, "code": error["type"], "detail": error["msg"]})
+    return fields
+
+
+def places(error: BaseException) -> list[str]:
+    """Where an error comes from, file and line; its text may quote a person's data and is left out."""
+    return [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-8:]]
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of this application with a problem."""
+
+    @app.exception_handler(Problem)
+    async def on_problem(request: Request, problem: Problem) -> JSONResponse:
+        return answer(request, problem)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, invalid: RequestValidationError) -> JSONResponse:
+        return answer(request, InvalidRequest(errors=invalid_fields(invalid.errors())))
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        kind = OF_STATUS.get(error.status_code, UnreadableBody)
+        return answer(request, kind(headers=error.headers))
+
+    @app.exception_handler(Exception)
+    async def on_bug(request: Request, error: Exception) -> JSONResponse:
+        log.error("bug", kind=type(error).__name__, at=places(error), request_id=request.state.request_id)
+        return answer(request, InternalError())

@@ -1,0 +1,59 @@
+"""Settings: the environment, read once by the processes and frozen."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """One line that tells which variable is wrong and why."""
+
+
+def asyncpg_url(url: str) -> str:
+    """Any PostgreSQL URL as SQLAlchemy wants it for asyncpg."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in {"postgres", "postgresql", "postgresql+asyncpg"}:
+        raise ValueError("must begin with postgresql://")
+    return f"postgresql+asyncpg://{rest}"
+
+
+class Settings(BaseSettings):
+    """What can be set; every field is an environment variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    admin_key: SecretStr | None = Field(None, description="the operator's key; without it no account can be created")
+    data_dir: Path = Field(Path("var"), description="where the embedded PostgreSQL keeps its data")
+    database_url: SecretStr | None = Field(None, description="any PostgreSQL >= 16; without it one is embedded")
+    read_database_url: SecretStr | None = Field(
+        None, description="a role that cannot write, or a replica; without it reads set their session read-only"
+    )
+    pool_size: int = Field(10, ge=1, le=200, description="connections for reads, and as many for writes")
+    pool_wait_seconds: float = Field(0.5, gt=0, le=60)
+    worker: bool = Field(default=True, description="run the background work in the serving process too")
+    demo: bool = Field(default=True, description="fill an empty embedded database with a demo store")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+
+    @field_validator("database_url", "read_database_url")
+    @classmethod
+    def _with_asyncpg(cls, url: SecretStr | None) -> SecretStr | None:
+        return SecretStr(asyncpg_url(url.get_secret_value())) if url else None
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _separated_by_commas(cls, origins: object) -> object:
+        return tuple(filter(None, map(str.strip, origins.split(",")))) if isinstance(origins, str) else origins
+
+
+def read_settings() -> Settings:
+    """The settings of this process; SettingsError names the first variable that is wrong, never its value."""
+    try:
+        return Settings()
+    except ValidationError as invalid:
+        error = invalid.errors(include_input=False, include_url=False)[0]
+        variable = str(error["loc"][0]).upper() if error["loc"] else "the environment"
+        raise SettingsError(f"{variable}: {error['msg']}") from None

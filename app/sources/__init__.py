@@ -1,0 +1,1 @@
+"""Sources: an account's audiences and the stores that belong to them."""

@@ -1,0 +1,154 @@
+"""Source forms: the JSON of audiences and sources."""
+
+from enum import StrEnum
+from functools import cache
+from typing import Annotated, Self
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+
+from app.periods import WeekStart
+from app.wire import CURRENCIES, Instant, Name, Strict
+
+
+class Platform(StrEnum):
+    """Where the store runs."""
+
+    SHOPIFY = "shopify"
+    WOOCOMMERCE = "woocommerce"
+    MAILCHIMP = "mailchimp"
+    CUSTOM = "custom"
+
+
+@cache
+def zones() -> frozenset[str]:
+    """The IANA zones, without names that mean the machine itself."""
+    return frozenset(available_timezones() - {"localtime", "Factory"})
+
+
+def iana_zone(name: str) -> str:
+    """A zone of the IANA database."""
+    if name not in zones():
+        raise ValueError("must be an IANA time zone such as Europe/Rome")
+    return name
+
+
+def iso_currency(code: str) -> str:
+    """A currency that money can be in."""
+    if code not in CURRENCIES:
+        raise ValueError("must be an ISO 4217 code such as EUR")
+    return code
+
+
+TimeZone = Annotated[str, AfterValidator(iana_zone), WithJsonSchema({"type": "string", "examples": ["Europe/Rome"]})]
+Currency = Annotated[
+    str, AfterValidator(iso_currency), WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$", "examples": ["EUR"]})
+]
+
+
+class NewAudience(Strict):
+    """A new list of contacts."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Everyone"}]})
+
+    name: Name
+
+
+class Audience(BaseModel):
+    """A list of contacts."""
+
+    id: str
+    name: str
+    created_at: Instant
+
+
+class AudiencePage(BaseModel):
+    """Audiences, oldest first."""
+
+    items: list[Audience]
+    next_cursor: str | None
+
+
+class NewSource(Strict):
+    """A store to connect; audience, platform and currency are for good."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "audience": "aud_1",
+                    "name": "Shop Roma",
+                    "platform": "custom",
+                    "currency": "EUR",
+                    "time_zone": "Europe/Rome",
+                    "week_start": "monday",
+                }
+            ]
+        }
+    )
+
+    audience: str
+    name: Name
+    platform: Platform
+    currency: Currency
+    time_zone: TimeZone
+    week_start: WeekStart = WeekStart.MONDAY
+
+
+class SourceChange(Strict):
+    """What can change in a source; figures follow another calendar within a minute, and are right meanwhile."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"time_zone": "Europe/Berlin"}]})
+
+    name: Name | None = None
+    time_zone: TimeZone | None = None
+    week_start: WeekStart | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.settings():
+            raise ValueError("name what to change: name, time_zone or week_start")
+        return self
+
+    def settings(self) -> dict[str, str]:
+        """The columns to change."""
+        return self.model_dump(exclude_none=True)
+
+
+class Source(BaseModel):
+    """A connected store."""
+
+    id: str
+    audience: str
+    name: str
+    platform: Platform
+    currency: str
+    time_zone: str
+    week_start: WeekStart
+    created_at: Instant
+
+
+class Health(BaseModel):
+    """How a store is doing."""
+
+    orders: int = Field(description="that are not deleted")
+    purchases: int = Field(description="orders that count")
+    customers: int
+    unattributed: int = Field(description="orders without customer id and e-mail: kept, never ranked")
+    foreign_currency: int = Field(description="orders in another currency: kept, never ranked")
+    quarantined: int = Field(description="webhooks that could not be used")
+    history_from: Instant | None = Field(description="the first purchase")
+    last_order_at: Instant | None = Field(description="the last purchase")
+
+
+class SourceWithHealth(Source):
+    """A connected store and how it is doing."""
+
+    health: Health
+
+
+class SourcePage(BaseModel):
+    """Sources, oldest first."""
+
+    items: list[Source]
+    next_cursor: str | None

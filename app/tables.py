@@ -1,0 +1,296 @@
+"""Tables: everything that is stored, on a few screens.
+
+`account_id` comes first in every key and is part of every unique and foreign key, so that
+the same schema can be spread over machines by account. Amounts are minor units.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.sql.schema import SchemaItem
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+ORDER_STATUSES = (
+    *("pending", "authorized", "partially_paid", "paid"),
+    *("partially_refunded", "refunded", "cancelled", "voided"),
+)
+"""In the order of their progress: of two versions of the same age the further one is newer."""
+
+order_status = sa.Enum(*ORDER_STATUSES, name="order_status", metadata=metadata)
+
+KINDS = ("week", "month", "quarter", "year", "last_365_days", "all_time")
+METRICS = ("number_of_purchases", "average_order_amount", "total_spend")
+
+
+def row_id(table: str) -> sa.Column[int]:
+    """A bigserial: unlike an identity column it survives being distributed."""
+    return sa.Column(
+        "id",
+        sa.BigInteger,
+        sa.Sequence(f"{table}_id_seq", metadata=metadata),
+        nullable=False,
+        server_default=sa.text(f"nextval('{table}_id_seq'::regclass)"),
+    )
+
+
+def words(name: str) -> sa.Column[str]:
+    """Text that is always there."""
+    return sa.Column(name, sa.Text, nullable=False)
+
+
+def number(name: str, default: str | None = None) -> sa.Column[int]:
+    """A whole number that is always there."""
+    return sa.Column(name, sa.BigInteger, nullable=False, server_default=default)
+
+
+def counts(name: str, rule: str) -> sa.Column[int]:
+    """A whole number that PostgreSQL checks."""
+    return sa.Column(name, sa.BigInteger, sa.CheckConstraint(f"{name} {rule}", name=name), nullable=False)
+
+
+def one_of(name: str, *choices: str, default: str | None = None) -> sa.Column[str]:
+    """One of some words."""
+    listed = ", ".join(f"'{choice}'" for choice in choices)
+    check = sa.CheckConstraint(f"{name} in ({listed})", name=name)
+    return sa.Column(name, sa.Text, check, nullable=False, server_default=default)
+
+
+def moment(name: str, *, nullable: bool = False) -> sa.Column[object]:
+    """An instant."""
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
+
+
+def belongs_to(parent: str, column: str) -> sa.ForeignKeyConstraint:
+    """A reference inside one account."""
+    return sa.ForeignKeyConstraint(["account_id", column], [f"{parent}.account_id", f"{parent}.id"])
+
+
+def of_account() -> sa.ForeignKeyConstraint:
+    """The account exists."""
+    return sa.ForeignKeyConstraint(["account_id"], ["accounts.id"])
+
+
+def owned_table(name: str, *items: SchemaItem) -> sa.Table:
+    """A table of rows with an id that belong to an account."""
+    return sa.Table(
+        name,
+        metadata,
+        number("account_id"),
+        row_id(name),
+        *items,
+        sa.PrimaryKeyConstraint("account_id", "id"),
+    )
+
+
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    row_id("accounts"),
+    words("name"),
+    one_of("plan", "free", "paid"),
+    # Signs the cursors of this account: replicas share it and no other account's cursor fits.
+    sa.Column("cursor_secret", sa.LargeBinary, nullable=False),
+    moment("created_at"),
+    sa.PrimaryKeyConstraint("id"),
+)
+
+api_keys = owned_table(
+    "api_keys",
+    words("name"),
+    sa.Column("scopes", ARRAY(sa.Text), nullable=False),
+    sa.Column("hash", sa.LargeBinary, nullable=False),
+    moment("created_at"),
+    moment("revoked_at", nullable=True),
+    sa.UniqueConstraint("account_id", "hash"),
+    of_account(),
+)
+
+audiences = owned_table(
+    "audiences",
+    words("name"),
+    moment("created_at"),
+    of_account(),
+)
+
+sources = owned_table(
+    "sources",
+    number("audience_id"),
+    words("name"),
+    words("platform"),
+    words("currency"),
+    words("time_zone"),
+    words("week_start"),
+    # Counted with every write, under the lock of this row; `verify` counts them again.
+    number("orders", "0"),
+    number("unattributed", "0"),
+    number("foreign_currency", "0"),
+    # One more with every change of an order, a contact or a setting: part of the ETags.
+    number("version", "0"),
+    number("contacts_version", "0"),
+    # When periods change next: the worker opens, moves and drops boards then.
+    moment("boards_due_at"),
+    moment("created_at"),
+    belongs_to("audiences", "audience_id"),
+    sa.Index(None, "account_id", "audience_id"),
+    sa.Index(None, "boards_due_at"),
+)
+
+customers = owned_table(
+    "customers",
+    number("source_id"),
+    sa.Column("external_id", sa.Text),
+    sa.Column("email", sa.Text),
+    sa.Column("name", sa.Text),
+    # How new the contact data are: that of an older order never replaces that of a newer one.
+    moment("email_at", nullable=True),
+    moment("name_at", nullable=True),
+    one_of(*("marketing", "subscribed", "unsubscribed", "non_subscribed", "cleaned"), default="non_subscribed"),
+    moment("created_at"),
+    belongs_to("sources", "source_id"),
+    sa.UniqueConstraint("account_id", "source_id", "external_id"),
+)
+
+addresses = sa.Table(
+    "addresses",
+    metadata,
+    # Whose purchases those of an e-mail address alone are. Once an address was seen with a
+    # customer id it stays that customer's, whatever arrives in whatever order.
+    number("account_id"),
+    number("source_id"),
+    words("email"),
+    number("customer_id"),
+    sa.PrimaryKeyConstraint("account_id", "source_id", "email"),
+    belongs_to("sources", "source_id"),
+    belongs_to("customers", "customer_id"),
+    sa.Index(None, "account_id", "customer_id"),
+)
+
+orders = sa.Table(
+    "orders",
+    metadata,
+    number("account_id"),
+    number("source_id"),
+    words("order_id"),
+    sa.Column("customer_id", sa.BigInteger),
+    # Only of orders that name no customer id: such an order follows the owner of its address.
+    sa.Column("guest_email", sa.Text),
+    moment("ordered_at"),
+    counts("total", ">= 0"),
+    counts("refunded", ">= 0"),
+    # Null is the source's own currency: only those purchases can be added up.
+    sa.Column("foreign_currency", sa.Text),
+    sa.Column("items", sa.BigInteger),
+    sa.Column("status", order_status, nullable=False),
+    # The version of the order: (updated_at, status, content_hash), greater is newer.
+    moment("updated_at"),
+    number("content_hash"),
+    sa.Column("test", sa.Boolean, nullable=False),
+    moment("deleted_at", nullable=True),
+    # What the order adds to its customer's spend; null when it is not a purchase.
+    sa.Column(
+        "spend",
+        sa.BigInteger,
+        sa.Computed(
+            "CASE WHEN status >= 'partially_paid'::order_status AND status <= 'partially_refunded'::order_status"
+            " AND customer_id IS NOT NULL AND foreign_currency IS NULL AND NOT test AND deleted_at IS NULL"
+            " AND NOT (total > 0 AND refunded >= total) THEN greatest(total - refunded, 0) END",
+            persisted=True,
+        ),
+    ),
+    sa.PrimaryKeyConstraint("account_id", "source_id", "order_id"),
+    belongs_to("sources", "source_id"),
+    belongs_to("customers", "customer_id"),
+    sa.Index("orders_by_customer_idx", "account_id", "customer_id", "ordered_at"),
+    sa.Index(
+        "orders_purchases_idx",
+        "account_id",
+        "source_id",
+        "ordered_at",
+        postgresql_include=["customer_id", "spend"],
+        postgresql_where=sa.text("spend IS NOT NULL"),
+    ),
+)
+
+boards = owned_table(
+    "boards",
+    number("source_id"),
+    sa.Column("kind", sa.Enum(*KINDS, name="board_kind", metadata=metadata), nullable=False),
+    moment("start"),
+    # What it counts: purchases in [counted_from, counted_until). Equal to the period of that
+    # name except while the worker still has to move the edge of the last 365 days.
+    moment("counted_from"),
+    moment("counted_until"),
+    counts("customers", ">= 0"),
+    number("purchases"),
+    sa.Column("spend", sa.Numeric, nullable=False),
+    number("version"),
+    belongs_to("sources", "source_id"),
+    sa.UniqueConstraint("account_id", "source_id", "kind", "start"),
+)
+
+standings = sa.Table(
+    "standings",
+    metadata,
+    number("account_id"),
+    number("board_id"),
+    number("customer_id"),
+    number("spend"),
+    sa.Column(
+        "average",
+        sa.BigInteger,
+        sa.Computed("spend / purchases + ((spend % purchases) * 2 >= purchases)::int", persisted=True),
+        nullable=False,
+    ),
+    moment("last_order_at"),
+    counts("purchases", "> 0"),
+    sa.PrimaryKeyConstraint("account_id", "board_id", "customer_id"),
+    *(
+        sa.Index(f"standings_{metric}_idx", "account_id", "board_id", sa.text(f"{metric} DESC"), "customer_id")
+        for metric in ("spend", "average", "purchases")
+    ),
+)
+
+standing_buckets = sa.Table(
+    "standing_buckets",
+    metadata,
+    number("account_id"),
+    number("board_id"),
+    sa.Column("metric", sa.Enum(*METRICS, name="metric", metadata=metadata), nullable=False),
+    number("bucket"),
+    counts("customers", ">= 0"),
+    sa.PrimaryKeyConstraint("account_id", "board_id", "metric", "bucket"),
+)
+
+outdated_standings = sa.Table(
+    "outdated_standings",
+    metadata,
+    # Customers whose orders a running import changed and whose standings follow at its end.
+    # While a source has any, its boards are not asked; a crash leaves them to the worker.
+    number("account_id"),
+    number("source_id"),
+    number("customer_id"),
+    sa.PrimaryKeyConstraint("account_id", "source_id", "customer_id"),
+)
+
+imports = owned_table(
+    "imports",
+    number("source_id"),
+    number("received"),
+    number("created"),
+    number("updated"),
+    number("unchanged"),
+    number("rejected"),
+    moment("started_at"),
+    moment("progressed_at"),
+    moment("finished_at", nullable=True),
+    belongs_to("sources", "source_id"),
+    sa.Index(None, "account_id", "source_id"),
+)

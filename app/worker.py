@@ -1,0 +1,69 @@
+"""The background process: what the calendar and crashes ask for, so that nothing needs a person.
+
+Every round it gives the sources whose day has changed their boards, and lets the standings
+follow that an interrupted import has left behind. Several workers do no harm: each source is
+worked on under its lock, and each piece of work is idempotent.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from app.database import Connection, Database
+from app.orders import source as source_statements
+from app.orders import standings
+from app.orders.recount import catch_up, lock, tend
+from app.orders.source import Source
+from app.problems import log
+
+ROUND_SECONDS = 30
+SILENT_IMPORT = timedelta(minutes=2)
+"""An import that has not stored a batch for so long is taken to be dead."""
+
+Clock = Callable[[], datetime]
+
+
+async def work(database: Database, clock: Clock, stop: asyncio.Event) -> None:
+    """Round after round until told to stop; a failing round is logged and the next one tries again."""
+    while not stop.is_set():
+        try:
+            await work_once(database, clock)
+        except Exception as error:  # noqa: BLE001 - whatever fails now may work in the next round
+            log.error("work failed", kind=type(error).__name__)
+        try:
+            await asyncio.wait_for(stop.wait(), ROUND_SECONDS)
+        except TimeoutError:
+            continue
+
+
+async def work_once(database: Database, clock: Clock) -> None:
+    """All that is due now, source by source; one that fails does not keep the others waiting."""
+    now = clock()
+    async with database.read() as conn:
+        due = [tuple(row) for row in await conn.execute(source_statements.due(now))]
+        silent = {"silent_since": now - SILENT_IMPORT}
+        abandoned = [tuple(row) for row in await conn.execute(standings.ABANDONED, silent)]
+    for place, task in [(place, _tend) for place in due] + [(place, _catch_up) for place in abandoned]:
+        try:
+            await task(database, place, clock)
+        except Exception as error:  # noqa: BLE001 - one source must not stop the rest
+            log.error("source failed", source_id=place[1], kind=type(error).__name__)
+
+
+async def _tend(database: Database, place: tuple[int, int], clock: Clock) -> None:
+    async with database.write_in_turn(place[1]) as conn:
+        source = await _source(conn, place)
+        await lock(conn, source)
+        await tend(conn, source, clock())
+    log.info("boards tended", source_id=source.id)
+
+
+async def _catch_up(database: Database, place: tuple[int, int], clock: Clock) -> None:
+    async with database.read() as conn:
+        source = await _source(conn, place)
+    await catch_up(database, source, clock())
+    log.info("standings caught up", source_id=source.id)
+
+
+async def _source(conn: Connection, place: tuple[int, int]) -> Source:
+    return Source(*(await conn.execute(source_statements.one(*place))).one())

@@ -1,0 +1,363 @@
+"""Scenes for the tests: a real PostgreSQL, a database per test, the real server on a real port.
+
+Every statement that the tests run is collected in `statements.ndjson`-like form by `Statements`
+and linted at the end of the run by tests/test_statements.py.
+"""
+
+import asyncio
+import contextlib
+import gc
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+import uvicorn
+from alembic import command
+from alembic.config import Config
+from hypothesis import HealthCheck, settings
+from sqlalchemy import event
+
+from app.database import Database
+from app.local_postgres import local_postgres
+from app.main import create_app
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+OPERATOR = "operator-key-of-the-tests"
+NOW = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)
+
+settings.register_profile(
+    "tests",
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    print_blob=True,
+)
+settings.load_profile("tests")
+
+
+def shared(*parts: str) -> Path:
+    """A file of real material beside the project; the test is skipped where it is missing."""
+    path = SHARED.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"{'/'.join(parts)} is not beside this checkout")
+    return path
+
+
+class Statements:
+    """The statements that ran, in order, with the way they went: `read` or `write`."""
+
+    def __init__(self, log: Path) -> None:
+        self.seen: list[tuple[str, str]] = []
+        self._known: set[str] = set()
+        self._log = log
+
+    def watch(self, database: Database) -> None:
+        for way, engine in (("read", database.reading), ("write", database.writing)):
+            event.listen(engine.sync_engine, "before_cursor_execute", self._listener(way))
+
+    def _listener(self, way: str) -> Any:
+        def listen(_conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+            self.seen.append((way, statement))
+            if statement not in self._known:
+                self._known.add(statement)
+                with self._log.open("a") as file:
+                    file.write(json.dumps([way, statement]) + "\n")
+
+        return listen
+
+    @contextlib.contextmanager
+    def during(self) -> Iterator[list[tuple[str, str]]]:
+        """The statements that run inside the block."""
+        begun = len(self.seen)
+        block: list[tuple[str, str]] = []
+        yield block
+        block.extend(self.seen[begun:])
+
+
+@dataclass
+class Clock:
+    """The service's clock, which a test may set."""
+
+    now: datetime | None = None
+
+    def __call__(self) -> datetime:
+        return self.now or datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Server:
+    """The PostgreSQL of this test process."""
+
+    folder: Path
+    write: str
+    read: str
+    superuser: str
+
+    async def run(self, *sql: str) -> None:
+        conn = await asyncpg.connect(self.superuser)
+        try:
+            for statement in sql:
+                await conn.execute(statement)
+        finally:
+            await conn.close()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # One folder for the whole run, shared by its workers: the statements that ran are linted together.
+    if not hasattr(config, "workerinput"):
+        os.environ["STATEMENTS_FOLDER"] = tempfile.mkdtemp(prefix="statements-")
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("postgres")
+    with local_postgres(folder) as urls:
+        password = (folder / "password").read_text().strip()
+        port = (folder / "port").read_text().strip()
+        superuser = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
+        config = Config(ROOT / "alembic.ini")
+        config.attributes["url"] = urls.write
+        command.upgrade(config, "head")
+        yield Server(folder, urls.write, urls.read, superuser)
+
+
+@dataclass(frozen=True)
+class Urls:
+    write: str
+    read: str
+    name: str
+
+
+DATABASES = itertools.count(1)
+
+
+@pytest.fixture
+async def urls(postgres: Server) -> AsyncIterator[Urls]:
+    """A database of its own, copied from the migrated one: tests commit and lock for real."""
+    name = f"test_{next(DATABASES)}"
+    await postgres.run(f"CREATE DATABASE {name} TEMPLATE loyalty OWNER loyalty")
+    yield Urls(postgres.write.removesuffix("loyalty") + name, postgres.read.removesuffix("loyalty") + name, name)
+    await postgres.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def with_asyncpg(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+asyncpg://")
+
+
+@pytest.fixture(scope="session")
+def statements() -> Statements:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    return Statements(Path(os.environ["STATEMENTS_FOLDER"]) / f"{worker}.ndjson")
+
+
+@pytest.fixture
+def pool_size() -> int:
+    """One connection each way: a request that held two would wait for itself."""
+    return 1
+
+
+@pytest.fixture
+async def database(urls: Urls, statements: Statements, pool_size: int) -> AsyncIterator[Database]:
+    database = Database(with_asyncpg(urls.write), with_asyncpg(urls.read), pool_size=pool_size, pool_wait_seconds=20)
+    statements.watch(database)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def sql(urls: Urls) -> AsyncIterator[asyncpg.Connection]:
+    """A look behind the curtain."""
+    conn = await asyncpg.connect(urls.write)
+    yield conn
+    await conn.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@contextlib.asynccontextmanager
+async def serving(app: Any) -> AsyncIterator[str]:
+    """The application behind a real server on a real port."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False, lifespan="off"))
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.005)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    await task
+    gc.collect()
+
+
+@pytest.fixture
+async def api(database: Database, clock: Clock) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the service."""
+    app = create_app(database, admin_key=OPERATOR, clock=clock)
+    async with serving(app) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
+        yield client
+
+
+@dataclass
+class Store:
+    """A connected store, in the language of the shop."""
+
+    api: httpx.AsyncClient
+    key: str
+    account: str
+    audience: str
+    source: str
+    currency: str = "EUR"
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def auth(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+    @property
+    def source_id(self) -> int:
+        return int(self.source.removeprefix("src_"))
+
+    def board(self, **question: Any) -> dict[str, Any]:
+        """The parameters of a board of this store."""
+        return {"audience": self.audience, "source": self.source, **question}
+
+    async def post(self, *orders: dict[str, Any]) -> httpx.Response:
+        return await self.api.post(f"/sources/{self.source}/orders", json={"orders": orders}, headers=self.auth)
+
+    async def send(self, *orders: dict[str, Any]) -> dict[str, Any]:
+        """Orders that must all be taken."""
+        answer = await self.post(*orders)
+        assert answer.status_code == 200, answer.text
+        result: dict[str, Any] = answer.json()
+        assert result["rejected"] == []
+        return result
+
+    async def sold(self, *sales: tuple[str, str], on: str = "2026-03-01") -> None:
+        """Paid orders of customers, `(id, total)`, on a day or at an instant."""
+        at = on if "T" in on else f"{on}T12:00:00Z"
+        await self.send(*(order(f"sale-{next(self.numbers)}", who, total, at) for who, total in sales))
+
+    async def load(self, content: bytes, media_type: str = "text/csv", **headers: str) -> httpx.Response:
+        """An import."""
+        return await self.api.post(
+            f"/sources/{self.source}/imports",
+            content=content,
+            headers=self.auth | {"Content-Type": media_type} | headers,
+        )
+
+    async def ask(self, **question: Any) -> dict[str, Any]:
+        """A page of a board that must be there."""
+        answer = await self.api.get("/leaderboard", params=self.board(**question), headers=self.auth)
+        assert answer.status_code == 200, answer.text
+        page: dict[str, Any] = answer.json()
+        return page
+
+    async def all_rows(self, **question: Any) -> list[dict[str, Any]]:
+        """All pages put together."""
+        page = await self.ask(**question)
+        rows = page["items"]
+        while page["next_cursor"]:
+            page = await self.ask(**question, cursor=page["next_cursor"])
+            rows += page["items"]
+        return rows
+
+
+def order(
+    order_id: str, customer_id: str | None, total: str = "10.00", at: str = "2026-03-01T12:00:00Z", **fields: Any
+) -> dict[str, Any]:
+    """An order in the normal form."""
+    return {
+        "order_id": order_id,
+        "customer_id": customer_id,
+        "ordered_at": at,
+        "total": total,
+        "status": "paid",
+        **fields,
+    }
+
+
+@pytest.fixture
+def open_account(api: httpx.AsyncClient) -> Any:
+    """Opens accounts; gives `(id, key)`."""
+
+    async def opened(plan: str = "paid", name: str = "Ada's shops") -> tuple[str, str]:
+        answer = await api.post(
+            "/accounts", json={"name": name, "plan": plan}, headers={"Authorization": f"Bearer {OPERATOR}"}
+        )
+        assert answer.status_code == 201, answer.text
+        return answer.json()["id"], answer.json()["api_key"]
+
+    return opened
+
+
+@pytest.fixture
+def open_store(api: httpx.AsyncClient, open_account: Any) -> Any:
+    """Opens stores, each in an account of its own unless `beside` names another store."""
+
+    async def opened(beside: Store | None = None, plan: str = "paid", **fields: Any) -> Store:
+        account, key = (beside.account, beside.key) if beside else await open_account(plan)
+        auth = {"Authorization": f"Bearer {key}"}
+        audience = (await api.post("/audiences", json={"name": "Everyone"}, headers=auth)).json()["id"]
+        wanted = {
+            "audience": audience,
+            "name": "Shop",
+            "platform": "custom",
+            "currency": "EUR",
+            "time_zone": "UTC",
+            **fields,
+        }
+        answer = await api.post("/sources", json=wanted, headers=auth)
+        assert answer.status_code == 201, answer.text
+        return Store(api, key, account, audience, answer.json()["id"], wanted["currency"])
+
+    return opened
+
+
+@contextlib.contextmanager
+def service(data_dir: Path, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """The service as a user starts it: `python -m app …` in a process of its own."""
+    env = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "READ_DATABASE_URL"}}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", *arguments],
+        cwd=ROOT,
+        env=env | {"DATA_DIR": str(data_dir)} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(30)
+            process.kill()
+        process.communicate()
+
+
+def wait_until(condition: Any, seconds: float = 30) -> None:
+    """Poll until the condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+
+
+def days(number: float) -> timedelta:
+    return timedelta(days=number)

@@ -1,0 +1,164 @@
+"""The leaderboard, asked over HTTP."""
+
+import pytest
+from conftest import NOW, order
+
+from app.periods import TimeFrame
+
+MARCH = {"time_frame": "custom", "start": "2026-03-01", "end": "2026-04-01"}
+
+
+@pytest.fixture(autouse=True)
+def midday(clock):
+    clock.now = NOW
+
+
+async def test_equal_spenders_share_a_rank_and_the_next_is_skipped(open_store):
+    store = await open_store()
+    await store.sold(("ada", "50.00"), ("bea", "20.00"), ("bea", "30.00"), ("cyd", "10.00"))
+
+    for question in (MARCH, {"time_frame": "month_to_date"}):
+        board = await store.ask(**question)
+
+        assert [(row["rank"], row["total_spend"]) for row in board["items"]] == [
+            (1, "50.00"),
+            (1, "50.00"),
+            (3, "10.00"),
+        ]
+        assert (board["customers"], board["number_of_purchases"], board["total_spend"]) == (3, 4, "110.00")
+
+
+async def test_the_average_is_ranked_as_it_is_shown(open_store):
+    store = await open_store()
+    # 10.00 / 3 = 3.333… and 6.67 / 2 = 3.335: shown as 3.33 and 3.34.
+    await store.sold(
+        ("ada", "3.33"), ("ada", "3.33"), ("ada", "3.34"), ("bea", "3.33"), ("cyd", "3.33"), ("cyd", "3.34")
+    )
+
+    board = await store.ask(time_frame="month_to_date", rank_by="average_order_amount")
+
+    shown = [(row["rank"], row["customer"]["external_id"], row["average_order_amount"]) for row in board["items"]]
+    assert shown == [(1, "cyd", "3.34"), (2, "ada", "3.33"), (2, "bea", "3.33")]
+
+
+async def test_an_empty_store_has_an_empty_board_in_every_frame(open_store):
+    store = await open_store()
+    for time_frame in TimeFrame:
+        bounds = {"start": "2026-01-01", "end": "2026-02-01"} if time_frame is TimeFrame.CUSTOM else {}
+        board = await store.ask(time_frame=time_frame, **bounds)
+        assert (board["customers"], board["items"], board["next_cursor"]) == (0, [], None)
+
+
+async def test_pages_put_together_are_the_whole_board(open_store):
+    store = await open_store()
+    await store.sold(*((f"c{number:02}", f"{number % 5 + 1}.00") for number in range(23)))
+
+    for question in ({"time_frame": "month_to_date"}, MARCH):
+        whole = (await store.ask(**question, limit=1000))["items"]
+        for limit in (1, 2, 7, 22, 23):
+            assert await store.all_rows(**question, limit=limit) == whole
+
+
+async def test_ranks_go_on_rightly_when_the_board_changes_between_pages(open_store):
+    store = await open_store()
+    await store.sold(*((f"c{number:02}", f"{30 - number}.00") for number in range(10)))
+    first = await store.ask(time_frame="last_month", limit=4)
+    assert first["items"] == []
+
+    first = await store.ask(time_frame="all_time", limit=4)
+    await store.send(order("late", "zoe", "99.00", "2026-03-02T00:00:00Z"))
+    second = await store.ask(time_frame="all_time", limit=4, cursor=first["next_cursor"])
+
+    assert [row["rank"] for row in first["items"]] == [1, 2, 3, 4]
+    assert [row["rank"] for row in second["items"]] == [6, 7, 8, 9]
+
+
+async def test_the_page_around_a_customer_is_the_page_that_paging_gives(open_store):
+    store = await open_store()
+    await store.sold(*((f"c{number:02}", f"{number % 4 + 1}.00") for number in range(17)))
+
+    for question in ({"time_frame": "month_to_date"}, MARCH):
+        whole = (await store.ask(**question, limit=1000))["items"]
+        for limit in (1, 3, 5, 17):
+            for place, row in enumerate(whole):
+                page = await store.ask(**question, limit=limit, around=row["customer"]["id"])
+                start = place - place % limit
+                assert page["items"] == whole[start : start + limit]
+
+
+async def test_compare_tells_the_rank_in_the_period_before(open_store):
+    store = await open_store()
+    await store.sold(("ada", "10.00"), ("bea", "20.00"), ("cyd", "30.00"), on="2026-01-10")
+    await store.sold(("ada", "30.00"), ("bea", "20.00"), ("dan", "10.00"), on="2026-02-10")
+
+    board = await store.ask(time_frame="last_month", compare="previous")
+    custom = await store.ask(time_frame="custom", start="2026-02-01", end="2026-03-01", compare="previous")
+
+    rows = [(row["customer"]["external_id"], row["previous_rank"], row["movement"]) for row in board["items"]]
+    assert rows == [("ada", 3, 2), ("bea", 2, 0), ("dan", None, "new")]
+    assert [(row["previous_rank"], row["movement"]) for row in custom["items"]] == [(3, 2), (2, 0), (None, "new")]
+
+
+async def test_an_unchanged_board_is_304_and_a_changed_one_is_not(api, open_store):
+    store = await open_store()
+    await store.sold(("ada", "10.00"))
+    for question in ({"time_frame": "all_time"}, MARCH):
+        first = await api.get("/leaderboard", params=store.board(**question), headers=store.auth)
+        known = store.auth | {"If-None-Match": first.headers["ETag"]}
+        assert first.headers["ETag"].startswith('W/"')
+        again = await api.get("/leaderboard", params=store.board(**question), headers=known)
+        assert (again.status_code, again.content) == (304, b"")
+
+        await store.sold(("ada", "1.00"))
+        changed = await api.get("/leaderboard", params=store.board(**question), headers=known)
+        assert changed.status_code == 200
+
+        known = store.auth | {"If-None-Match": changed.headers["ETag"]}
+        await store.send(order("sale-1", "ada", "10.00", name=f"Ada {changed.headers['ETag']}"))
+        renamed = await api.get("/leaderboard", params=store.board(**question), headers=known)
+        assert renamed.status_code == 200
+
+
+async def test_a_page_of_a_board_is_one_statement_and_a_304_too(api, open_store, statements):
+    store = await open_store()
+    await store.sold(("ada", "10.00"), ("bea", "9.00"))
+    asked = store.board(time_frame="month_to_date", limit=1)
+    first = await api.get("/leaderboard", params=asked, headers=store.auth)
+
+    with statements.during() as page:
+        await api.get("/leaderboard", params=asked, headers=store.auth)
+    with statements.during() as following:
+        cursor = {"cursor": first.json()["next_cursor"]}
+        assert (await api.get("/leaderboard", params=asked | cursor, headers=store.auth)).status_code == 200
+    with statements.during() as unchanged:
+        known = store.auth | {"If-None-Match": first.headers["ETag"]}
+        assert (await api.get("/leaderboard", params=asked, headers=known)).status_code == 304
+
+    assert [len(page), len(following), len(unchanged)] == [1, 1, 1]
+    assert not any("FROM orders\n    WHERE" in statement for _, statement in page)
+
+
+async def test_the_whole_board_streams_as_csv_and_ndjson(api, open_store):
+    store = await open_store(currency="KWD")
+    await store.send(
+        order("1", "ada", "1.500", name="=cmd()", email="ada@example.test"),
+        order("2", "bea", "0.250", name='Bea, "the" é', at="2026-03-02T00:00:00.5Z"),
+    )
+    for question in ({"time_frame": "month_to_date"}, MARCH):
+        table = await api.get(
+            "/leaderboard", params=store.board(**question), headers=store.auth | {"Accept": "text/csv"}
+        )
+        lines = await api.get(
+            "/leaderboard", params=store.board(**question), headers=store.auth | {"Accept": "application/x-ndjson"}
+        )
+        ids = [row["customer"]["id"] for row in (await store.ask(**question))["items"]]
+        assert table.text.splitlines() == [
+            "rank,customer_id,external_id,name,email,messageable,number_of_purchases,total_spend,"
+            "average_order_amount,last_order_at,currency",
+            f"1,{ids[0]},ada,'=cmd(),ada@example.test,false,1,1.500,1.500,2026-03-01T12:00:00Z,KWD",
+            f'2,{ids[1]},bea,"Bea, ""the"" é",,false,1,0.250,0.250,2026-03-02T00:00:00.500000Z,KWD',
+        ]
+        page = await store.ask(**question)
+        import json
+
+        assert [json.loads(line) for line in lines.text.splitlines()] == page["items"]
