@@ -105,8 +105,8 @@ def _make_read_only(connection: Any, _record: object) -> None:  # noqa: ANN401 -
     cursor.close()
 
 
-def database_of(request: Request) -> Database:
-    """The database of the application that serves the request."""
+async def database_of(request: Request) -> Database:
+    """The database of the application that serves the request; async, for a plain function would cost a thread."""
     database: Database = request.app.state.database
     return database
 

@@ -20,7 +20,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from app.accounts import keys
-from app.database import database_of
+from app.database import Database
 from app.problems import Problem, UnsupportedMediaType
 from app.wire import strict_json
 
@@ -131,7 +131,8 @@ class Callers:
         return await self._looked_up(request, account_id, key_hash)
 
     async def _looked_up(self, request: Request, account_id: int, key_hash: bytes) -> Caller:
-        async with database_of(request).read() as conn:
+        database: Database = request.app.state.database
+        async with database.read() as conn:
             row = (await conn.execute(keys.opened_by(account_id, key_hash))).one_or_none()
         if row is None:
             self._known.pop(key_hash, None)
@@ -151,7 +152,7 @@ class Permission:
         self.scope = scope
         self.operator = operator
 
-    def __call__(self, request: Request) -> Caller | None:
+    async def __call__(self, request: Request) -> Caller | None:
         """The caller that `admit` has found."""
         caller: Caller | None = request.state.caller
         return caller
