@@ -126,7 +126,7 @@ def serve() -> None:
 async def _serve(settings: Settings, urls: Urls) -> None:
     async with connected(urls, settings) as database:
         if urls.embedded and settings.demo:
-            await ensure_demo(database, f"http://{settings.host}:{settings.port}")
+            await ensure_demo(database, f"http://{settings.host}:{settings.port}", settings.data_dir / "demo.key")
         admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
         app = create_app(database, admin_key=admin_key, cors_origins=settings.cors_origins)
         server = uvicorn.Server(

@@ -5,10 +5,12 @@ orders are large), with guests, refunds, cancellations and test orders.
 """
 
 import math
+import os
 import random
 import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from app.accounts.keys import any_account
 from app.accounts.open_account import open_account
@@ -77,8 +79,8 @@ async def _lines(shop: dict[str, object], source: Source, now: datetime) -> Asyn
     yield lines
 
 
-async def ensure_demo(database: Database, url: str) -> None:
-    """Fill a database that has no account, and print how to ask it."""
+async def ensure_demo(database: Database, url: str, key_file: Path) -> None:
+    """Fill a database that has no account, keep the demo account's key in a file, and print how to ask it."""
     async with database.read() as conn:
         if (await conn.execute(any_account())).scalar_one():
             return
@@ -96,14 +98,17 @@ async def ensure_demo(database: Database, url: str) -> None:
     print("Filling the demo store, some seconds …", file=sys.stderr, flush=True)
     for shop, source in zip(SHOPS, sources, strict=True):
         await import_orders(database, source, _lines(shop, source, now), now_in_utc)
-    _tell(url, key, sources[0])
+    key_file.unlink(missing_ok=True)
+    with open(key_file, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:  # noqa: PTH123, ASYNC230
+        file.write(f"{key}\n")
+    _tell(url, key, key_file, sources[0])
 
 
-def _tell(url: str, key: str, source: Source) -> None:
+def _tell(url: str, key: str, key_file: Path, source: Source) -> None:
     where = f"audience={public_id('aud', source.audience_id)}&source={public_id('src', source.id)}"
     ask = f"curl -sH 'Authorization: Bearer {key}'"
     print(f"""
-The demo account's API key, shown this once:
+The demo account's API key, also in {key_file}:
 
   {key}
 
