@@ -37,6 +37,10 @@ class FiguresTooLarge(Problem):
     status = 422
 
 
+WRITE_LIMITS = ("SET lock_timeout = '30s'", "SET idle_in_transaction_session_timeout = '60s'")
+READ_LIMITS = ("SET statement_timeout = '30s'",)
+READ_ONLY = ("SET default_transaction_read_only = on",)
+
 Connection = AsyncConnection
 """What the modules that run statements are given."""
 
@@ -51,8 +55,8 @@ class Database:
         self.reading = create_async_engine(
             read_url or write_url, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **common
         )
-        if read_url is None:
-            event.listen(self.reading.sync_engine, "connect", _make_read_only)
+        _at_connect(self.writing, *WRITE_LIMITS)
+        _at_connect(self.reading, *READ_LIMITS, *(READ_ONLY if read_url is None else ()))
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -99,10 +103,15 @@ class Database:
         await self.reading.dispose()
 
 
-def _make_read_only(connection: Any, _record: object) -> None:  # noqa: ANN401 - SQLAlchemy's adapter has no public type
-    cursor = connection.cursor()
-    cursor.execute("SET default_transaction_read_only = on")
-    cursor.close()
+def _at_connect(engine: AsyncEngine, *settings: str) -> None:
+    """Statements for each new connection; behind a pooler every session gets the same ones, so none can leak."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:  # noqa: ANN401 - SQLAlchemy's adapter has no public type
+        cursor = connection.cursor()
+        for setting in settings:
+            cursor.execute(setting)
+        cursor.close()
 
 
 async def database_of(request: Request) -> Database:

@@ -98,10 +98,14 @@ async def ensure_demo(database: Database, url: str, key_file: Path) -> None:
     print("Filling the demo store, some seconds …", file=sys.stderr, flush=True)
     for shop, source in zip(SHOPS, sources, strict=True):
         await import_orders(database, source, _lines(shop, source, now), now_in_utc)
-    key_file.unlink(missing_ok=True)
-    with open(key_file, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:  # noqa: PTH123, ASYNC230
-        file.write(f"{key}\n")
+    _keep(key_file, key)
     _tell(url, key, key_file, sources[0])
+
+
+def _keep(key_file: Path, key: str) -> None:
+    key_file.unlink(missing_ok=True)
+    with open(key_file, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        file.write(f"{key}\n")
 
 
 def _tell(url: str, key: str, key_file: Path, source: Source) -> None:

@@ -37,11 +37,6 @@ class Order(NamedTuple):
     test: bool
     content_hash: int
 
-    @property
-    def seen_at(self) -> datetime:
-        """How new its contact data are."""
-        return self.updated_at or self.ordered_at
-
 
 class Refusal(NamedTuple):
     """Why a row was not stored; the order id only where it is fit to be repeated."""

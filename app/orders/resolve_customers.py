@@ -29,14 +29,33 @@ class Person:
     name_at: datetime | None = None
     changed: bool = False
 
-    def learn(self, email: str | None, email_at: datetime | None, name: str | None, name_at: datetime | None) -> None:
-        """Take contact data over where they are newer; of equally new ones the greater text."""
-        if email and email_at and (self.email_at is None or (email_at, email) > (self.email_at, self.email or "")):
-            self.changed |= email != self.email
-            self.email, self.email_at = email, email_at
-        if name and name_at and (self.name_at is None or (name_at, name) > (self.name_at, self.name or "")):
-            self.changed |= name != self.name
-            self.name, self.name_at = name, name_at
+    def learn(self, order: Order) -> None:
+        """Take contact data over where they are newer.
+
+        Of equally new ones the greater text counts, or the later arrival where the store gives no versions.
+        """
+        seen_at = order.updated_at or order.ordered_at
+        if order.email and _is_newer(seen_at, order.email, self.email_at, self.email, order.updated_at):
+            self.changed |= order.email != self.email
+            self.email, self.email_at = order.email, seen_at
+        if order.name and _is_newer(seen_at, order.name, self.name_at, self.name, order.updated_at):
+            self.changed |= order.name != self.name
+            self.name, self.name_at = order.name, seen_at
+
+    def inherit(self, other: "Person") -> None:
+        """Take over what is newer in a customer that becomes part of this one."""
+        if other.email_at and _is_newer(other.email_at, other.email, self.email_at, self.email, other.email_at):
+            self.email, self.email_at, self.changed = other.email, other.email_at, True
+        if other.name_at and _is_newer(other.name_at, other.name, self.name_at, self.name, other.name_at):
+            self.name, self.name_at, self.changed = other.name, other.name_at, True
+
+
+def _is_newer(
+    at: datetime, text: str | None, known_at: datetime | None, known: str | None, version: datetime | None
+) -> bool:
+    if known_at is None or at > known_at:
+        return True
+    return at == known_at and (version is None or (text or "") > (known or ""))
 
 
 @dataclass(slots=True)
@@ -96,7 +115,9 @@ def _claim(resolved: Resolved, order: Order) -> None:
         person = _known_by_id(resolved, order.external_id, owner)
     if order.email and (owner is None or _gives_way(owner, person)):
         resolved.by_address[order.email] = person
-    person.learn(order.email, order.seen_at, order.name, order.seen_at)
+        if owner is not None and owner.external_id is None:
+            person.inherit(owner)
+    person.learn(order)
 
 
 def _known_by_id(resolved: Resolved, external_id: str, owner: Person | None) -> Person:
@@ -116,13 +137,11 @@ def _gives_way(owner: Person, claimant: Person) -> bool:
 
 
 def _merged_away(owners_before: dict[str, Person], resolved: Resolved) -> set[Person]:
-    merged = set()
-    for address, before in owners_before.items():
-        heir = resolved.by_address[address]
-        if before is not heir and before.external_id is None:
-            heir.learn(before.email, before.email_at, before.name, before.name_at)
-            merged.add(before)
-    return merged
+    return {
+        before
+        for address, before in owners_before.items()
+        if before is not resolved.by_address[address] and before.external_id is None
+    }
 
 
 async def _store(
