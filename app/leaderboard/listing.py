@@ -4,8 +4,8 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-from app.leaderboard.ranking import (
-    AVERAGED,
+from app.leaderboard.ranking import AVERAGED, Metric, previous_by_window
+from app.leaderboard.rows import (
     COMPARED,
     CUSTOMER_ID,
     ITEM,
@@ -13,8 +13,6 @@ from app.leaderboard.ranking import (
     SHOWN_AVERAGE,
     SHOWN_MOMENT,
     SHOWN_SPEND,
-    Metric,
-    previous_by_window,
 )
 from app.orders.buckets import MEASURES
 
@@ -48,7 +46,7 @@ def whole_board(metric: Metric, *, live: bool, compared: bool, as_json: bool) ->
         WHERE account_id = :account_id AND board_id = :previous_board_id) AS q
         ON q.customer_id = p.customer_id"""
     if not live:
-        standings, previous = AVERAGED.format(p=""), previous_by_window(metric)
+        standings, previous = AVERAGED.format(p="").format(whose=""), previous_by_window(metric)
     cells = ITEM.format(compared=COMPARED if compared else "") if as_json else CELLS
     return text(f"""
         SELECT {cells}{COMPARED_CELLS if compared and not as_json else ""}

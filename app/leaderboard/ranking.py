@@ -11,6 +11,7 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
+from app.leaderboard.rows import COMPARED, ITEM
 from app.orders.buckets import MEASURES
 
 
@@ -32,10 +33,23 @@ BOARD = """
       AND b.counted_from = :{p}start AND b.counted_until = :{p}until
       AND NOT EXISTS (SELECT FROM outdated_standings AS o
                       WHERE o.account_id = :account_id AND o.source_id = :source_id)
-      AND NOT EXISTS (SELECT FROM orders AS o
-                      WHERE o.account_id = :account_id AND o.source_id = :source_id AND o.spend IS NOT NULL
-                        AND o.ordered_at >= :{p}before AND o.ordered_at < :{p}until)
+      AND {later}
 """
+
+LATER = """
+    SELECT o.customer_id FROM orders AS o
+    WHERE o.account_id = :account_id AND o.source_id = :source_id AND o.spend IS NOT NULL
+      AND o.ordered_at >= :{p}before AND o.ordered_at < :{p}until
+"""
+NOTHING_LATER = f"NOT EXISTS ({LATER})"
+MOST_LATER_ORDERS = 1000
+FEW_LATER = f"(SELECT count(*) FROM later_orders) <= {MOST_LATER_ORDERS}"
+
+
+def board(prefix: str = "", later: str = NOTHING_LATER) -> str:
+    """The board of the frame, if it is kept, not behind an import, and holds nothing after `as_of`."""
+    return BOARD.format(p=prefix, later=later.format(p=prefix))
+
 
 ABOVE = """
     (SELECT coalesce(sum(k.customers), 0)::bigint FROM standing_buckets AS k
@@ -54,7 +68,7 @@ FIGURES = """
            max(ordered_at) AS last_order_at
     FROM orders
     WHERE account_id = :account_id AND source_id = :source_id AND spend IS NOT NULL
-      AND ordered_at >= :{p}start AND ordered_at < :{p}before
+      AND ordered_at >= :{p}start AND ordered_at < :{p}before {{whose}}
     GROUP BY account_id, customer_id
 """
 
@@ -64,27 +78,6 @@ AVERAGED = f"""
     FROM ({FIGURES}) AS f
 """
 
-# ---------------------------------------------------------------- what both end in
-
-MOMENT = """to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS')
-    || CASE WHEN date_trunc('second', {0}) = {0} THEN '' ELSE to_char({0}, '.US') END || 'Z'"""
-
-CUSTOMER_ID = "'cus_' || p.customer_id"
-MESSAGEABLE = "(c.marketing = 'subscribed' AND c.email IS NOT NULL)"
-SHOWN_SPEND = "(p.spend * cast(:unit AS numeric))::text"
-SHOWN_AVERAGE = "(p.average * cast(:unit AS numeric))::text"
-SHOWN_MOMENT = MOMENT.format("p.last_order_at")
-
-ITEM = f"""json_build_object(
-    'rank', p.rank,
-    'customer', json_build_object('id', {CUSTOMER_ID}, 'external_id', c.external_id, 'name', c.name,
-                                  'email', c.email, 'messageable', {MESSAGEABLE}),
-    'number_of_purchases', p.purchases, 'total_spend', {SHOWN_SPEND}, 'average_order_amount', {SHOWN_AVERAGE},
-    'last_order_at', {SHOWN_MOMENT}{{compared}})::text"""
-
-COMPARED = """, 'previous_rank', q.rank,
-    'movement', CASE WHEN q.rank IS NULL THEN '"new"'::json ELSE to_json(q.rank - p.rank) END"""
-
 NAMED = "FROM {ranked} AS p JOIN customers AS c ON c.account_id = :account_id AND c.id = p.customer_id"
 
 PAGE = """
@@ -92,7 +85,8 @@ PAGE = """
            (t.spend * cast(:unit AS numeric))::text AS spend,
            (SELECT '[' || coalesce(string_agg({item}, ',' ORDER BY p.place), '') || ']'
             {named} {previous} WHERE p.place <= cast(:limit AS bigint)) AS items,
-           l.value AS last_value, l.customer_id AS last_customer, l.rank AS last_rank
+           l.value AS last_value, l.customer_id AS last_customer, l.rank AS last_rank,
+           {before} AS before
     FROM {totals} AS t
     LEFT JOIN (SELECT {measure} AS value, customer_id, rank, place FROM numbered) AS l
         ON l.place = cast(:limit AS bigint)
@@ -109,54 +103,91 @@ KEYSET = "AND {measure} <= :value AND ({measure} < :value OR customer_id > :cust
 def board_versions(*, compared: bool) -> TextClause:
     """The board that can answer, and the one that it is compared with: what an ETag is made of; else no row."""
     if not compared:
-        return text(f"SELECT b.id, b.version, b.contacts_version FROM ({BOARD.format(p='')}) AS b")
+        return text(f"SELECT b.id, b.version, b.contacts_version FROM ({board()}) AS b")
     return text(f"""
         SELECT b.id, b.version, b.contacts_version, q.id AS previous_id, q.version AS previous_version
-        FROM ({BOARD.format(p="")}) AS b CROSS JOIN ({BOARD.format(p="previous_")}) AS q
+        FROM ({board()}) AS b CROSS JOIN ({board("previous_")}) AS q
     """)
 
 
+# A board with few purchases after `as_of`, as paging a busy store meets it: the customers who
+# made them are taken off the board and put back where they stood at `as_of`.
+LATE = f"""
+    later_orders AS MATERIALIZED ({LATER.format(p="")} LIMIT {MOST_LATER_ORDERS} + 1),
+    board_now AS MATERIALIZED ({board(later=FEW_LATER)}),
+    late_now AS MATERIALIZED (
+        SELECT customer_id, purchases, spend, average FROM standings
+        WHERE account_id = :account_id AND board_id = (SELECT id FROM board_now)
+          AND customer_id = ANY(ARRAY(SELECT customer_id FROM later_orders))),
+    late_then AS MATERIALIZED (
+        {AVERAGED.format(p="").format(whose="AND customer_id = ANY(ARRAY(SELECT customer_id FROM later_orders))")}),
+    board AS MATERIALIZED (
+        SELECT id, -version AS version, contacts_version,
+               customers - (SELECT count(*) FROM late_now) + (SELECT count(*) FROM late_then) AS customers,
+               purchases - (SELECT coalesce(sum(purchases), 0) FROM late_now)
+                         + (SELECT coalesce(sum(purchases), 0) FROM late_then) AS purchases,
+               spend - (SELECT coalesce(sum(spend), 0) FROM late_now)
+                     + (SELECT coalesce(sum(spend), 0) FROM late_then) AS spend
+        FROM board_now),
+"""
+NOT_LATE = "AND customer_id <> ALL(ARRAY(SELECT customer_id FROM later_orders))"
+PUT_BACK = "UNION ALL (SELECT customer_id, purchases, spend, average, last_order_at FROM late_then WHERE true {keyset})"
+
+
 @cache
-def board_page(metric: Metric, *, continued: bool, compared: bool) -> TextClause:
+def board_page(metric: Metric, *, continued: bool, compared: bool, late: bool) -> TextClause:
     """One page of a board from its standings; no row when no board can answer.
 
     A page that continues another knows from the cursor how many rows lie before it, as long as
     the board is unchanged; otherwise that is counted.
     """
     measure = MEASURES[metric]
-    above = ABOVE.format(board="(SELECT id FROM board)", metric=metric, measure=measure, value="f.value")
-    ties_before = f"""(SELECT count(*) FROM standings AS n
-        WHERE n.account_id = :account_id AND n.board_id = (SELECT id FROM board)
-          AND n.{measure} = f.value AND n.customer_id < f.customer_id)"""
-    unchanged = "(SELECT version FROM board) = :version"
-    offset = f"""
-        SELECT f.value,
-            CASE WHEN {unchanged} THEN CASE WHEN f.value = :value THEN cast(:rank AS bigint) - 1
-                 ELSE cast(:position AS bigint) END ELSE {above} END AS above,
-            CASE WHEN {unchanged} THEN cast(:position AS bigint) ELSE {above} + {ties_before} END AS before
-        FROM (SELECT {measure} AS value, customer_id FROM page
-              ORDER BY {measure} DESC, customer_id LIMIT 1) AS f"""
+    keyset = KEYSET.format(measure=measure) if continued else ""
     rank = f"rank() OVER (ORDER BY {measure} DESC)"
     if continued:
         rank = f"CASE WHEN {measure} = o.value THEN o.above + 1 ELSE o.before + {rank} END"
     return text(f"""
-        WITH board AS MATERIALIZED ({BOARD.format(p="")}),
-        {f"previous_board AS MATERIALIZED ({BOARD.format(p='previous_')})," if compared else ""}
+        WITH {LATE if late else f"board AS MATERIALIZED ({board()}),"}
+        {f"previous_board AS MATERIALIZED ({board('previous_')})," if compared else ""}
         page AS MATERIALIZED (
             SELECT customer_id, purchases, spend, average, last_order_at
-            FROM standings
-            WHERE account_id = :account_id AND board_id = (SELECT id FROM board)
-              {KEYSET.format(measure=measure) if continued else ""}
+            FROM ((SELECT customer_id, purchases, spend, average, last_order_at
+                   FROM standings
+                   WHERE account_id = :account_id AND board_id = (SELECT id FROM board)
+                     {NOT_LATE if late else ""} {keyset}
+                   ORDER BY {measure} DESC, customer_id
+                   LIMIT cast(:limit AS bigint) + 1) {PUT_BACK.format(keyset=keyset) if late else ""}) AS u
             ORDER BY {measure} DESC, customer_id
             LIMIT cast(:limit AS bigint) + 1),
-        {f"offsets AS MATERIALIZED ({offset})," if continued else ""}
+        {f"offsets AS MATERIALIZED ({_offsets(metric, late=late)})," if continued else ""}
         numbered AS MATERIALIZED (
             SELECT customer_id, purchases, spend, average, last_order_at, {rank} AS rank,
                    row_number() OVER (ORDER BY {measure} DESC, customer_id) AS place
             FROM page {"CROSS JOIN offsets AS o" if continued else ""})
-        {_page(measure, "board", _previous_by_buckets(metric) if compared else "")}
+        {_page(measure, "board", _previous_by_buckets(metric) if compared else "", "offsets" if continued else "")}
         {"WHERE EXISTS (SELECT FROM previous_board)" if compared else ""}
     """)
+
+
+def _offsets(metric: Metric, *, late: bool) -> str:
+    """How many rows lie above the value of the page's first row, and how many before that row."""
+    measure = MEASURES[metric]
+    here = "n.account_id = :account_id AND n.board_id = (SELECT id FROM board)"
+    above = ABOVE.format(board="(SELECT id FROM board)", metric=metric, measure=measure, value="f.value")
+    same = f"n.{measure} = f.value AND n.customer_id < f.customer_id"
+    ties = f"(SELECT count(*) FROM standings AS n WHERE {here} AND {same})"
+    if late:
+        for sign, rows in (("-", "late_now"), ("+", "late_then")):
+            above += f" {sign} (SELECT count(*) FROM {rows} AS n WHERE n.{measure} > f.value)"
+            ties += f" {sign} (SELECT count(*) FROM {rows} AS n WHERE {same})"
+    unchanged = "(SELECT version FROM board) = :version"
+    return f"""
+        SELECT f.value,
+            CASE WHEN {unchanged} THEN CASE WHEN f.value = :value THEN cast(:rank AS bigint) - 1
+                 ELSE cast(:position AS bigint) END ELSE {above} END AS above,
+            CASE WHEN {unchanged} THEN cast(:position AS bigint) ELSE {above} + {ties} END AS before
+        FROM (SELECT {measure} AS value, customer_id FROM page
+              ORDER BY {measure} DESC, customer_id LIMIT 1) AS f"""
 
 
 def _previous_by_buckets(metric: Metric) -> str:
@@ -170,11 +201,12 @@ def _previous_by_buckets(metric: Metric) -> str:
 
 def previous_by_window(metric: Metric) -> str:
     return f"""LEFT JOIN (SELECT customer_id, rank() OVER (ORDER BY {MEASURES[metric]} DESC) AS rank
-        FROM ({AVERAGED.format(p="previous_")}) AS a) AS q ON q.customer_id = p.customer_id"""
+        FROM ({AVERAGED.format(p="previous_").format(whose="")}) AS a) AS q ON q.customer_id = p.customer_id"""
 
 
-def _page(measure: str, totals: str, previous: str) -> str:
+def _page(measure: str, totals: str, previous: str, offsets: str = "") -> str:
     return PAGE.format(
+        before=f"(SELECT before FROM {offsets})" if offsets else "0",
         item=ITEM.format(compared=COMPARED if previous else ""),
         named=NAMED.format(ranked="numbered"),
         previous=previous,
@@ -205,7 +237,7 @@ def orders_page(metric: Metric, *, continued: bool, compared: bool) -> TextClaus
     """One page over any interval, from the orders; always a row."""
     measure = MEASURES[metric]
     return text(f"""
-        WITH {RANKED.format(measure=measure, averaged=AVERAGED.format(p=""))},
+        WITH {RANKED.format(measure=measure, averaged=AVERAGED.format(p="").format(whose=""))},
         numbered AS MATERIALIZED (
             SELECT customer_id, purchases, spend, average, last_order_at, rank,
                    row_number() OVER (ORDER BY {measure} DESC, customer_id) AS place
@@ -226,7 +258,7 @@ def board_place(metric: Metric) -> TextClause:
     above = ABOVE.format(board="b.id", metric=metric, measure=measure, value=f"s.{measure}")
     above_last = ABOVE.format(board="h.board_id", metric=metric, measure=measure, value="l.value")
     return text(f"""
-        WITH board AS MATERIALIZED ({BOARD.format(p="")}),
+        WITH board AS MATERIALIZED ({board()}),
         holder AS MATERIALIZED (
             SELECT b.id AS board_id, b.version, s.{measure} AS value, s.customer_id, {above}
                 + (SELECT count(*) FROM standings AS n
@@ -250,7 +282,7 @@ def orders_place(metric: Metric) -> TextClause:
     """The same as `board_place` over any interval, from the orders."""
     measure = MEASURES[metric]
     return text(f"""
-        WITH {RANKED.format(measure=measure, averaged=AVERAGED.format(p=""))},
+        WITH {RANKED.format(measure=measure, averaged=AVERAGED.format(p="").format(whose=""))},
         placed AS MATERIALIZED (
             SELECT customer_id, {measure} AS value, rank,
                    row_number() OVER (ORDER BY {measure} DESC, customer_id) - 1 AS before

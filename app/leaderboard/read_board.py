@@ -7,6 +7,7 @@ purchase on it lies after `as_of`. That is decided inside the statement that rea
 import hashlib
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 
 from app.database import Connection
@@ -17,8 +18,18 @@ from app.orders.source import Source
 from app.periods import Frame, TimeFrame, custom_frame, named_frame, previous_frame
 from app.wire import unit_of
 
+NO_VERSION = -1
+
 VERSION_PARTS = {False: 3, True: 5}
 """How many columns of a live page make its version, without and with a comparison."""
+
+
+class Way(StrEnum):
+    """How a page can be answered, best first."""
+
+    BOARD = "board"
+    LATE_BOARD = "late board"
+    ORDERS = "orders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,15 @@ class Question:
                     f"{prefix}until": frame.period.counted_until,
                 }
         return bound
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """The ways to answer it, best first."""
+        if not self.has_board:
+            return (Way.ORDERS,)
+        period = self.frame.period
+        over = period is not None and self.frame.before >= period.counted_until
+        return (Way.BOARD, Way.ORDERS) if over else (Way.BOARD, Way.LATE_BOARD, Way.ORDERS)
 
     @property
     def has_board(self) -> bool:
@@ -130,12 +150,14 @@ async def read_version(conn: Connection, question: Question) -> Version:
     return Version(live=False, parts=tuple(row))
 
 
-async def read_page(
-    conn: Connection, question: Question, *, limit: int, place: Place | None, live: bool
-) -> Page | None:
+async def read_page(conn: Connection, question: Question, way: Way, *, limit: int, place: Place | None) -> Page | None:
     """One page; nothing when the board that was to answer cannot."""
+    live = way is not Way.ORDERS
     shape = {"continued": place is not None, "compared": question.previous is not None}
-    statement = (ranking.board_page if live else ranking.orders_page)(question.asked.metric, **shape)
+    if live:
+        statement = ranking.board_page(question.asked.metric, **shape, late=way is Way.LATE_BOARD)
+    else:
+        statement = ranking.orders_page(question.asked.metric, **shape)
     bound = question.parameters() | {"limit": limit}
     if live and (place is not None or question.previous is not None):
         bound["bucket_edges"] = BUCKET_EDGES
@@ -147,8 +169,9 @@ async def read_page(
         return None
     following = None
     if row.last_customer is not None:
-        position = (place.position if place else 0) + limit
-        following = Place(row.last_value, row.last_customer, position, row.last_rank, row.version)
+        # Only a board's own version tells that the rows before are still as many.
+        version = row.version if way is Way.BOARD else NO_VERSION
+        following = Place(row.last_value, row.last_customer, row.before + limit, row.last_rank, version)
     version = Version(live, tuple(row)[: VERSION_PARTS[shape["compared"]]] if live else (row.version,))
     return Page(row.items, row.customers, int(row.purchases), row.spend, version, following)
 
@@ -164,4 +187,4 @@ async def find_place(
         return None
     if row.customer_id is None or not row.position:
         return row.customer_id is not None, None
-    return True, Place(row.value, row.customer, int(row.position), row.rank, row.version)
+    return True, Place(row.value, row.customer, row.position, row.rank, row.version if live else NO_VERSION)

@@ -17,6 +17,7 @@ from app.leaderboard.read_board import (
     Page,
     Place,
     Question,
+    Way,
     find_place,
     read_page,
     read_version,
@@ -98,16 +99,19 @@ async def read_leaderboard(
 async def answered(conn: Connection, question: Question, query: BoardQuery, place: Place | None) -> Page:
     """The page from the board if it can answer, else from the orders."""
     around = None if place or query.around is None else known_id("cus", query.around, CustomerNotRanked)
-    for live in (True, False) if question.has_board else (False,):
+    for way in question.ways:
         begin = place
+        if around is not None and way is Way.LATE_BOARD:
+            continue
         if around is not None:
+            live = way is Way.BOARD
             found = await find_place(conn, question, limit=query.limit, customer_id=around, live=live)
             if found is None:
                 continue
             ranked, begin = found
             if not ranked:
                 raise CustomerNotRanked
-        page = await read_page(conn, question, limit=query.limit, place=begin, live=live)
+        page = await read_page(conn, question, way, limit=query.limit, place=begin)
         if page is not None:
             return page
     raise UnknownSource
