@@ -114,8 +114,9 @@ def instant(text: str) -> datetime:
     """An RFC 3339 timestamp with its offset, in UTC; digits beyond the microsecond are cut."""
     if not RFC_3339.fullmatch(text):
         raise ValueError("must be an RFC 3339 timestamp with an offset, such as 2026-03-01T09:30:00+01:00")
+    exact = TOO_PRECISE.sub(r"\1", text) if "." in text else text
     try:
-        return datetime.fromisoformat(TOO_PRECISE.sub(r"\1", text.upper())).astimezone(UTC)
+        return datetime.fromisoformat(exact.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("is no moment of the calendar") from None
 
