@@ -15,6 +15,7 @@ DESCRIPTION = """\
 Ranks an online store's customers by purchases, average order and spend, exact and live at any size.
 
 Send `Authorization: Bearer llb_…`. Errors are `application/problem+json`: compare `code`, show `detail`.
+The `title` of an error follows `Accept-Language` (en, de, it, es).
 Amounts are decimal strings with the currency's digits, instants RFC 3339, ids opaque.
 """
 

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from app.database import ReadConn
 from app.problems import NotFound, ServiceUnavailable, documented, every_problem
+from app.words import in_language, language_of
 
 ROOT = Path(__file__).parent.parent
 VERSION = "0.1.0"
@@ -52,13 +53,16 @@ async def read_metrics(request: Request) -> Response:
 
 
 @router.get("/problems/{slug}", operation_id="readProblem", response_class=HTMLResponse, responses=documented(NotFound))
-async def problem_page(slug: str) -> HTMLResponse:
+async def problem_page(slug: str, request: Request) -> HTMLResponse:
     """Explain a kind of problem: the page behind `type`."""
+    language = language_of(request.headers)
     for kind in every_problem():
         if kind.slug == slug:
+            title = html.escape(in_language(kind.title, language))
             return HTMLResponse(
-                f"<!doctype html><html lang=en><title>{html.escape(kind.title)}</title>"
-                f"<h1>{html.escape(kind.title)}</h1><p>Status {kind.status}, code <code>{kind.code()}</code></p>"
-                f"<p>{html.escape((kind.__doc__ or '').strip())}</p></html>"
+                f"<!doctype html><html lang={language}><title>{title}</title>"
+                f"<h1>{title}</h1><p lang=en>Status {kind.status}, code <code>{kind.code()}</code></p>"
+                f"<p lang=en>{html.escape((kind.__doc__ or '').strip())}</p></html>",
+                headers={"Content-Language": language, "Vary": "Accept-Language"},
             )
     raise NotFound

@@ -1,7 +1,8 @@
 """Problems: the one shape of every error answer (RFC 9457).
 
 Each kind is a class beside the code that raises it. `type` is a page of this service,
-`code` is what programs compare, `detail` says what to do; input is never echoed.
+`code` is what programs compare, `detail` says what to do; input is never echoed. Only
+`title` is translated.
 """
 
 import traceback
@@ -15,6 +16,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+
+from app.words import Language, in_language, language_of
 
 log = structlog.get_logger()
 
@@ -48,11 +51,11 @@ class Problem(Exception):  # noqa: N818 - the field's word for an error answer i
         """The slug as programs compare it: `plan_required`."""
         return cls.slug.replace("-", "_")
 
-    def body(self, request_id: str) -> dict[str, object]:
+    def body(self, request_id: str, language: Language = Language.ENGLISH) -> dict[str, object]:
         """The members of RFC 9457 and ours."""
         return {
             "type": f"/problems/{self.slug}",
-            "title": self.title,
+            "title": in_language(self.title, language),
             "status": self.status,
             "code": self.code(),
             "detail": self.detail,
@@ -170,11 +173,17 @@ def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
 
 
 def answer(request: Request, problem: Problem) -> JSONResponse:
-    """The problem as a response."""
+    """The problem as a response, its title in the language of the request."""
+    language = language_of(request.headers)
     return JSONResponse(
-        problem.body(getattr(request.state, "request_id", "")),
+        problem.body(getattr(request.state, "request_id", ""), language),
         status_code=problem.status,
-        headers={"Cache-Control": "no-store", **problem.headers},
+        headers={
+            "Cache-Control": "no-store",
+            "Content-Language": language,
+            "Vary": "Accept-Language",
+            **problem.headers,
+        },
         media_type="application/problem+json",
     )
 

@@ -1,5 +1,6 @@
 """Leaderboard routes: the product."""
 
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -11,7 +12,9 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.accounts.access import GuardedRoute, KeyRequired, Reader, ScopeRequired
-from app.database import Connection, Database, Pools
+from app.database import Connection, Database, Pools, ReadConn
+from app.leaderboard.connected import connected
+from app.leaderboard.options import MOST_STORES, offered
 from app.leaderboard.read_board import (
     Asked,
     Page,
@@ -23,13 +26,14 @@ from app.leaderboard.read_board import (
     read_version,
     resolve,
 )
-from app.leaderboard.schemas import Board, BoardQuery
+from app.leaderboard.schemas import Board, BoardQuery, Options
 from app.leaderboard.stream_board import comma_separated, ndjson
 from app.orders.remember_sources import Sources
 from app.orders.source import UnknownSource
 from app.periods import HISTORY_BEGINS
 from app.problems import InvalidRequest, NotAcceptable, NotFound, documented
 from app.wire import InvalidCursor, Now, next_link, public_id, rfc3339, row_id, seal, unseal
+from app.words import Language, language_of
 
 router = APIRouter(route_class=GuardedRoute, tags=["leaderboard"])
 
@@ -38,6 +42,14 @@ CSV, NDJSON, JSON = "text/csv", "application/x-ndjson", "application/json"
 CACHING = {
     "Cache-Control": "private, no-cache",
     "Vary": "Authorization, Accept, Accept-Language, Accept-Encoding",
+}
+ACCEPT_LANGUAGE = {
+    "name": "Accept-Language",
+    "in": "header",
+    "required": False,
+    "description": f"{', '.join(Language)}; a region counts as its language, and English is the fallback",
+    "schema": {"type": "string"},
+    "example": "de-CH, de;q=0.9, en;q=0.5",
 }
 
 
@@ -94,6 +106,29 @@ async def read_leaderboard(
     if cursor is not None:
         headers["Link"] = next_link(request, cursor)
     return Response(body_of(question, page, cursor), media_type=JSON, headers=headers)
+
+
+@router.get(
+    "/leaderboard/options",
+    operation_id="readLeaderboardOptions",
+    response_model=Options,
+    responses={
+        200: {"headers": {"Content-Language": {"schema": {"type": "string", "enum": [*Language]}}}},
+        304: {"description": "The options are as your ETag says."},
+        **documented(KeyRequired, ScopeRequired),
+    },
+    openapi_extra={"parameters": [ACCEPT_LANGUAGE]},
+)
+async def read_options(request: Request, caller: Reader, conn: ReadConn) -> Response:
+    """Give what the drop-downs offer: at most 1,000 sources in their audiences, metrics and time frames, labelled."""
+    language = language_of(request.headers)
+    rows = (await conn.execute(connected(caller.account_id, MOST_STORES + 1))).all()
+    body = offered(rows, language).model_dump_json().encode()
+    tag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Content-Language": language, **CACHING}
+    if matches(request.headers.get("if-none-match", ""), tag):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=JSON, headers=headers)
 
 
 async def answered(conn: Connection, question: Question, query: BoardQuery, place: Place | None) -> Page:
