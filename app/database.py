@@ -8,6 +8,7 @@ wait; when it is over, the answer is 503.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from socket import gaierror
 from typing import Annotated, Any
 from weakref import WeakValueDictionary
 
@@ -155,7 +156,7 @@ def install(app: FastAPI) -> None:
         log.error("database", kind=type(error).__name__, sqlstate=getattr(orig, "sqlstate", None), code=problem.code())
         return answer(request, problem)
 
-    for kind in (DBAPIError, PoolTimeout, ConnectionError):
+    for kind in (DBAPIError, PoolTimeout, ConnectionError, TimeoutError, gaierror):
         app.add_exception_handler(kind, on_error)
 
 

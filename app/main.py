@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from fastapi import FastAPI
-from fastapi_swagger import patch_fastapi
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -86,7 +85,7 @@ def create_app(
 
 def _document(app: FastAPI) -> None:
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
-    patch_fastapi(app, docs_url="/docs")
+    openapi.install_docs(app)
 
 
 def _refuse_unguarded(app: FastAPI) -> None:

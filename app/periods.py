@@ -189,5 +189,6 @@ def previous_frame(time_frame: TimeFrame, frame: Frame, as_of: datetime, calenda
         edge = calendar.midnight(calendar.today(frame.start) - timedelta(days=365))
         return Frame(edge, frame.start, frame.start, None)
     if time_frame is TimeFrame.CUSTOM:
-        return custom_frame(max(frame.start - (frame.end - frame.start), HISTORY_BEGINS), frame.start, as_of)
+        longest = max(frame.start - HISTORY_BEGINS, timedelta(0))
+        return custom_frame(frame.start - min(frame.end - frame.start, longest), frame.start, as_of)
     return named_frame(time_frame, as_of, calendar, earlier=1)

@@ -107,6 +107,7 @@ def unit_of(digits: int) -> Decimal:
 
 RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 LOCAL_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+FIRST_YEAR, LAST_YEAR = 1900, 9998
 TOO_PRECISE = re.compile(r"(\.\d{6})\d+")
 
 
@@ -134,10 +135,12 @@ def queried_instant(text: object) -> datetime:
 
 
 def date_or_instant(text: object) -> date | datetime:
-    """A local date, or an instant."""
-    if isinstance(text, str) and LOCAL_DATE.fullmatch(text):
-        return date.fromisoformat(text)
-    return queried_instant(text)
+    """A local date, or an instant, with room for reckoning on both sides."""
+    is_date = isinstance(text, str) and LOCAL_DATE.fullmatch(text)
+    moment = date.fromisoformat(text) if is_date else queried_instant(text)  # type: ignore[arg-type]
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"must lie between {FIRST_YEAR} and {LAST_YEAR}")
+    return moment
 
 
 QueryInstant = Annotated[

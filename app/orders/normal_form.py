@@ -97,6 +97,8 @@ def _first_error(invalid: ValidationError) -> tuple[str, str]:
         return "unknown_field", "has a field that orders do not have"
     if error["type"] == "missing":
         return f"missing_{field}", f"{field} is missing"
+    if error["type"] == "string_pattern_mismatch":
+        return f"invalid_{field}", f"{field}: must be text without NUL characters"
     return f"invalid_{field}", f"{field}: {error['msg']}"
 
 
