@@ -13,12 +13,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
+from conftest import ROOT, Server, with_asyncpg
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.tables import metadata
-from conftest import ROOT, Server, with_asyncpg
 
 ANSWERS = ("Why", "Locks", "Takes", "Old app", "Undo")
 LONGEST_REVISION = 32
