@@ -27,6 +27,9 @@ TURN_WAIT_SECONDS = 25
 BUSY_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "25006", "53300"})
 """Serialization, deadlock, lock or statement timeout, a server in read-only mode, too many connections."""
 
+GONE_CLASSES = frozenset({"08", "28", "3D", "57"})
+"""The connection broke, was refused, its database is away, or an operator ended it."""
+
 SUM_TOO_LARGE_SQLSTATE = "22003"
 
 
@@ -142,7 +145,7 @@ def problem_of(error: Exception) -> Problem:
     if sqlstate == SUM_TOO_LARGE_SQLSTATE:
         return FiguresTooLarge()
     gone = isinstance(error, (PoolTimeout, OSError)) or getattr(error, "connection_invalidated", False)
-    if gone or sqlstate in BUSY_SQLSTATES or sqlstate[:2] in {"08", "57"}:
+    if gone or sqlstate in BUSY_SQLSTATES or sqlstate[:2] in GONE_CLASSES:
         return ServiceUnavailable()
     return InternalError()
 

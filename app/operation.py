@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from app.database import ReadConn
 from app.problems import NotFound, ServiceUnavailable, documented, every_problem
@@ -35,7 +36,11 @@ async def livez() -> dict[str, str]:
 @router.get("/readyz", operation_id="readReadiness", responses=documented(ServiceUnavailable))
 async def readyz(request: Request, conn: ReadConn) -> dict[str, str]:
     """Say whether requests can be answered: the database answers and is migrated."""
-    if (await conn.execute(STORED_MIGRATION)).scalar_one_or_none() != request.app.state.migration_head:
+    try:
+        stored = (await conn.execute(STORED_MIGRATION)).scalar_one_or_none()
+    except ProgrammingError:  # a database that has never been migrated
+        stored = None
+    if stored is None or stored != request.app.state.migration_head:
         raise ServiceUnavailable("The database is not migrated: run `python -m app migrate`.")
     return {"status": "ok"}
 
