@@ -26,7 +26,7 @@ class Metric(StrEnum):
 # ---------------------------------------------------------------- the board that can answer
 
 BOARD = """
-    SELECT b.id, b.version, s.contacts_version, b.customers, b.purchases, b.spend
+    SELECT b.id, b.version, s.contacts_version, s.version AS source_version, b.customers, b.purchases, b.spend
     FROM boards AS b JOIN sources AS s ON s.account_id = b.account_id AND s.id = b.source_id
     WHERE b.account_id = :account_id AND b.source_id = :source_id
       AND b.kind = cast(cast(:{p}kind AS text) AS board_kind) AND b.start = :{p}board_start
@@ -122,7 +122,7 @@ LATE = f"""
     late_then AS MATERIALIZED (
         {AVERAGED.format(p="").format(whose="AND customer_id = ANY(ARRAY(SELECT customer_id FROM later_orders))")}),
     board AS MATERIALIZED (
-        SELECT id, -version AS version, contacts_version,
+        SELECT id, source_version AS version, contacts_version,
                customers - (SELECT count(*) FROM late_now) + (SELECT count(*) FROM late_then) AS customers,
                purchases - (SELECT coalesce(sum(purchases), 0) FROM late_now)
                          + (SELECT coalesce(sum(purchases), 0) FROM late_then) AS purchases,
@@ -180,7 +180,7 @@ def _offsets(metric: Metric, *, late: bool) -> str:
         for sign, rows in (("-", "late_now"), ("+", "late_then")):
             above += f" {sign} (SELECT count(*) FROM {rows} AS n WHERE n.{measure} > f.value)"
             ties += f" {sign} (SELECT count(*) FROM {rows} AS n WHERE {same})"
-    unchanged = "(SELECT version FROM board) = :version"
+    unchanged = "false" if late else "(SELECT id FROM board) = :board AND (SELECT version FROM board) = :version"
     return f"""
         SELECT f.value,
             CASE WHEN {unchanged} THEN CASE WHEN f.value = :value THEN cast(:rank AS bigint) - 1
@@ -266,8 +266,9 @@ def board_place(metric: Metric) -> TextClause:
                      AND n.{measure} = s.{measure} AND n.customer_id < s.customer_id) AS before
             FROM board AS b LEFT JOIN standings AS s
                 ON s.account_id = :account_id AND s.board_id = b.id AND s.customer_id = cast(:around AS bigint))
-        SELECT h.version, h.customer_id, (h.before - h.before % cast(:limit AS bigint))::bigint AS position, l.value,
-               l.customer_id AS customer, ({above_last} + 1)::bigint AS rank
+        SELECT h.board_id AS board, h.version, h.customer_id,
+               (h.before - h.before % cast(:limit AS bigint))::bigint AS position,
+               l.value, l.customer_id AS customer, ({above_last} + 1)::bigint AS rank
         FROM holder AS h LEFT JOIN LATERAL (
             SELECT n.{measure} AS value, n.customer_id FROM standings AS n
             WHERE n.account_id = :account_id AND n.board_id = h.board_id

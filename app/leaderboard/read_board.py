@@ -18,7 +18,7 @@ from app.orders.source import Source
 from app.periods import Frame, TimeFrame, custom_frame, named_frame, previous_frame
 from app.wire import unit_of
 
-NO_VERSION = -1
+NO_BOARD = 0
 
 VERSION_PARTS = {False: 3, True: 5}
 """How many columns of a live page make its version, without and with a comparison."""
@@ -90,12 +90,16 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a page begins: after the row with this value and customer, `position` rows from the top."""
+    """Where a page begins: after the row with this value and customer, `position` rows from the top.
+
+    That holds as long as this board has this version; a board made anew counts its versions anew.
+    """
 
     value: int
     customer: int
     position: int
     rank: int
+    board: int
     version: int
 
 
@@ -108,7 +112,7 @@ class Version:
 
     def etag(self, question: Question, variant: str) -> str:
         """A weak ETag: the same for every answer that says the same to this request."""
-        starts = [question.frame.start, question.previous and question.previous.start]
+        starts = [question.frame.start, question.previous and question.previous.start, question.source.time_zone]
         return f'W/"{hashlib.sha256(repr([variant, starts, self]).encode()).hexdigest()[:32]}"'
 
 
@@ -163,16 +167,18 @@ async def read_page(conn: Connection, question: Question, way: Way, *, limit: in
         bound["bucket_edges"] = BUCKET_EDGES
     if place is not None:
         bound |= {"value": place.value, "customer": place.customer}
-        bound |= {"position": place.position, "rank": place.rank, "version": place.version} if live else {}
+        known = {"position": place.position, "rank": place.rank, "board": place.board, "version": place.version}
+        bound |= known if live else {}
     row = (await conn.execute(statement, bound)).one_or_none()
     if row is None:
         return None
     following = None
     if row.last_customer is not None:
         # Only a board's own version tells that the rows before are still as many.
-        version = row.version if way is Way.BOARD else NO_VERSION
-        following = Place(row.last_value, row.last_customer, row.before + limit, row.last_rank, version)
-    version = Version(live, tuple(row)[: VERSION_PARTS[shape["compared"]]] if live else (row.version,))
+        board = row.id if way is Way.BOARD else NO_BOARD
+        following = Place(row.last_value, row.last_customer, row.before + limit, row.last_rank, board, row.version)
+    parts = tuple(row)[: VERSION_PARTS[shape["compared"]]] if way is Way.BOARD else (row.version,)
+    version = Version(way is Way.BOARD, parts)
     return Page(row.items, row.customers, int(row.purchases), row.spend, version, following)
 
 
@@ -187,4 +193,5 @@ async def find_place(
         return None
     if row.customer_id is None or not row.position:
         return row.customer_id is not None, None
-    return True, Place(row.value, row.customer, row.position, row.rank, row.version if live else NO_VERSION)
+    board = row.board if live else NO_BOARD
+    return True, Place(row.value, row.customer, row.position, row.rank, board, row.version)

@@ -3,7 +3,9 @@
 A customer is an id of the store, or an e-mail address that has no id yet. An address seen
 together with an id belongs to that customer for good, and so do the orders that name the
 address alone; if several ids were seen with it, to the smallest. Deciding from the set of
-pairs seen, and not from what came first, makes every order of arrival end the same.
+pairs seen, and not from what came first, makes every order of arrival end the same. For the
+same reason a customer with an id is called what the newest order with that id says: what a
+guest wrote is not taken over, for a smaller id may still turn out to own the address.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +21,10 @@ from app.orders.source import Source
 
 @dataclass(slots=True, eq=False)
 class Person:
-    """A customer while a batch is worked on; `id` is None until stored."""
+    """A customer while a batch is worked on; `id` is None until stored.
+
+    `changed` means that there is something to store, `shown_anew` that boards show something else.
+    """
 
     id: int | None = None
     external_id: str | None = None
@@ -28,26 +33,31 @@ class Person:
     email_at: datetime | None = None
     name_at: datetime | None = None
     changed: bool = False
+    shown_anew: bool = False
 
     def learn(self, order: Order) -> None:
         """Take contact data over where they are newer.
 
         Of equally new ones the greater text counts, or the later arrival where the store gives no versions.
+        A newer date of the same text is kept too: it outdates what arrives late.
         """
         seen_at = order.updated_at or order.ordered_at
         if order.email and _is_newer(seen_at, order.email, self.email_at, self.email, order.updated_at):
-            self.changed |= order.email != self.email
+            self._change(shown=order.email != self.email, stored=seen_at != self.email_at)
             self.email, self.email_at = order.email, seen_at
         if order.name and _is_newer(seen_at, order.name, self.name_at, self.name, order.updated_at):
-            self.changed |= order.name != self.name
+            self._change(shown=order.name != self.name, stored=seen_at != self.name_at)
             self.name, self.name_at = order.name, seen_at
 
-    def inherit(self, other: "Person") -> None:
-        """Take over what is newer in a customer that becomes part of this one."""
-        if other.email_at and _is_newer(other.email_at, other.email, self.email_at, self.email, other.email_at):
-            self.email, self.email_at, self.changed = other.email, other.email_at, True
-        if other.name_at and _is_newer(other.name_at, other.name, self.name_at, self.name, other.name_at):
-            self.name, self.name_at, self.changed = other.name, other.name_at, True
+    def become(self, external_id: str) -> None:
+        """Be known by an id from now on, and no longer by what a guest wrote."""
+        self.external_id = external_id
+        self.email = self.email_at = self.name = self.name_at = None
+        self._change(shown=True, stored=True)
+
+    def _change(self, *, shown: bool, stored: bool) -> None:
+        self.shown_anew |= shown
+        self.changed |= shown or stored
 
 
 def _is_newer(
@@ -115,9 +125,8 @@ def _claim(resolved: Resolved, order: Order) -> None:
         person = _known_by_id(resolved, order.external_id, owner)
     if order.email and (owner is None or _gives_way(owner, person)):
         resolved.by_address[order.email] = person
-        if owner is not None and owner.external_id is None:
-            person.inherit(owner)
-    person.learn(order)
+    if person.external_id == order.external_id:
+        person.learn(order)
 
 
 def _known_by_id(resolved: Resolved, external_id: str, owner: Person | None) -> Person:
@@ -125,7 +134,7 @@ def _known_by_id(resolved: Resolved, external_id: str, owner: Person | None) -> 
     if person is None:
         nameless = owner is not None and owner.external_id is None
         person = owner if nameless and owner is not None else Person()
-        person.external_id, person.changed = external_id, True
+        person.become(external_id)
         resolved.by_id[external_id] = person
     return person
 
@@ -156,7 +165,7 @@ async def _store(
         for person in fresh:
             person.id = ids[person.external_id, person.external_id or person.email]
     if changed:
-        resolved.contacts_changed = True
+        resolved.contacts_changed = any(person.shown_anew for person in changed)
         await conn.execute(people.CHANGED, source.key | _columns(changed) | {"ids": [p.id for p in changed]})
 
 
