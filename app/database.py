@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from weakref import WeakValueDictionary
 
+import asyncpg
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy import event
@@ -27,6 +28,8 @@ BUSY_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "25006", "53300"
 """Serialization, deadlock, lock or statement timeout, a server in read-only mode, too many connections."""
 
 SUM_TOO_LARGE_SQLSTATE = "22003"
+NOT_MIGRATED_SQLSTATES = frozenset({"42P01", "42703", "42704"})
+"""A table, column or type that is not there."""
 
 
 class FiguresTooLarge(Problem):
@@ -126,15 +129,36 @@ ReadConn = Annotated[AsyncConnection, Depends(_reading, scope="function")]
 WriteConn = Annotated[AsyncConnection, Depends(_writing, scope="function")]
 
 
+ERRORS = (DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+"""What a statement or a connection fails with: SQLAlchemy lets the driver's own through while it connects."""
+
+
+def _sqlstate(error: Exception) -> str:
+    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+
+
 def problem_of(error: Exception) -> Problem:
     """What a client is told of an error of the database; nothing of its text."""
-    sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    sqlstate = _sqlstate(error)
     if sqlstate == SUM_TOO_LARGE_SQLSTATE:
         return FiguresTooLarge()
-    gone = isinstance(error, (PoolTimeout, OSError)) or getattr(error, "connection_invalidated", False)
+    cannot_connect = isinstance(error, (PoolTimeout, OSError, asyncpg.InterfaceError))
+    gone = cannot_connect or getattr(error, "connection_invalidated", False)
     if gone or sqlstate in BUSY_SQLSTATES or sqlstate[:2] in {"08", "57"}:
         return ServiceUnavailable()
     return InternalError()
+
+
+def told(error: Exception) -> str:
+    """What an operator is told of an error of the database: one line, and of a statement none of its values."""
+    sqlstate = _sqlstate(error)
+    if sqlstate in NOT_MIGRATED_SQLSTATES:
+        return "the database is not migrated: run `python -m app migrate`"
+    if isinstance(error, DBAPIError):
+        problem = problem_of(error)
+        sentence = "PostgreSQL refused a statement" if isinstance(problem, InternalError) else problem.detail
+        return f"{sentence} ({type(error.orig).__name__}, {sqlstate or 'no SQLSTATE'})"
+    return f"{error}".partition("\n")[0] or type(error).__name__
 
 
 def install(app: FastAPI) -> None:
@@ -142,11 +166,10 @@ def install(app: FastAPI) -> None:
 
     async def on_error(request: Request, error: Exception) -> JSONResponse:
         problem = problem_of(error)
-        orig = getattr(error, "orig", None)
-        log.error("database", kind=type(error).__name__, sqlstate=getattr(orig, "sqlstate", None), code=problem.code())
+        log.error("database", kind=type(error).__name__, sqlstate=_sqlstate(error), code=problem.code())
         return answer(request, problem)
 
-    for kind in (DBAPIError, PoolTimeout, ConnectionError):
+    for kind in ERRORS:
         app.add_exception_handler(kind, on_error)
 
 
