@@ -364,5 +364,23 @@ def wait_until(condition: Any, seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
+@pytest.fixture(scope="session")
+def migrated_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a migrated database and no service on it."""
+    folder = tmp_path_factory.mktemp("data") / "var"
+    with service(folder, "migrate") as process:
+        said, _ = process.communicate(timeout=100)
+        assert process.returncode == 0, said
+    return folder
+
+
+@pytest.fixture
+def data_dir(migrated_data: Path, tmp_path: Path) -> Path:
+    """A data folder of its own, as a first start leaves it."""
+    folder = tmp_path / "var"
+    subprocess.run(["cp", "-a", migrated_data, folder], check=True)  # noqa: S607 - with its owners
+    return folder
+
+
 def days(number: float) -> timedelta:
     return timedelta(days=number)
