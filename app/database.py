@@ -8,10 +8,10 @@ wait; when it is over, the answer is 503.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from socket import gaierror
 from typing import Annotated, Any
 from weakref import WeakValueDictionary
 
+import asyncpg
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy import event
@@ -31,6 +31,8 @@ GONE_CLASSES = frozenset({"08", "28", "3D", "57"})
 """The connection broke, was refused, its database is away, or an operator ended it."""
 
 SUM_TOO_LARGE_SQLSTATE = "22003"
+NOT_MIGRATED_SQLSTATES = frozenset({"42P01", "42703", "42704"})
+"""A table, column or type that is not there."""
 
 
 class FiguresTooLarge(Problem):
@@ -41,6 +43,8 @@ class FiguresTooLarge(Problem):
     status = 422
 
 
+PLANS = ("SET plan_cache_mode = force_generic_plan",)
+"""Each statement is written for its index: planning it once is right, and planning it each time costs more than running it."""
 WRITE_LIMITS = ("SET lock_timeout = '30s'", "SET idle_in_transaction_session_timeout = '60s'")
 READ_LIMITS = ("SET statement_timeout = '30s'",)
 READ_ONLY = ("SET default_transaction_read_only = on",)
@@ -59,8 +63,8 @@ class Database:
         self.reading = create_async_engine(
             read_url or write_url, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **common
         )
-        _at_connect(self.writing, *WRITE_LIMITS)
-        _at_connect(self.reading, *READ_LIMITS, *(READ_ONLY if read_url is None else ()))
+        _at_connect(self.writing, *WRITE_LIMITS, *PLANS)
+        _at_connect(self.reading, *READ_LIMITS, *PLANS, *(READ_ONLY if read_url is None else ()))
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -139,15 +143,36 @@ ReadConn = Annotated[AsyncConnection, Depends(_reading, scope="function")]
 WriteConn = Annotated[AsyncConnection, Depends(_writing, scope="function")]
 
 
+ERRORS = (DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+"""What a statement or a connection fails with: SQLAlchemy lets the driver's own through while it connects."""
+
+
+def _sqlstate(error: Exception) -> str:
+    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+
+
 def problem_of(error: Exception) -> Problem:
     """What a client is told of an error of the database; nothing of its text."""
-    sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    sqlstate = _sqlstate(error)
     if sqlstate == SUM_TOO_LARGE_SQLSTATE:
         return FiguresTooLarge()
-    gone = isinstance(error, (PoolTimeout, OSError)) or getattr(error, "connection_invalidated", False)
+    cannot_connect = isinstance(error, (PoolTimeout, OSError, asyncpg.InterfaceError))
+    gone = cannot_connect or getattr(error, "connection_invalidated", False)
     if gone or sqlstate in BUSY_SQLSTATES or sqlstate[:2] in GONE_CLASSES:
         return ServiceUnavailable()
     return InternalError()
+
+
+def told(error: Exception) -> str:
+    """What an operator is told of an error of the database: one line, and of a statement none of its values."""
+    sqlstate = _sqlstate(error)
+    if sqlstate in NOT_MIGRATED_SQLSTATES:
+        return "the database is not migrated: run `python -m app migrate`"
+    if isinstance(error, DBAPIError):
+        problem = problem_of(error)
+        sentence = "PostgreSQL refused a statement" if isinstance(problem, InternalError) else problem.detail
+        return f"{sentence} ({type(error.orig).__name__}, {sqlstate or 'no SQLSTATE'})"
+    return f"{error}".partition("\n")[0] or type(error).__name__
 
 
 def install(app: FastAPI) -> None:
@@ -155,11 +180,10 @@ def install(app: FastAPI) -> None:
 
     async def on_error(request: Request, error: Exception) -> JSONResponse:
         problem = problem_of(error)
-        orig = getattr(error, "orig", None)
-        log.error("database", kind=type(error).__name__, sqlstate=getattr(orig, "sqlstate", None), code=problem.code())
+        log.error("database", kind=type(error).__name__, sqlstate=_sqlstate(error), code=problem.code())
         return answer(request, problem)
 
-    for kind in (DBAPIError, PoolTimeout, ConnectionError, TimeoutError, gaierror):
+    for kind in ERRORS:
         app.add_exception_handler(kind, on_error)
 
 

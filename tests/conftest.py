@@ -200,7 +200,7 @@ async def serving(app: Any) -> AsyncIterator[str]:
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False, lifespan="off"))
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
     task = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - the server tells it by an attribute only
         await asyncio.sleep(0.005)
     port = server.servers[0].sockets[0].getsockname()[1]
     yield f"http://127.0.0.1:{port}"
@@ -362,6 +362,24 @@ def wait_until(condition: Any, seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def migrated_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a migrated database and no service on it."""
+    folder = tmp_path_factory.mktemp("data") / "var"
+    with service(folder, "migrate") as process:
+        said, _ = process.communicate(timeout=100)
+        assert process.returncode == 0, said
+    return folder
+
+
+@pytest.fixture
+def data_dir(migrated_data: Path, tmp_path: Path) -> Path:
+    """A data folder of its own, as a first start leaves it."""
+    folder = tmp_path / "var"
+    subprocess.run(["cp", "-a", migrated_data, folder], check=True)  # noqa: S607 - with its owners
+    return folder
 
 
 def days(number: float) -> timedelta:
