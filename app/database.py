@@ -44,7 +44,7 @@ class FiguresTooLarge(Problem):
 
 
 PLANS = ("SET plan_cache_mode = force_generic_plan",)
-"""Each statement is written for its index: planning it once is right, and planning it each time costs more than running it."""
+"""Each statement is written for its index: to plan it each time would cost more than to run it."""
 WRITE_LIMITS = ("SET lock_timeout = '30s'", "SET idle_in_transaction_session_timeout = '60s'")
 READ_LIMITS = ("SET statement_timeout = '30s'",)
 READ_ONLY = ("SET default_transaction_read_only = on",)
