@@ -43,8 +43,9 @@ class FiguresTooLarge(Problem):
     status = 422
 
 
-PLANS = ("SET plan_cache_mode = force_generic_plan",)
-"""Each statement is written for its index: to plan it each time would cost more than to run it."""
+PLANS = ("SET plan_cache_mode = force_generic_plan", "SET enable_seqscan = off")
+"""Each statement is written for its index. To plan it each time would cost more than to run it, and a plan that is
+kept must not be one that was made while the table was empty."""
 WRITE_LIMITS = ("SET lock_timeout = '30s'", "SET idle_in_transaction_session_timeout = '60s'")
 READ_LIMITS = ("SET statement_timeout = '30s'",)
 READ_ONLY = ("SET default_transaction_read_only = on",)

@@ -103,16 +103,11 @@ async def _load(conn: Connection, source: Source, orders: Sequence[Order], resol
     addresses = sorted({order.email for order in orders if order.email})
     if not external_ids and not addresses:
         return
-    persons: dict[int, Person] = {}
-    found = await conn.execute(people.KNOWN, source.key | {"external_ids": external_ids, "addresses": addresses})
-    for row in found.all():
-        person = persons.setdefault(
-            row.id, Person(row.id, row.external_id, row.email, row.name, row.email_at, row.name_at)
-        )
-        if row.address is not None:
-            resolved.by_address[row.address] = person
-        if row.external_id is not None:
-            resolved.by_id[row.external_id] = person
+    owners = (await conn.execute(people.OWNERS, source.key | {"addresses": addresses})).all() if addresses else []
+    sought = {"external_ids": external_ids, "ids": sorted({owner.customer_id for owner in owners})}
+    persons = {row.id: Person(*row) for row in await conn.execute(people.KNOWN, source.key | sought)}
+    resolved.by_address = {owner.email: persons[owner.customer_id] for owner in owners}
+    resolved.by_id = {person.external_id: person for person in persons.values() if person.external_id}
 
 
 def _claim(resolved: Resolved, order: Order) -> None:
