@@ -33,6 +33,7 @@ PERMISSIONS = {
     "deleteOrder": "write",
     "importOrders": "write",
     "readLeaderboard": "read",
+    "readLeaderboardOptions": "read",
     "readLiveness": None,
     "readReadiness": None,
     "readVersion": None,

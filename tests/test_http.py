@@ -139,7 +139,15 @@ async def test_the_form_is_the_one_that_accept_likes_best(api, open_store):
     ):
         answer = await api.get("/leaderboard", params=store.board(), headers=store.auth | {"Accept": accept})
         assert (answer.status_code, answer.headers["Content-Type"]) == (200, given), accept
-    for accept in ("text/html", "application/xml", "image/*", "application/json;q=0", "nonsense", "text/csv;q=x"):
+    for accept in (
+        "text/html",
+        "application/xml",
+        "image/*",
+        "application/json;q=0",
+        "nonsense",
+        "text/csv;q=x",
+        b"text/csv;q=\xb2",
+    ):
         answer = await api.get("/leaderboard", params=store.board(), headers=store.auth | {"Accept": accept})
         problem(answer, 406, "not_acceptable")
 
@@ -340,10 +348,14 @@ async def test_an_exhausted_pool_is_503_soon_and_all_is_well_when_it_is_free(ope
         async with impatient.reading.connect(), impatient.writing.connect():
             begun = time.monotonic()
             read = await api.get("/leaderboard", **asked)
+            tables = [
+                await api.get("/leaderboard", params=asked["params"], headers=store.auth | {"Accept": form})
+                for form in ("text/csv", "application/x-ndjson")
+            ]
             written = await api.post("/audiences", json={"name": "x"}, headers=store.auth)
             ready = await api.get("/readyz")
             assert time.monotonic() - begun < 3
-            for answer in (read, written, ready):
+            for answer in (read, *tables, written, ready):
                 problem(answer, 503, "service_unavailable")
                 assert int(answer.headers["Retry-After"]) >= 1
             assert (await api.get("/livez")).status_code == 200

@@ -517,9 +517,9 @@ async def test_a_gzip_bomb_is_answered_in_little_memory_while_others_are_served(
     bombing = asyncio.create_task(store.load(packed, media_type))
     most = before
     while not bombing.done():
-        begun = time.monotonic()
+        begun = time.process_time()  # what the machine does besides is not our delay
         assert (await api.get("/livez")).status_code == 200
-        longest = max(longest, time.monotonic() - begun)
+        longest = max(longest, time.process_time() - begun)
         most = max(most, process.memory_info().rss)
         await asyncio.sleep(0.01)
 
@@ -527,7 +527,7 @@ async def test_a_gzip_bomb_is_answered_in_little_memory_while_others_are_served(
 
     assert answer.status_code == status
     assert most - before < 32 * MEBIBYTE
-    assert longest < 1, f"another request waited for {longest:.2f} s"
+    assert longest < 0.5, f"another request waited while {longest:.2f} s of work were done"
 
 
 # ---------------------------------------------------------------- other bodies

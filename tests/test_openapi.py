@@ -153,6 +153,7 @@ async def test_answers_are_as_the_document_says_and_no_field_is_missing_from_it(
             for compared in ({}, {"compare": "previous"})
             if question["time_frame"] != "all_time" or not compared
         ),
+        ("readLeaderboardOptions", "/leaderboard/options", {}),
         ("readLiveness", "/livez", {}),
         ("readReadiness", "/readyz", {}),
         ("readVersion", "/version", {}),

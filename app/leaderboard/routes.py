@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import astuple
@@ -39,6 +40,7 @@ router = APIRouter(route_class=GuardedRoute, tags=["leaderboard"])
 
 CLOCK_SKEW = timedelta(minutes=5)
 CSV, NDJSON, JSON = "text/csv", "application/x-ndjson", "application/json"
+WEIGHT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,9})?", re.ASCII)
 CACHING = {
     "Cache-Control": "private, no-cache",
     "Vary": "Authorization, Accept, Accept-Language, Accept-Encoding",
@@ -92,7 +94,7 @@ async def read_leaderboard(
     if question.frame.start > question.frame.end:
         raise InvalidRequest(errors=[invalid("start", "must be before end")])
     if form != JSON:
-        return streamed(database, question, form)
+        return await streamed(database, question, form)
     variant = f"{binding}{query.limit}{query.around}{query.cursor}"
     async with database.read() as conn:
         if "if-none-match" in request.headers:
@@ -180,7 +182,7 @@ def preferred(accept: str, forms: tuple[str, ...]) -> str:
     for part in accept.split(",") if accept.strip() else ["*/*"]:
         media_type, *parameters = [each.strip().lower() for each in part.split(";")]
         weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
-        quality = float(weight) if weight.replace(".", "", 1).isdigit() else 0.0
+        quality = float(weight) if WEIGHT.fullmatch(weight) else 0.0
         for form in forms:
             if media_type in {form, "*/*", f"{form.partition('/')[0]}/*"}:
                 exact = media_type == form
@@ -201,12 +203,14 @@ def sealed(secret: bytes, binding: str, as_of: datetime, place: Place | None) ->
     return seal(secret, binding, [as_of.isoformat(), *astuple(place)]) if place else None
 
 
-def streamed(database: Database, question: Question, form: str) -> Response:
-    """The whole board, as a file."""
-    chunks = comma_separated if form == CSV else ndjson
+async def streamed(database: Database, question: Question, form: str) -> Response:
+    """The whole board, as a file; it begins when its first rows are there, so that until then a problem can be told."""
+    parts = (comma_separated if form == CSV else ndjson)(database, question)
+    first = await anext(parts, b"")
 
     async def body() -> AsyncIterator[bytes]:
-        async with aclosing(chunks(database, question)) as parts:
+        async with aclosing(parts):
+            yield first
             async for part in parts:
                 yield part
 

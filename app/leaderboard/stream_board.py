@@ -41,14 +41,14 @@ async def comma_separated(database: Database, question: Question) -> AsyncGenera
     lines = io.StringIO()
     writer = csv.writer(lines)
     writer.writerow([*listing.COLUMNS, *(listing.COMPARED_COLUMNS if compared else ())])
-    yield lines.getvalue().encode()
     async for some in rows(database, question, as_json=False):
-        lines.seek(0)
-        lines.truncate()
         for row in some:
             cells = [defused(cell) for cell in row]
             writer.writerow([*cells[:10], question.source.currency, *row[10:]])
         yield lines.getvalue().encode()
+        lines.seek(0)
+        lines.truncate()
+    yield lines.getvalue().encode()
 
 
 def defused(cell: object) -> object:

@@ -16,7 +16,7 @@ from app.wire import strict_json
 
 LONGEST_ROW_BYTES = 64 * 1024
 INFLATED_AT_ONCE_BYTES = 256 * 1024
-CUT_AT_ONCE_BYTES = 16 * 1024
+CUT_AT_ONCE_BYTES = 4 * 1024
 """So little that other requests need not wait, though every line of it be a row that is refused."""
 GZIP_MAGIC = b"\x1f\x8b"
 
