@@ -436,7 +436,7 @@ def lived_through(postgres, statements, monkeypatch):
 
 
 def test_whatever_a_shop_does_standings_and_orders_tell_the_same(lived_through):
-    lived_through(examples=8, steps=12)
+    lived_through(examples=6, steps=12)
 
 
 @pytest.mark.slow
