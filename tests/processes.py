@@ -147,6 +147,11 @@ class Shop:
         page: dict[str, Any] = answer.json()
         return page
 
+    def health(self, url: str) -> dict[str, Any]:
+        answer = httpx.get(f"{url}/sources/{self.source}", headers=self.auth, timeout=60)
+        health: dict[str, Any] = answer.json()["health"]
+        return health
+
     def figures(self, url: str) -> dict[str, tuple[int, str]]:
         """Purchases and spend of every customer, by the store's id."""
         rows = self.board(url)["items"]
