@@ -10,31 +10,12 @@ from typing import Any
 
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
-from sqlalchemy.dialects import registry
 
-from app.leaderboard.ranking import Metric, board_page
-from app.leaderboard.read_board import Asked, Question, resolve
 from app.periods import TimeFrame
-from benchmarks.material import NOW
+from benchmarks.first_page import question, statement_of
 from benchmarks.scene import POOL_SIZE, Scene
 
 Message = dict[str, Any]
-
-
-async def question(scene: Scene, time_frame: TimeFrame) -> Question:
-    """The spenders of a time frame."""
-    database = scene.database()
-    source = await scene.source(database)
-    await database.close()
-    return resolve(source, Asked(Metric.SPEND, time_frame, NOW, None, None, compared=False))
-
-
-def page_statement(asked: Question, limit: int) -> tuple[str, list[Any]]:
-    """The first page's SQL and parameters as asyncpg takes them."""
-    dialect = registry.load("postgresql.asyncpg")()
-    compiled = board_page(asked.asked.metric, continued=False, compared=False).compile(dialect=dialect)
-    bound = asked.parameters() | {"limit": limit}
-    return str(compiled), [bound[name] for name in compiled.positiontup or ()]
 
 
 class Bare:
@@ -44,11 +25,11 @@ class Bare:
         """Connections are made when the server starts."""
         self._scene = scene
         self._idle: asyncio.LifoQueue[PreparedStatement[asyncpg.Record]] = asyncio.LifoQueue()
-        self._parameters: list[Any] = []
+        self._parameters: tuple[Any, ...] = ()
 
     async def start(self) -> None:
         """Connect and prepare, as often as the service has connections."""
-        sql, self._parameters = page_statement(await question(self._scene, TimeFrame.LAST_MONTH), 100)
+        sql, self._parameters = await statement_of(self._scene, await question(self._scene, TimeFrame.LAST_MONTH))
         for _ in range(POOL_SIZE):
             conn = await asyncpg.connect(self._scene.read)
             self._idle.put_nowait(await conn.prepare(sql))

@@ -86,7 +86,12 @@ async def load(port: int, path: str, key: str, seconds: float, connections: int)
     elapsed = time.perf_counter() - begun
     milliseconds.sort()
     count = len(milliseconds)
-    return {"requests": count / elapsed, "p50": milliseconds[count // 2], "p99": milliseconds[count * 99 // 100]}
+    return {
+        "count": count,
+        "requests": count / elapsed,
+        "p50": milliseconds[count // 2],
+        "p99": milliseconds[count * 99 // 100],
+    }
 
 
 if __name__ == "__main__":

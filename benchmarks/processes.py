@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
+
 from benchmarks.scene import Scene
 
 ROOT = Path(__file__).parent.parent
@@ -30,13 +32,19 @@ class Server:
     key: str
 
     def under_load(self, path: str, *, seconds: float, connections: int) -> dict[str, float]:
-        """Ask it from another process: requests a second, and latencies in milliseconds."""
+        """Ask it from another process: requests a second, latencies and its own CPU per request in milliseconds."""
         order = {"port": self.port, "path": path, "key": self.key, "seconds": seconds, "connections": connections}
+        used = self._processor_seconds()
         done = subprocess.run(  # noqa: S603 - our own module
             [sys.executable, "-m", "benchmarks.load", json.dumps(order)], cwd=ROOT, check=True, stdout=subprocess.PIPE
         )
         figures: dict[str, float] = json.loads(done.stdout)
+        figures["processor"] = (self._processor_seconds() - used) * 1000 / figures["count"]
         return figures
+
+    def _processor_seconds(self) -> float:
+        times = psutil.Process(self.pid).cpu_times()
+        return float(times.user + times.system)
 
     def memory_during(self, task: Callable[[], None]) -> float | None:
         """The peak of its resident memory during the task above that before it, in MB; None where /proc is missing."""

@@ -11,14 +11,13 @@ from sqlalchemy import Row, TextClause, text
 
 from app.database import Connection
 from app.leaderboard.ranking import ABOVE, Metric
-from app.leaderboard.read_board import Question, read_page, read_version
+from app.leaderboard.read_board import Question, read_version
 from app.orders.buckets import BUCKET_EDGES
 from app.periods import TimeFrame
-from benchmarks.bare import page_statement, question
+from benchmarks.first_page import LIMIT, first_page, question, statement_of
 from benchmarks.report import Figure
 from benchmarks.scene import Scene
 
-LIMIT = 100
 ROUNDS = 7
 PAGES_A_ROUND = 60
 RANKS_A_ROUND = 40
@@ -79,8 +78,7 @@ async def _page(scene: Scene, orders: int) -> Figure:
 
     async def page() -> None:
         async with database.read() as conn:
-            if await read_page(conn, asked, limit=LIMIT, place=None, live=True) is None:
-                raise RuntimeError("no board answers")
+            await first_page(conn, asked)
 
     async def window() -> None:
         async with database.read() as conn:
@@ -110,16 +108,16 @@ def scene_parameters(asked: Question) -> dict[str, object]:
 
 async def _agree(conn: Connection, asked: Question) -> None:
     """What is compared must be the same answer."""
-    page = await read_page(conn, asked, limit=LIMIT, place=None, live=True)
+    page = await first_page(conn, asked)
     rows = (await conn.execute(WINDOW_QUERY, scene_parameters(asked))).all()
-    live = [(item["rank"], item["customer"]["id"]) for item in json.loads(page.items)] if page else []
+    live = [(item["rank"], item["customer"]["id"]) for item in json.loads(page.items)]
     if live != [(row.rank, f"cus_{row.customer_id}") for row in rows]:
         raise RuntimeError("the page and the window query differ")
 
 
 async def _buffers(scene: Scene) -> Figure:
     asked = await question(scene, TimeFrame.YEAR_TO_DATE)
-    sql, parameters = page_statement(asked, LIMIT)
+    sql, parameters = await statement_of(scene, asked)
     conn = await asyncpg.connect(scene.read)
     try:
         await conn.fetch(sql, *parameters)
@@ -139,8 +137,7 @@ async def _ranks(scene: Scene) -> list[Figure]:
     async with database.read() as conn:
         version = await read_version(conn, asked)
         board = {"account_id": scene.account_id, "board_id": version.parts[0]}
-        page = await read_page(conn, asked, limit=1, place=None, live=True)
-        customers = page.customers if page else 0
+        customers = (await first_page(conn, asked)).customers
         figures = [await _rank(conn, board, customers, depth) for depth in DEPTHS]
     await database.close()
     return figures

@@ -26,32 +26,33 @@ DIGITS = 2
 
 def page(scene: Scene, period: Period, limit: int) -> Select[Any]:
     """The rows of a page with the names of its customers."""
+    board = select(boards.c.id).where(
+        boards.c.account_id == scene.account_id,
+        boards.c.source_id == scene.source_id,
+        boards.c.kind == period.kind.value,
+        boards.c.start == period.start,
+    )
+    best = (
+        select(standings, func.rank().over(order_by=standings.c.spend.desc()).label("rank"))
+        .where(standings.c.account_id == scene.account_id, standings.c.board_id == board.scalar_subquery())
+        .order_by(standings.c.spend.desc(), standings.c.customer_id)
+        .limit(limit)
+        .subquery("best")
+    )
     return (
         select(
-            func.rank().over(order_by=standings.c.spend.desc()).label("rank"),
-            customers.c.id,
+            best,
             customers.c.external_id,
             customers.c.name,
             customers.c.email,
             customers.c.marketing,
-            standings.c.purchases,
-            standings.c.spend,
-            standings.c.average,
-            standings.c.last_order_at,
-            boards.c.customers.label("board_customers"),
+            boards.c.customers,
             boards.c.purchases.label("board_purchases"),
             boards.c.spend.label("board_spend"),
         )
-        .join(standings, (standings.c.account_id == boards.c.account_id) & (standings.c.board_id == boards.c.id))
-        .join(customers, (customers.c.account_id == boards.c.account_id) & (customers.c.id == standings.c.customer_id))
-        .where(
-            boards.c.account_id == scene.account_id,
-            boards.c.source_id == scene.source_id,
-            boards.c.kind == period.kind.value,
-            boards.c.start == period.start,
-        )
-        .order_by(standings.c.spend.desc(), standings.c.customer_id)
-        .limit(limit)
+        .join(customers, (customers.c.account_id == best.c.account_id) & (customers.c.id == best.c.customer_id))
+        .join(boards, (boards.c.account_id == best.c.account_id) & (boards.c.id == best.c.board_id))
+        .order_by(best.c.spend.desc(), best.c.customer_id)
     )
 
 
@@ -60,7 +61,7 @@ def ranked(row: Record[Any]) -> Row:
     return Row(
         rank=row.rank,
         customer=RankedCustomer(
-            id=public_id("cus", row.id),
+            id=public_id("cus", row.customer_id),
             external_id=row.external_id,
             name=row.name,
             email=row.email,
@@ -103,7 +104,7 @@ def usual_app(scene: Scene) -> FastAPI:
             "time_zone": STORE["time_zone"],
             "as_of": rfc3339(NOW),
             "currency": STORE["currency"],
-            "customers": rows[0].board_customers,
+            "customers": rows[0].customers,
             "number_of_purchases": rows[0].board_purchases,
             "total_spend": decimal_string(int(rows[0].board_spend), DIGITS),
             "items": [ranked(row) for row in rows],
