@@ -35,11 +35,12 @@ class Movement:
     spend: int = 0
 
 
-async def lock(conn: Connection, source: Source) -> None:
-    """Become the one writer of this source until the transaction ends."""
+async def lock(conn: Connection, source: Source) -> Source:
+    """Become the one writer of this source until the transaction ends; gives it as it is now."""
     row = (await conn.execute(source_statements.locked(source.account_id, source.id))).one_or_none()
     if row is None:
         raise UnknownSource
+    return Source(*row)
 
 
 async def stored_boards(conn: Connection, source: Source) -> list[Board]:
@@ -180,7 +181,7 @@ async def tend(conn: Connection, source: Source, now: datetime) -> None:
 
 async def rebuild(conn: Connection, source: Source, now: datetime) -> None:
     """Drop every board and fill those of this day from the orders."""
-    await lock(conn, source)
+    source = await lock(conn, source)
     await close_boards(conn, source, await stored_boards(conn, source))
     await tend(conn, source, now)
     await conn.execute(standings.ALL_CAUGHT_UP, source.key)
