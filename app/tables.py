@@ -269,6 +269,19 @@ standing_buckets = sa.Table(
     sa.PrimaryKeyConstraint("account_id", "board_id", "metric", "bucket"),
 )
 
+standing_cells = sa.Table(
+    "standing_cells",
+    metadata,
+    # Two dimensions of buckets at once, only of boards of the last 365 days: how many customers
+    # have many purchases and much spend, which the buckets of each alone do not tell.
+    number("account_id"),
+    number("board_id"),
+    number("purchases_bucket"),
+    number("spend_bucket"),
+    counts("customers", ">= 0"),
+    sa.PrimaryKeyConstraint("account_id", "board_id", "purchases_bucket", "spend_bucket"),
+)
+
 outdated_standings = sa.Table(
     "outdated_standings",
     metadata,
