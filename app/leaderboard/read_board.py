@@ -12,7 +12,8 @@ from app.database import Connection
 from app.leaderboard import ranking
 from app.leaderboard.ranking import Metric
 from app.orders import ask_store
-from app.orders.ask_store import Version, Way
+from app.orders.answers import Way
+from app.orders.ask_store import Version
 from app.orders.buckets import BUCKET_EDGES
 from app.orders.source import Source
 from app.periods import Frame, TimeFrame, custom_frame, named_frame, previous_frame

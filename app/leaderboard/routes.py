@@ -25,7 +25,8 @@ from app.leaderboard.read_board import (
 )
 from app.leaderboard.schemas import Board, BoardQuery, Options
 from app.leaderboard.stream_board import written
-from app.orders.ask_store import Way, asked_source, invalid, known_id, past
+from app.orders.answers import Way
+from app.orders.ask_store import asked_source, invalid, known_id, past
 from app.orders.source import UnknownSource
 from app.periods import HISTORY_BEGINS
 from app.problems import InvalidRequest, NotAcceptable, NotFound, documented

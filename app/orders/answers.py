@@ -5,9 +5,19 @@ purchase on it lies after the instant that is asked for. Where only few do, the 
 made them are taken off the board and put back where they stood at that instant.
 """
 
+from enum import StrEnum
 from functools import cache
 
 from sqlalchemy import TextClause, text
+
+
+class Way(StrEnum):
+    """How a page can be answered, best first."""
+
+    BOARD = "board"
+    LATE_BOARD = "late board"
+    ORDERS = "orders"
+
 
 # ---------------------------------------------------------------- the board that can answer
 

@@ -7,7 +7,6 @@ be answered, and what the ETag of that answer is made of.
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from fastapi import Request
@@ -15,6 +14,7 @@ from fastapi import Request
 from app.accounts.access import Caller
 from app.database import Connection, Database
 from app.orders import answers
+from app.orders.answers import Way
 from app.orders.remember_sources import Sources
 from app.orders.source import Source, UnknownSource
 from app.periods import HISTORY_BEGINS, Frame
@@ -22,14 +22,6 @@ from app.problems import InvalidRequest, NotFound
 from app.wire import row_id, unit_of
 
 CLOCK_SKEW = timedelta(minutes=5)
-
-
-class Way(StrEnum):
-    """How a page can be answered, best first."""
-
-    BOARD = "board"
-    LATE_BOARD = "late board"
-    ORDERS = "orders"
 
 
 @dataclass(frozen=True, slots=True)
