@@ -38,10 +38,9 @@ AIMED = """
         SELECT b.id, b.version, b.contacts_version, b.customers, b.purchases, b.spend,
                coalesce(cast(:min_spend AS bigint), m.min_spend) AS min_spend,
                coalesce(cast(:min_orders AS bigint), m.min_orders) AS min_orders
-        FROM board AS b LEFT JOIN LATERAL (
-            SELECT least(div(22 * b.spend + 10 * b.customers, 20 * b.customers), 9223372036854775807)::bigint
-                       AS min_spend,
-                   div(b.purchases::numeric, b.customers)::bigint + 1 AS min_orders) AS m ON b.customers > 0),
+        FROM (SELECT *, nullif(customers, 0) AS buyers FROM board) AS b LEFT JOIN LATERAL (
+            SELECT least(div(22 * b.spend + 10 * b.buyers, 20 * b.buyers), 9223372036854775807)::bigint AS min_spend,
+                   div(b.purchases::numeric, b.buyers)::bigint + 1 AS min_orders) AS m ON b.customers > 0),
 """
 """The totals with the thresholds: mean spend times 1.10, rounded half up, and one more than the whole mean orders."""
 
