@@ -1,8 +1,8 @@
 """Cells: how many customers of a board share a bucket of purchases and a bucket of spend.
 
 Kept for the boards of the last 365 days, where VIPs are found: how many customers have more
-than one value and more than another is the sum of the cells above both, plus a count inside
-the bucket of each value.
+than one value but not more than another is a sum of cells, and a count inside the bucket of
+each value.
 """
 
 from sqlalchemy import text
@@ -50,18 +50,19 @@ CELLS_FILLED = text(f"""
 """)
 """The cells of boards that have none yet, counted from their standings."""
 
-BOTH_ABOVE = """
+SPEND_ALONE_ABOVE = """
     (SELECT coalesce(sum(k.customers), 0)::bigint FROM standing_cells AS k
      WHERE k.account_id = :account_id AND k.board_id = {board}
-       AND k.purchases_bucket > {purchases_bucket} AND k.spend_bucket > {spend_bucket})
+       AND k.purchases_bucket <= {purchases_bucket} AND k.spend_bucket > {spend_bucket})
     + (SELECT count(*) FROM standings AS n
-       WHERE n.account_id = :account_id AND n.board_id = {board} AND n.purchases > {purchases}
+       WHERE n.account_id = :account_id AND n.board_id = {board} AND n.purchases <= {purchases}
          AND n.spend > {spend} AND n.spend < {spend_edge})
-    + (SELECT count(*) FROM standings AS n
+    - (SELECT count(*) FROM standings AS n
        WHERE n.account_id = :account_id AND n.board_id = {board} AND n.spend >= {spend_edge}
          AND n.purchases > {purchases} AND n.purchases < {purchases_edge})
 """
-"""How many customers of a board have both more than `purchases` and more than `spend`.
+"""How many customers of a board have more than `spend`, but not more than `purchases`.
 
 A bucket ends before its edge; whoever shares a bucket with one of the two values is counted one by one.
+Few purchases are few buckets, so this reads fewer cells than counting those who have more of both.
 """

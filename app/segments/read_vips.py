@@ -146,7 +146,7 @@ def _totals(row: Any, way: Way) -> Totals:  # noqa: ANN401 - a row of either pat
     members = {
         Criteria.BIG_SPENDER: row.big,
         Criteria.FREQUENT_BUYER: row.frequent,
-        Criteria.BLENDED: row.big + row.frequent - row.twofold,
+        Criteria.BLENDED: row.frequent + row.big_only,
     }
     return Totals(
         row.customers,

@@ -11,7 +11,7 @@ from functools import cache
 from sqlalchemy import TextClause, text
 
 from app.orders.answers import ABOVE, AVERAGED, LATE, LATE_CORRECTIONS, NOT_LATE, Way, board
-from app.orders.cells import BOTH_ABOVE
+from app.orders.cells import SPEND_ALONE_ABOVE
 from app.orders.rows import CELLS, COLUMNS, CUSTOMER, FIGURES, NAMED
 
 
@@ -52,7 +52,7 @@ SPEND_BUCKET, PURCHASES_BUCKET = BUCKET.format(value="a.min_spend"), BUCKET.form
 
 BIG = ABOVE.format(board="a.id", metric="total_spend", measure="spend", value="a.min_spend")
 FREQUENT = ABOVE.format(board="a.id", metric="number_of_purchases", measure="purchases", value="a.min_orders")
-TWOFOLD = BOTH_ABOVE.format(
+BIG_ONLY = SPEND_ALONE_ABOVE.format(
     board="a.id",
     spend="a.min_spend",
     spend_bucket=SPEND_BUCKET,
@@ -61,9 +61,8 @@ TWOFOLD = BOTH_ABOVE.format(
     purchases_bucket=PURCHASES_BUCKET,
     purchases_edge=EDGE.format(bucket=PURCHASES_BUCKET),
 )
-COUNTS = {"big": BIG, "frequent": FREQUENT, "twofold": TWOFOLD}
-TWICE = f"{SPENDS_MUCH} AND {BUYS_OFTEN}"
-COUNTED_RULES = {"big": SPENDS_MUCH, "frequent": BUYS_OFTEN, "twofold": TWICE}
+COUNTS = {"big": BIG, "frequent": FREQUENT, "big_only": BIG_ONLY}
+COUNTED_RULES = {"big": SPENDS_MUCH, "frequent": BUYS_OFTEN, "big_only": f"{SPENDS_MUCH} AND NOT {BUYS_OFTEN}"}
 
 
 def _counted_by_board(*, late: bool) -> str:
@@ -129,7 +128,7 @@ def _counted_by_orders() -> str:
     )
     return f"""{OF_ORDERS}
         counted AS MATERIALIZED (
-            SELECT a.*, m.big, m.frequent, m.twofold
+            SELECT a.*, m.big, m.frequent, m.big_only
             FROM aimed AS a CROSS JOIN LATERAL (SELECT {counts} FROM figures AS n) AS m)"""
 
 
@@ -145,7 +144,7 @@ MATCHED = f"""CASE WHEN NOT {BUYS_OFTEN} THEN '["big_spender"]' WHEN NOT {SPENDS
 ITEM = f"json_build_object({CUSTOMER}, {FIGURES}, 'matched', {MATCHED})::text"
 
 TOTALS = """t.id, t.version, t.contacts_version, t.customers, t.purchases, t.spend, t.min_spend, t.min_orders,
-    t.big, t.frequent, t.twofold"""
+    t.big, t.frequent, t.big_only"""
 
 
 def _counted(way: Way) -> str:
