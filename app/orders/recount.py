@@ -36,10 +36,6 @@ class Movement:
     spend: int = 0
 
 
-<<<<<<< HEAD
-async def lock(conn: Connection, source: Source) -> Source:
-    """Become the one writer of this source until the transaction ends; gives it as it is now."""
-=======
 @dataclass(slots=True)
 class Movements:
     """What a refresh moves: the totals of boards, and how many customers are in each bucket and cell."""
@@ -49,9 +45,8 @@ class Movements:
     cells: Counter[tuple[int, int, int]] = field(default_factory=Counter)
 
 
-async def lock(conn: Connection, source: Source) -> None:
-    """Become the one writer of this source until the transaction ends."""
->>>>>>> e6e9cfe (What leaderboard and segments share moves down: forms, answers, rows; cells count two thresholds at once)
+async def lock(conn: Connection, source: Source) -> Source:
+    """Become the one writer of this source until the transaction ends; gives it as it is now."""
     row = (await conn.execute(source_statements.locked(source.account_id, source.id))).one_or_none()
     if row is None:
         raise UnknownSource

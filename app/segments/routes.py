@@ -50,7 +50,7 @@ async def read_vips(
     binding = query.model_dump_json(exclude={"limit", "cursor"})
     question, place = located(source, query, caller, binding, now)
     if form != JSON:
-        return streamed(written(database, question, query.criteria, form), form, "vips")
+        return await streamed(written(database, question, query.criteria, form), form, "vips")
     variant = f"{binding}{query.limit}{query.cursor}"
     async with database.read() as conn:
         if "if-none-match" in request.headers:
