@@ -66,7 +66,7 @@ def known_as(request: Request, tag: str) -> Response | None:
 
 
 async def streamed(parts: AsyncGenerator[bytes, None], form: str, name: str) -> Response:
-    """The whole of a list, as a file; it begins when its first rows are there, so that until then a problem can be told."""
+    """The whole of a list, as a file; it begins when its first rows are there: until then a problem can be told."""
     first = await anext(parts, b"")
 
     async def body() -> AsyncIterator[bytes]:

@@ -43,6 +43,7 @@ FILLED = f"""
     CROSS JOIN ({EDGES}) AS e
     WHERE b.kind = 'last_365_days'
     GROUP BY s.account_id, s.board_id, purchases_bucket, spend_bucket
+    ORDER BY 1, 2, 3, 4
 """
 
 
