@@ -5,8 +5,8 @@
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from app.orders import source as source_statements
 from app.orders import standings
 from app.orders.boards import Board, board_of
 from app.orders.buckets import BUCKET_EDGES, BUCKETS_FILLED, BUCKETS_LOWERED, BUCKETS_MOVED, bucket_of
+from app.orders.cells import CELLED_KIND, CELLS_FILLED, CELLS_LOWERED, CELLS_MOVED
 from app.orders.source import Source, UnknownSource
 from app.periods import Period
 
@@ -33,6 +34,15 @@ class Movement:
     customers: int = 0
     purchases: int = 0
     spend: int = 0
+
+
+@dataclass(slots=True)
+class Movements:
+    """What a refresh moves: the totals of boards, and how many customers are in each bucket and cell."""
+
+    boards: dict[int, Movement] = field(default_factory=dict)
+    buckets: Counter[tuple[int, str, int]] = field(default_factory=Counter)
+    cells: Counter[tuple[int, int, int]] = field(default_factory=Counter)
 
 
 async def lock(conn: Connection, source: Source) -> Source:
@@ -63,10 +73,11 @@ async def refresh_on(conn: Connection, source: Source, boards: Sequence[Board], 
         some = {"customers": customers[start : start + CUSTOMERS_AT_ONCE]}
         changes = (await conn.execute(standings.OF_CUSTOMERS_CHANGED, parameters | some)).all()
         if changes:
-            await _write(conn, source, changes)
+            celled = {board.id for board in boards if board.period.kind is CELLED_KIND}
+            await _write(conn, source, changes, celled)
 
 
-async def _write(conn: Connection, source: Source, changes: Sequence[Any]) -> None:
+async def _write(conn: Connection, source: Source, changes: Sequence[Any], celled: set[int]) -> None:
     account = {"account_id": source.account_id}
     written = [change for change in changes if change.purchases is not None]
     removed = [change for change in changes if change.purchases is None]
@@ -85,19 +96,21 @@ async def _write(conn: Connection, source: Source, changes: Sequence[Any]) -> No
             "customers": [change.customer_id for change in removed],
         }
         await conn.execute(standings.REMOVED, account | columns)
-    movements, buckets = _moved(changes)
-    await conn.execute(board_statements.TOTALLED, account | _movement_columns(movements))
-    if buckets:
-        await conn.execute(BUCKETS_MOVED, account | _bucket_columns(buckets))
-        if min(buckets.values()) < 0:
-            await conn.execute(BUCKETS_LOWERED, account | _bucket_columns(buckets))
+    moved = _moved(changes, celled)
+    await conn.execute(board_statements.TOTALLED, account | _movement_columns(moved.boards))
+    buckets, cells = _columns(moved.buckets, BUCKET_COLUMNS), _columns(moved.cells, CELL_COLUMNS)
+    for columns, raised, lowered in ((buckets, BUCKETS_MOVED, BUCKETS_LOWERED), (cells, CELLS_MOVED, CELLS_LOWERED)):
+        if columns["boards"]:
+            await conn.execute(raised, account | columns)
+            if min(columns["customers"]) < 0:
+                await conn.execute(lowered, account | columns)
 
 
-def _moved(changes: Iterable[Any]) -> tuple[dict[int, Movement], dict[tuple[int, str, int], int]]:
-    movements: dict[int, Movement] = {}
-    buckets: Counter[tuple[int, str, int]] = Counter()
+def _moved(changes: Iterable[Any], celled: set[int]) -> Movements:
+    moved = Movements()
     for change in changes:
-        movement = movements.setdefault(change.board_id, Movement())
+        board_id = change.board_id
+        movement = moved.boards.setdefault(board_id, Movement())
         for purchases, spend, by in (
             (change.old_purchases, change.old_spend, -1),
             (change.purchases, change.spend, 1),
@@ -108,10 +121,12 @@ def _moved(changes: Iterable[Any]) -> tuple[dict[int, Movement], dict[tuple[int,
             movement.purchases += by * purchases
             movement.spend += by * spend
             average = (2 * spend + purchases) // (2 * purchases)
-            buckets[change.board_id, "number_of_purchases", bucket_of(purchases)] += by
-            buckets[change.board_id, "average_order_amount", bucket_of(average)] += by
-            buckets[change.board_id, "total_spend", bucket_of(spend)] += by
-    return movements, {place: customers for place, customers in sorted(buckets.items()) if customers}
+            moved.buckets[board_id, "number_of_purchases", bucket_of(purchases)] += by
+            moved.buckets[board_id, "average_order_amount", bucket_of(average)] += by
+            moved.buckets[board_id, "total_spend", bucket_of(spend)] += by
+            if board_id in celled:
+                moved.cells[board_id, bucket_of(purchases), bucket_of(spend)] += by
+    return moved
 
 
 def _movement_columns(movements: dict[int, Movement]) -> dict[str, Any]:
@@ -123,13 +138,15 @@ def _movement_columns(movements: dict[int, Movement]) -> dict[str, Any]:
     }
 
 
-def _bucket_columns(buckets: dict[tuple[int, str, int], int]) -> dict[str, Any]:
-    return {
-        "boards": [board_id for board_id, _, _ in buckets],
-        "metrics": [metric for _, metric, _ in buckets],
-        "buckets": [bucket for _, _, bucket in buckets],
-        "customers": [*buckets.values()],
-    }
+BUCKET_COLUMNS = ("boards", "metrics", "buckets")
+CELL_COLUMNS = ("boards", "purchases_buckets", "spend_buckets")
+
+
+def _columns(places: Mapping[Any, int], names: Sequence[str]) -> dict[str, Any]:
+    """The places where a count moves, as columns, and by how many customers."""
+    moved = sorted((place, customers) for place, customers in places.items() if customers)
+    columns = {name: [place[number] for place, _ in moved] for number, name in enumerate(names)}
+    return columns | {"customers": [customers for _, customers in moved]}
 
 
 async def open_boards(conn: Connection, source: Source, periods: Sequence[Period]) -> None:
@@ -141,7 +158,8 @@ async def open_boards(conn: Connection, source: Source, periods: Sequence[Period
     await conn.execute(standings.FILLED, source.key | opened)
     account = {"account_id": source.account_id, "boards": opened["boards"]}
     await conn.execute(board_statements.TOTALLED_ANEW, account)
-    await conn.execute(BUCKETS_FILLED, account | {"bucket_edges": BUCKET_EDGES})
+    for filled in (BUCKETS_FILLED, CELLS_FILLED):
+        await conn.execute(filled, account | {"bucket_edges": BUCKET_EDGES})
 
 
 async def close_boards(conn: Connection, source: Source, boards: Sequence[Board]) -> None:

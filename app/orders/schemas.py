@@ -107,3 +107,13 @@ class ImportResult(BaseModel):
     unchanged: int
     rejected_count: int
     rejected: list[RejectedLine] = Field(description="the first 100")
+
+
+class Buyer(BaseModel):
+    """A customer, as lists show them."""
+
+    id: str
+    external_id: str | None
+    name: str | None
+    email: str | None
+    messageable: bool = Field(description="subscribed to marketing, with an address")
