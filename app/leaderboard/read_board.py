@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from app.database import Connection
+from app.database import Connection, first_row
 from app.leaderboard import ranking
 from app.leaderboard.ranking import Metric
 from app.orders import ask_store
@@ -132,17 +132,19 @@ async def read_page(conn: Connection, question: Question, way: Way, *, limit: in
         bound |= {"value": place.value, "customer": place.customer}
         known = {"position": place.position, "rank": place.rank, "board": place.board, "version": place.version}
         bound |= known if live else {}
-    row = (await conn.execute(statement, bound)).one_or_none()
+    row = await first_row(conn, statement, bound)
     if row is None:
         return None
     following = None
-    if row.last_customer is not None:
+    if row["last_customer"] is not None:
         # Only a board's own version tells that the rows before are still as many.
-        board = row.id if way is Way.BOARD else NO_BOARD
-        following = Place(row.last_value, row.last_customer, row.before + limit, row.last_rank, board, row.version)
-    parts = tuple(row)[: VERSION_PARTS[shape["compared"]]] if way is Way.BOARD else (row.version,)
+        board = row["id"] if way is Way.BOARD else NO_BOARD
+        following = Place(
+            row["last_value"], row["last_customer"], row["before"] + limit, row["last_rank"], board, row["version"]
+        )
+    parts = tuple(row)[: VERSION_PARTS[shape["compared"]]] if way is Way.BOARD else (row["version"],)
     version = Version(way is Way.BOARD, parts)
-    return Page(row.items, row.customers, int(row.purchases), row.spend, version, following)
+    return Page(row["items"], row["customers"], int(row["purchases"]), row["spend"], version, following)
 
 
 async def find_place(

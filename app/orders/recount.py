@@ -23,8 +23,8 @@ from app.periods import Period
 CUSTOMERS_AT_ONCE = 2_000
 """How many customers' standings go through this process at a time."""
 
-REBUILD_FROM_CUSTOMERS = 20_000
-"""With so many customers set aside, all boards are filled afresh: that is faster from here on."""
+REBUILD_SHARE = 3
+"""From a third of all customers on it is faster to fill all boards afresh than to look at each one."""
 
 
 @dataclass(slots=True)
@@ -216,13 +216,13 @@ async def catch_up(database: Database, source: Source, now: datetime) -> None:
     while True:
         async with database.write_in_turn(source.id) as conn:
             await lock(conn, source)
-            found = await conn.execute(standings.OUTDATED, source.key | {"most": REBUILD_FROM_CUSTOMERS})
-            customers = list(found.scalars())
-            if len(customers) == REBUILD_FROM_CUSTOMERS:
+            behind = (await conn.execute(standings.BEHIND, source.key)).one()
+            if behind.outdated > CUSTOMERS_AT_ONCE and behind.outdated * REBUILD_SHARE > behind.ranked:
                 await rebuild(conn, source, now)
                 return
-            if not customers:
+            if not behind.outdated:
                 return
-            some = customers[:CUSTOMERS_AT_ONCE]
+            found = await conn.execute(standings.OUTDATED, source.key | {"most": CUSTOMERS_AT_ONCE})
+            some = list(found.scalars())
             await refresh(conn, source, some)
             await conn.execute(standings.CAUGHT_UP, source.key | {"customers": some})
