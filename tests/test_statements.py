@@ -271,6 +271,7 @@ MOST_BLOCKS = {
     "page": 80,
     "keyset page": 80,
     "keyset page of a changed board": 120,
+    "page of a moment ago": 220,
     "page with ranks of before": 160,
     "page around a customer": 120,
     "304": 20,
@@ -361,13 +362,14 @@ def hot_reads(source: Source, metric: Metric, place: dict[str, Any]) -> dict[str
     alone, compared = asked(compared=False), asked(compared=True)
     following = alone | place
     return {
-        "page": (ranking.board_page(metric, continued=False, compared=False), alone),
-        "keyset page": (ranking.board_page(metric, continued=True, compared=False), following),
+        "page": (ranking.board_page(metric, continued=False, compared=False, late=False), alone),
+        "keyset page": (ranking.board_page(metric, continued=True, compared=False, late=False), following),
         "keyset page of a changed board": (
-            ranking.board_page(metric, continued=True, compared=False),
+            ranking.board_page(metric, continued=True, compared=False, late=False),
             following | {"version": -1},
         ),
-        "page with ranks of before": (ranking.board_page(metric, continued=False, compared=True), compared),
+        "page of a moment ago": (ranking.board_page(metric, continued=False, compared=False, late=True), alone),
+        "page with ranks of before": (ranking.board_page(metric, continued=False, compared=True, late=False), compared),
         "page around a customer": (ranking.board_place(metric), alone | {"around": place["customer"]}),
         "304": (ranking.board_versions(compared=False), alone),
         "304 with ranks of before": (ranking.board_versions(compared=True), compared),
@@ -385,7 +387,7 @@ class Measured:
 
 async def measured(sql: asyncpg.Connection, reader: asyncpg.Connection, source: Source) -> list[Measured]:
     place = await sql.fetchrow(
-        "SELECT s.spend AS value, s.customer_id AS customer, b.version, b.customers / 2 AS position,"
+        "SELECT s.spend AS value, s.customer_id AS customer, b.id AS board, b.version, b.customers / 2 AS position,"
         "       (SELECT count(*) FROM standings n WHERE n.account_id = b.account_id AND n.board_id = b.id"
         "        AND n.spend > s.spend) + 1 AS rank"
         " FROM boards b JOIN standings s ON s.account_id = b.account_id AND s.board_id = b.id"
