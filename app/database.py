@@ -6,7 +6,7 @@ wait; when it is over, the answer is 503.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Annotated, Any
@@ -147,6 +147,15 @@ async def first_row(conn: Connection, statement: TextClause, bound: Mapping[str,
             await conn.invalidate()
         raise
     return row
+
+
+async def copy_rows(conn: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Add many rows that are known to be new: COPY takes half of what an INSERT of the same rows does."""
+    sync = conn.sync_connection
+    if sync is None:
+        raise RuntimeError("the connection is closed")
+    driver: Any = sync.connection.driver_connection
+    await driver.copy_records_to_table(table, records=rows, columns=columns)
 
 
 @cache
