@@ -6,14 +6,15 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 import typer
+import uvloop
 from alembic import command
 from alembic.config import Config
 from rich.console import Console
@@ -76,6 +77,12 @@ def run() -> None:
         sys.exit(1)
 
 
+def run_until_done(task: Coroutine[Any, Any, None]) -> None:
+    """Run it on the fast event loop: uvicorn would choose it too, but the pools must share it."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(task)
+
+
 def log_as_json() -> None:
     """One JSON object a line on standard error; only what is named in the code, never a person's data."""
     structlog.configure(
@@ -127,7 +134,7 @@ def serve() -> None:
     settings = read_settings()
     with taken_port(settings.host, settings.port) as listener, postgres(settings, share=False) as urls:
         upgrade(urls)
-        asyncio.run(_serve(settings, urls, listener))
+        run_until_done(_serve(settings, urls, listener))
 
 
 async def _serve(settings: Settings, urls: Urls, listener: socket.socket) -> None:
@@ -253,7 +260,7 @@ def _with_database(settings: Settings, task: Callable[[Database], Awaitable[None
             await task(database)
 
     with postgres(settings, share=True) as urls:
-        asyncio.run(run_task(urls))
+        run_until_done(run_task(urls))
 
 
 async def _sources(database: Database, public: str | None) -> list[Source]:

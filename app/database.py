@@ -6,15 +6,17 @@ wait; when it is over, the answer is 503.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Annotated, Any
 from weakref import WeakValueDictionary
 
 import asyncpg
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
-from sqlalchemy import event
+from sqlalchemy import Dialect, TextClause, event
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -46,6 +48,8 @@ class FiguresTooLarge(Problem):
 PLANS = ("SET plan_cache_mode = force_generic_plan", "SET enable_seqscan = off")
 """Each statement is written for its index. To plan it each time would cost more than to run it, and a plan that is
 kept must not be one that was made while the table was empty."""
+DRIVER_DIALECT: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+
 WRITE_LIMITS = ("SET lock_timeout = '30s'", "SET idle_in_transaction_session_timeout = '60s'")
 READ_LIMITS = ("SET statement_timeout = '30s'",)
 READ_ONLY = ("SET default_transaction_read_only = on",)
@@ -121,6 +125,34 @@ def _at_connect(engine: AsyncEngine, *settings: str) -> None:
         for setting in settings:
             cursor.execute(setting)
         cursor.close()
+
+
+async def first_row(conn: Connection, statement: TextClause, bound: Mapping[str, Any]) -> asyncpg.Record | None:
+    """The first row of a hot read, asked of the driver itself: SQLAlchemy's part would cost more than PostgreSQL's.
+
+    Whoever listens to the engine's statements is told of this one too.
+    """
+    sql, names = _driver_form(statement)
+    arguments = [bound[name] for name in names]
+    sync = conn.sync_connection
+    if sync is None:
+        raise RuntimeError("the connection is closed")
+    for listener in sync.dispatch.before_cursor_execute:
+        listener(sync, None, sql, arguments, None, False)  # noqa: FBT003 - SQLAlchemy's signature
+    driver: Any = sync.connection.driver_connection
+    try:
+        row: asyncpg.Record | None = await driver.fetchrow(sql, *arguments)
+    except Exception:
+        if driver.is_closed():
+            await conn.invalidate()
+        raise
+    return row
+
+
+@cache
+def _driver_form(statement: TextClause) -> tuple[str, tuple[str, ...]]:
+    compiled = statement.compile(dialect=DRIVER_DIALECT)
+    return str(compiled), tuple(compiled.positiontup or ())
 
 
 async def database_of(request: Request) -> Database:

@@ -18,6 +18,7 @@ from app.envelope import Envelope, Metrics
 from app.leaderboard import routes as leaderboard_routes
 from app.orders import routes as order_routes
 from app.orders.remember_sources import Sources
+from app.segments import routes as segment_routes
 from app.sources import routes as source_routes
 
 SMALLEST_COMPRESSED_BYTES = 1024
@@ -72,7 +73,7 @@ def create_app(
     app.state.database, app.state.clock, app.state.metrics = database, clock, metrics
     app.state.operator_key = admin_key.encode() if admin_key else None
     app.state.callers, app.state.sources = Callers(), Sources()
-    for routes in (account_routes, source_routes, order_routes, leaderboard_routes):
+    for routes in (account_routes, source_routes, order_routes, leaderboard_routes, segment_routes):
         app.include_router(routes.router)
     problems.install(app)
     database_errors.install(app)

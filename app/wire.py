@@ -249,8 +249,9 @@ def link_next(request: Request, response: Response, cursor: str | None) -> None:
 
 def next_link(request: Request, cursor: str) -> str:
     """The Link header's value for the page at the cursor."""
-    following = request.url.include_query_params(cursor=cursor)
-    return f'<{following.path}?{following.query}>; rel="next"'
+    given = [pair for pair in request.scope["query_string"].decode("latin-1").split("&") if pair]
+    kept = [pair for pair in given if pair.partition("=")[0] != "cursor"]
+    return f'<{request.scope["path"]}?{"&".join([*kept, f"cursor={cursor}"])}>; rel="next"'
 
 
 # ---------------------------------------------------------------- JSON in

@@ -6,7 +6,8 @@ from sqlalchemy import event
 
 from app.database import Connection
 from app.leaderboard.ranking import Metric
-from app.leaderboard.read_board import Asked, Page, Question, Way, read_page, resolve
+from app.leaderboard.read_board import Asked, Page, Question, read_page, resolve
+from app.orders.answers import Way
 from app.periods import TimeFrame
 from benchmarks.material import NOW
 from benchmarks.scene import Scene

@@ -10,8 +10,9 @@ import asyncpg
 from sqlalchemy import Row, TextClause, text
 
 from app.database import Connection
-from app.leaderboard.ranking import ABOVE, Metric
+from app.leaderboard.ranking import Metric
 from app.leaderboard.read_board import Question, read_version
+from app.orders.answers import ABOVE
 from app.orders.buckets import BUCKET_EDGES
 from app.periods import TimeFrame
 from benchmarks.first_page import LIMIT, first_page, question, statement_of

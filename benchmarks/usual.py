@@ -13,7 +13,8 @@ from sqlalchemy import Row as Record
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from app.leaderboard.schemas import Board, BoardQuery, RankedCustomer, Row
+from app.leaderboard.schemas import Board, BoardQuery, Row
+from app.orders.schemas import Buyer
 from app.periods import Calendar, Kind, Period
 from app.settings import asyncpg_url
 from app.tables import boards, customers, standings
@@ -60,7 +61,7 @@ def ranked(row: Record[Any]) -> Row:
     """A record as its model."""
     return Row(
         rank=row.rank,
-        customer=RankedCustomer(
+        customer=Buyer(
             id=public_id("cus", row.customer_id),
             external_id=row.external_id,
             name=row.name,

@@ -132,9 +132,9 @@ class TestAtTheSameTime:
         self, open_store, sql, database
     ):
         event.listen(database.writing.sync_engine, "connect", less_patient)
+        await database.writing.dispose()
         store = await open_store()
         await store.sold(("ada", "10.00"))
-        await database.writing.dispose()
         held = sql.transaction()
         await held.start()
         await sql.execute("SELECT 1 FROM sources FOR UPDATE")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.leaderboard.ranking import Metric
+from app.orders.schemas import Buyer
 from app.periods import TimeFrame, WeekStart
 from app.wire import CURSOR_PATTERN, Instant, Money, QueryDay, QueryInstant, Strict
 
@@ -45,21 +46,11 @@ class BoardQuery(Strict):
         return self
 
 
-class RankedCustomer(BaseModel):
-    """Who stands there."""
-
-    id: str
-    external_id: str | None
-    name: str | None
-    email: str | None
-    messageable: bool = Field(description="subscribed to marketing, with an address")
-
-
 class Row(BaseModel):
     """One customer's standing."""
 
     rank: int = Field(description="1 is best; equal values share it and the next is skipped")
-    customer: RankedCustomer
+    customer: Buyer
     number_of_purchases: int
     total_spend: Money
     average_order_amount: Money

@@ -5,6 +5,7 @@ cannot be read is handed on as a refusal and the stream goes on; a stream that b
 """
 
 import csv
+import re
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from typing import Any
@@ -19,6 +20,10 @@ INFLATED_AT_ONCE_BYTES = 256 * 1024
 CUT_AT_ONCE_BYTES = 4 * 1024
 """So little that other requests need not wait, though every line of it be a row that is refused."""
 GZIP_MAGIC = b"\x1f\x8b"
+
+WHOLE_NUMBER = re.compile(r"\s*[0-9]{1,18}\s*", re.ASCII)
+YES_AND_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+"""What a table says instead of a number and a boolean; JSON has its own."""
 
 Line = tuple[int, Any]
 """A line number and the row that begins there: a dict, or a Refusal."""
@@ -166,13 +171,18 @@ def _cells(record: bytes) -> list[str] | Refusal:
         return Refusal(None, "unreadable_row", "the row is not CSV: look at its quotes")
 
 
-def _csv_row(record: bytes, columns: list[str]) -> dict[str, str | None] | Refusal:
+def _csv_row(record: bytes, columns: list[str]) -> dict[str, Any] | Refusal:
     cells = _cells(record)
     if isinstance(cells, Refusal):
         return cells
     if len(cells) != len(columns):
         return Refusal(None, "wrong_number_of_cells", f"the row must have {len(columns)} cells, as the first line")
-    return dict(zip(columns, cells, strict=True))
+    row: dict[str, Any] = dict(zip(columns, cells, strict=True))
+    if WHOLE_NUMBER.fullmatch(row.get("items", "")):
+        row["items"] = int(row["items"])
+    if (said := row.get("test", "").strip().lower()) in YES_AND_NO:
+        row["test"] = YES_AND_NO[said]
+    return row
 
 
 def _json_row(record: bytes) -> Any:  # noqa: ANN401 - JSON

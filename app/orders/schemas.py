@@ -36,7 +36,7 @@ ORDER_EXAMPLE: JsonDict = {
 class OrderRow(Strict):
     """One purchase document of a store, in the normal form."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [ORDER_EXAMPLE]})
+    model_config = ConfigDict(strict=True, json_schema_extra={"examples": [ORDER_EXAMPLE]})
 
     order_id: Annotated[Text, Field(min_length=1, pattern="^[^\x00]*[^\x00\\s][^\x00]*$")] = Field(
         description="unique in its source"
@@ -107,3 +107,13 @@ class ImportResult(BaseModel):
     unchanged: int
     rejected_count: int
     rejected: list[RejectedLine] = Field(description="the first 100")
+
+
+class Buyer(BaseModel):
+    """A customer, as lists show them."""
+
+    id: str
+    external_id: str | None
+    name: str | None
+    email: str | None
+    messageable: bool = Field(description="subscribed to marketing, with an address")
