@@ -73,6 +73,7 @@ def create_app(
     app.state.database, app.state.clock, app.state.metrics = database, clock, metrics
     app.state.operator_key = admin_key.encode() if admin_key else None
     app.state.callers, app.state.sources = Callers(), Sources()
+    app.include_router(leaderboard_routes.hot)  # first, because routes are tried one after the other
     for routes in (account_routes, source_routes, order_routes, leaderboard_routes, segment_routes):
         app.include_router(routes.router)
     problems.install(app)

@@ -92,11 +92,12 @@ def _posted(scene: Scene, files: Files) -> tuple[int, float]:
     return sum(answer["created"] for answer in done), taken
 
 
-def _batches(files: Files) -> Iterator[list[dict[str, str]]]:
+def _batches(files: Files) -> Iterator[list[dict[str, str | int]]]:
     names = CSV_COLUMNS.split(",")
     with files.for_service.open() as lines:
         cells = (line.rstrip("\n").split(",") for line in itertools.islice(lines, 1, 1 + MOST_POSTED))
-        rows = (dict(zip(names, each, strict=True)) for each in cells)
+        tables = (dict(zip(names, each, strict=True)) for each in cells)
+        rows: Iterator[dict[str, str | int]] = (row | {"items": int(row["items"])} for row in tables)
         while batch := list(itertools.islice(rows, ROWS_A_REQUEST)):
             yield batch
 
