@@ -34,6 +34,8 @@ PERMISSIONS = {
     "importOrders": "write",
     "readLeaderboard": "read",
     "readLeaderboardOptions": "read",
+    "readVips": "read",
+    "previewVips": "read",
     "readLiveness": None,
     "readReadiness": None,
     "readVersion": None,
@@ -55,6 +57,10 @@ IDS = {
     ("readLeaderboard", "query", "audience"): "aud",
     ("readLeaderboard", "query", "source"): "src",
     ("readLeaderboard", "query", "around"): "cus",
+    ("readVips", "query", "audience"): "aud",
+    ("readVips", "query", "source"): "src",
+    ("previewVips", "query", "audience"): "aud",
+    ("previewVips", "query", "source"): "src",
 }
 """Every place where an operation takes an id."""
 
@@ -117,6 +123,8 @@ def requests(store) -> dict[str, dict]:
             "headers": {"Content-Type": "application/x-ndjson"},
         },
         "readLeaderboard": {"params": store.board(time_frame="all_time")},
+        "readVips": {"params": store.board()},
+        "previewVips": {"params": store.board()},
         "readProblem": {"path": {"slug": "not-found"}},
     }
 

@@ -276,7 +276,7 @@ MOST_BLOCKS = {
     "page": 80,
     "keyset page": 80,
     "keyset page of a changed board": 120,
-    "page of a moment ago": 220,
+    "page of a moment ago": 120,
     "page with ranks of before": 160,
     "page around a customer": 120,
     "304": 20,
