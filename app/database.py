@@ -17,6 +17,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy import Dialect, TextClause, event
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -70,6 +71,8 @@ class Database:
         )
         _at_connect(self.writing, *WRITE_LIMITS, *PLANS)
         _at_connect(self.reading, *READ_LIMITS, *PLANS, *(READ_ONLY if read_url is None else ()))
+        for engine in (self.writing, self.reading):
+            event.listen(engine.sync_engine, "handle_error", _give_up_confused)
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -114,6 +117,12 @@ class Database:
         """Give the connections back."""
         await self.writing.dispose()
         await self.reading.dispose()
+
+
+def _give_up_confused(context: ExceptionContext) -> None:
+    """A connection that was cut in the middle of an answer: the driver cannot go on with it, nor may the pool."""
+    if isinstance(context.original_exception.__cause__, asyncpg.InternalClientError):
+        context.is_disconnect = True
 
 
 def _at_connect(engine: AsyncEngine, *settings: str) -> None:
@@ -185,7 +194,10 @@ ReadConn = Annotated[AsyncConnection, Depends(_reading, scope="function")]
 WriteConn = Annotated[AsyncConnection, Depends(_writing, scope="function")]
 
 
-ERRORS = (DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+ERRORS = (
+    *(DBAPIError, PoolTimeout, OSError),
+    *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+)
 """What a statement or a connection fails with: SQLAlchemy lets the driver's own through while it connects."""
 
 
@@ -198,7 +210,7 @@ def problem_of(error: Exception) -> Problem:
     sqlstate = _sqlstate(error)
     if sqlstate == SUM_TOO_LARGE_SQLSTATE:
         return FiguresTooLarge()
-    cannot_connect = isinstance(error, (PoolTimeout, OSError, asyncpg.InterfaceError))
+    cannot_connect = isinstance(error, (PoolTimeout, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError))
     gone = cannot_connect or getattr(error, "connection_invalidated", False)
     if gone or sqlstate in BUSY_SQLSTATES or sqlstate[:2] in GONE_CLASSES:
         return ServiceUnavailable()
