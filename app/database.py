@@ -239,8 +239,3 @@ def install(app: FastAPI) -> None:
 
     for kind in ERRORS:
         app.add_exception_handler(kind, on_error)
-
-
-def engine_of(url: str) -> AsyncEngine:
-    """A small engine for a command."""
-    return create_async_engine(url, pool_size=1, max_overflow=0)
