@@ -4,12 +4,14 @@ import asyncio
 import os
 
 from alembic import context
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.settings import asyncpg_url
 from app.tables import metadata
+
+ONE_AT_A_TIME = text("SELECT pg_advisory_lock(5071845)")
 
 
 def run(connection: Connection | None = None) -> None:
@@ -29,6 +31,9 @@ async def online(url: str) -> None:
     """Run the migrations on a database."""
     engine = create_async_engine(url, poolclass=NullPool)
     async with engine.connect() as connection:
+        # Processes that start together take turns; the lock ends with the connection.
+        await connection.execute(ONE_AT_A_TIME)
+        await connection.commit()
         await connection.run_sync(run)
         await connection.commit()
     await engine.dispose()

@@ -360,3 +360,13 @@ def test_a_demo_that_was_cut_short_is_begun_again(tmp_path):
 
     with running(data_dir, DEMO="1") as service:
         assert "llb_" in service.said()
+
+
+async def test_services_that_start_together_migrate_one_after_the_other(postgres, tmp_path):
+    await postgres.run("CREATE DATABASE empty_together TEMPLATE template0 OWNER loyalty")
+    url = postgres.write.removesuffix("loyalty") + "empty_together"
+
+    both = [begun(tmp_path, "migrate", DATABASE_URL=url) for _ in range(2)]
+
+    assert [(done.code, done.err) for done in map(ended, both)] == [(0, ""), (0, "")]
+    await postgres.run("DROP DATABASE empty_together WITH (FORCE)")
