@@ -156,6 +156,20 @@ customers = owned_table(
     moment("created_at"),
     belongs_to("sources", "source_id"),
     sa.UniqueConstraint("account_id", "source_id", "external_id"),
+    *(
+        sa.Index(f"customers_{name}_idx", "account_id", "source_id", sa.text(f"{column} text_pattern_ops"), "id")
+        for name, column in (("email", "email"), ("name", "lower(name)"))
+    ),
+)
+
+consent_changes = owned_table(
+    "consent_changes",
+    number("customer_id"),
+    words("marketing"),
+    words("changed_by"),
+    moment("changed_at"),
+    belongs_to("customers", "customer_id"),
+    sa.Index(None, "account_id", "customer_id"),
 )
 
 addresses = sa.Table(
@@ -194,6 +208,8 @@ orders = sa.Table(
     number("content_hash"),
     sa.Column("test", sa.Boolean, nullable=False),
     moment("deleted_at", nullable=True),
+    # Its person was erased: it belongs to no one and no later version gives it an owner again.
+    moment("erased_at", nullable=True),
     # What the order adds to its customer's spend; null when it is not a purchase.
     sa.Column(
         "spend",

@@ -31,6 +31,7 @@ class Stored(NamedTuple):
     customer_id: int | None
     is_foreign: bool
     is_deleted: bool
+    is_erased: bool = False
 
 
 @dataclass(slots=True)
@@ -65,10 +66,13 @@ async def ingest(
 ) -> Tally:
     """Store a batch; with `defer_standings` its customers are set aside for `recount.catch_up`."""
     await lock(conn, source)
-    resolved = await resolve(conn, source, orders, now)
-    ids = sorted({order.order_id for order in orders})
-    found = await conn.execute(ledger.KNOWN, source.key | {"order_ids": ids})
-    tally, changes = _decide(orders, {row[0]: Stored(*row[1:]) for row in found}, resolved, now)
+    known = await _known(conn, source, orders)
+    erased = {order_id for order_id, stored in known.items() if stored.is_erased}
+    # What an erased person's order says of the person must not be learned again.
+    resolved = await resolve(conn, source, [order for order in orders if order.order_id not in erased], now)
+    if resolved.touched:
+        known = await _known(conn, source, orders)
+    tally, changes = _decide(orders, known, resolved, now)
     await _write(conn, source, changes, resolved)
     touched = changes.touched | resolved.touched
     if changes.write or changes.advance or resolved.contacts_changed or touched:
@@ -103,6 +107,12 @@ async def _count_source(conn: Connection, source: Source, changes: Changes, *, c
     await conn.execute(moved)
 
 
+async def _known(conn: Connection, source: Source, orders: Sequence[Order]) -> dict[str, Stored]:
+    order_ids = sorted({order.order_id for order in orders})
+    found = await conn.execute(ledger.KNOWN, source.key | {"order_ids": order_ids})
+    return {row[0]: Stored(*row[1:]) for row in found}
+
+
 def _decide(
     orders: Sequence[Order], known: Mapping[str, Stored], resolved: Resolved, now: datetime
 ) -> tuple[Tally, Changes]:
@@ -111,7 +121,7 @@ def _decide(
         before = current.get(order.order_id)
         if before is None:
             tally.created += 1
-        elif before.is_deleted:
+        elif before.is_deleted or before.is_erased:
             tally.unchanged += 1
             continue
         elif before.content_hash == order.content_hash:

@@ -1,0 +1,78 @@
+"""Dossier: statements that gather one customer's orders, standings and exact ranks."""
+
+from functools import cache
+
+from sqlalchemy import TextClause, text
+
+from app.orders.buckets import MEASURES
+from app.orders.ranks import ABOVE, AVERAGED
+
+KNOWN = text("""
+    SELECT c.id, c.source_id, c.external_id, c.name, c.email, c.marketing, c.created_at,
+           s.audience_id, s.currency, s.time_zone, s.week_start,
+           (SELECT min(o.ordered_at) FROM orders AS o
+            WHERE o.account_id = :account_id AND o.customer_id = c.id AND o.spend IS NOT NULL) AS first_order_at,
+           (SELECT max(o.ordered_at) FROM orders AS o
+            WHERE o.account_id = :account_id AND o.customer_id = c.id AND o.spend IS NOT NULL) AS last_order_at
+    FROM customers AS c JOIN sources AS s ON s.account_id = c.account_id AND s.id = c.source_id
+    WHERE c.account_id = :account_id AND c.id = :customer_id
+""")
+"""One customer, and the store."""
+
+LAST_ORDERS = text("""
+    SELECT order_id, ordered_at, total, refunded, foreign_currency, items, status::text AS status,
+           spend IS NOT NULL AS is_purchase, updated_at, test
+    FROM orders
+    WHERE account_id = :account_id AND source_id = :source_id AND customer_id = :customer_id AND deleted_at IS NULL
+    ORDER BY ordered_at DESC, order_id DESC
+    LIMIT cast(:limit AS bigint)
+""")
+"""A customer's orders, newest first."""
+
+RANKS = ", ".join(
+    f"{ABOVE.format(board='b.id', metric=metric, measure=measure, value=f's.{measure}')} + 1 AS {measure}_rank,"
+    f" (SELECT min(n.{measure}) FROM standings AS n WHERE n.account_id = :account_id AND n.board_id = b.id"
+    f" AND n.{measure} > s.{measure}) AS {measure}_above"
+    for metric, measure in MEASURES.items()
+)
+
+STANDINGS = text(f"""
+    SELECT b.id IS NOT NULL AS is_live, b.customers, b.purchases AS all_purchases, b.spend AS all_spend,
+           s.purchases, s.spend, s.average, s.last_order_at, r.*
+    FROM unnest(cast(:kinds AS text[]), cast(:board_starts AS timestamptz[]), cast(:starts AS timestamptz[]),
+                cast(:befores AS timestamptz[]), cast(:untils AS timestamptz[]))
+         WITH ORDINALITY AS f (kind, board_start, start, before, until, place)
+    LEFT JOIN boards AS b
+        ON b.account_id = :account_id AND b.source_id = :source_id AND b.kind = f.kind::board_kind
+       AND b.start = f.board_start AND b.counted_from = f.start AND b.counted_until = f.until
+       AND NOT EXISTS (SELECT FROM outdated_standings AS o
+                       WHERE o.account_id = :account_id AND o.source_id = :source_id)
+       AND NOT EXISTS (SELECT FROM orders AS o
+                       WHERE o.account_id = :account_id AND o.source_id = :source_id AND o.spend IS NOT NULL
+                         AND o.ordered_at >= f.before AND o.ordered_at < f.until)
+    LEFT JOIN standings AS s
+        ON s.account_id = :account_id AND s.board_id = b.id AND s.customer_id = :customer_id
+    LEFT JOIN LATERAL (SELECT {RANKS}) AS r ON s.board_id IS NOT NULL
+    ORDER BY f.place
+""")
+"""How a customer stands in each frame that a board can answer: values, ranks, and the next better values."""
+
+
+@cache
+def standing_from_orders() -> TextClause:
+    """The same of one frame, from the orders."""
+    figures = AVERAGED.format(p="").format(whose="")
+    ranks = ", ".join(
+        f"rank() OVER (ORDER BY {measure} DESC) AS {measure}_rank,"
+        f" first_value({measure}) OVER (ORDER BY {measure} DESC GROUPS BETWEEN 1 PRECEDING AND 1 PRECEDING)"
+        f" AS {measure}_above"
+        for measure in MEASURES.values()
+    )
+    return text(f"""
+        WITH ranked AS MATERIALIZED (
+            SELECT customer_id, purchases, spend, average, last_order_at, {ranks} FROM ({figures}) AS a)
+        SELECT t.customers, t.all_purchases, t.all_spend, r.*
+        FROM (SELECT count(*) AS customers, coalesce(sum(purchases), 0) AS all_purchases,
+                     coalesce(sum(spend), 0) AS all_spend FROM ranked) AS t
+        LEFT JOIN ranked AS r ON r.customer_id = :customer_id
+    """)
