@@ -4,23 +4,24 @@ import asyncio
 import json
 import logging
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 import typer
-import uvicorn
+import uvloop
 from alembic import command
 from alembic.config import Config
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from app import openapi
-from app.database import Database
+from app import openapi, serving
+from app.database import ERRORS, Database, told
 from app.demo import ensure_demo
 from app.local_postgres import LocalPostgresError, local_postgres
 from app.main import create_app, now_in_utc
@@ -32,6 +33,7 @@ from app.orders.recount import rebuild
 from app.orders.source import Source
 from app.orders.verify_boards import verify
 from app.problems import Problem
+from app.serving import taken_port
 from app.settings import Settings, SettingsError, asyncpg_url, read_settings
 from app.wire import public_id, row_id
 from app.worker import work, work_once
@@ -64,9 +66,21 @@ def run() -> None:
     except (SettingsError, LocalPostgresError) as error:
         print(f"loyalty-leaderboard: {error}", file=sys.stderr)
         sys.exit(WRONG_SETTINGS)
-    except (CommandError, Problem, OSError) as error:
+    except Problem as problem:
+        print(f"loyalty-leaderboard: {problem.detail}", file=sys.stderr)
+        sys.exit(1)
+    except ERRORS as error:
+        print(f"loyalty-leaderboard: {told(error)}", file=sys.stderr)
+        sys.exit(1)
+    except CommandError as error:
         print(f"loyalty-leaderboard: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def run_until_done(task: Coroutine[Any, Any, None]) -> None:
+    """Run it on the fast event loop: uvicorn would choose it too, but the pools must share it."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(task)
 
 
 def log_as_json() -> None:
@@ -118,39 +132,20 @@ def upgrade(urls: Urls) -> None:
 def serve() -> None:
     """Serve the API; with WORKER=true (the default) do the background work too."""
     settings = read_settings()
-    with postgres(settings, share=False) as urls:
+    with taken_port(settings.host, settings.port) as listener, postgres(settings, share=False) as urls:
         upgrade(urls)
-        asyncio.run(_serve(settings, urls))
+        run_until_done(_serve(settings, urls, listener))
 
 
-async def _serve(settings: Settings, urls: Urls) -> None:
+async def _serve(settings: Settings, urls: Urls, listener: socket.socket) -> None:
+    url = f"http://{settings.host}:{listener.getsockname()[1]}"
     async with connected(urls, settings) as database:
         if urls.embedded and settings.demo:
-            await ensure_demo(database, f"http://{settings.host}:{settings.port}", settings.data_dir / "demo.key")
+            await ensure_demo(database, url, settings.data_dir / "demo.key")
         admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
         app = create_app(database, admin_key=admin_key, cors_origins=settings.cors_origins)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                host=settings.host,
-                port=settings.port,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                h11_max_incomplete_event_size=64 * 1024,
-                timeout_keep_alive=60,
-                timeout_graceful_shutdown=25,
-            )
-        )
-        stop = asyncio.Event()
-        background = asyncio.create_task(work(database, now_in_utc, stop)) if settings.worker else None
-        console.print(f"Serving http://{settings.host}:{settings.port} (docs at /docs)", highlight=False)
-        try:
-            await server.serve()
-        finally:
-            stop.set()
-            if background is not None:
-                await background
+        console.print(f"Serving {url} (docs at /docs)", highlight=False)
+        await serving.serve(app, database, listener, with_worker=settings.worker)
 
 
 @commands.command()
@@ -177,9 +172,11 @@ def migrate() -> None:
 @commands.command("import")
 def import_file(
     source: Annotated[str, typer.Argument(help="the source's id, src_…")],
-    file: Annotated[Path, typer.Argument(help="orders as .csv or .ndjson, plain or .gz", exists=True, dir_okay=False)],
+    file: Annotated[Path, typer.Argument(help="orders as .csv or .ndjson, plain or .gz")],
 ) -> None:
     """Store the orders of a file."""
+    if not file.is_file():
+        raise CommandError(f"there is no file {file}")
 
     async def run_import(database: Database) -> None:
         store = await _source(database, source)
@@ -200,7 +197,7 @@ def import_file(
 @contextmanager
 def _progress_of(file: Path) -> Iterator[Callable[[int], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task: TaskID = progress.add_task(file.name, total=file.stat().st_size)
         yield lambda size: progress.advance(task, size)
 
@@ -262,8 +259,8 @@ def _with_database(settings: Settings, task: Callable[[Database], Awaitable[None
         async with connected(urls, settings) as database:
             await task(database)
 
-    with postgres(settings, share=True) as urls, suppress(KeyboardInterrupt):
-        asyncio.run(run_task(urls))
+    with postgres(settings, share=True) as urls:
+        run_until_done(run_task(urls))
 
 
 async def _sources(database: Database, public: str | None) -> list[Source]:

@@ -6,14 +6,17 @@ wait; when it is over, the answer is 503.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Annotated, Any
 from weakref import WeakValueDictionary
 
+import asyncpg
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
-from sqlalchemy import event
+from sqlalchemy import Dialect, TextClause, event
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -26,7 +29,12 @@ TURN_WAIT_SECONDS = 25
 BUSY_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "25006", "53300"})
 """Serialization, deadlock, lock or statement timeout, a server in read-only mode, too many connections."""
 
+GONE_CLASSES = frozenset({"08", "28", "3D", "57"})
+"""The connection broke, was refused, its database is away, or an operator ended it."""
+
 SUM_TOO_LARGE_SQLSTATE = "22003"
+NOT_MIGRATED_SQLSTATES = frozenset({"42P01", "42703", "42704"})
+"""A table, column or type that is not there."""
 
 
 class FiguresTooLarge(Problem):
@@ -36,6 +44,11 @@ class FiguresTooLarge(Problem):
     title = "The sums become too large"
     status = 422
 
+
+PLANS = ("SET plan_cache_mode = force_generic_plan", "SET enable_seqscan = off")
+"""Each statement is written for its index. To plan it each time would cost more than to run it, and a plan that is
+kept must not be one that was made while the table was empty."""
+DRIVER_DIALECT: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
 WRITE_LIMITS = ("SET lock_timeout = '30s'", "SET idle_in_transaction_session_timeout = '60s'")
 READ_LIMITS = ("SET statement_timeout = '30s'",)
@@ -55,8 +68,8 @@ class Database:
         self.reading = create_async_engine(
             read_url or write_url, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **common
         )
-        _at_connect(self.writing, *WRITE_LIMITS)
-        _at_connect(self.reading, *READ_LIMITS, *(READ_ONLY if read_url is None else ()))
+        _at_connect(self.writing, *WRITE_LIMITS, *PLANS)
+        _at_connect(self.reading, *READ_LIMITS, *PLANS, *(READ_ONLY if read_url is None else ()))
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -114,6 +127,34 @@ def _at_connect(engine: AsyncEngine, *settings: str) -> None:
         cursor.close()
 
 
+async def first_row(conn: Connection, statement: TextClause, bound: Mapping[str, Any]) -> asyncpg.Record | None:
+    """The first row of a hot read, asked of the driver itself: SQLAlchemy's part would cost more than PostgreSQL's.
+
+    Whoever listens to the engine's statements is told of this one too.
+    """
+    sql, names = _driver_form(statement)
+    arguments = [bound[name] for name in names]
+    sync = conn.sync_connection
+    if sync is None:
+        raise RuntimeError("the connection is closed")
+    for listener in sync.dispatch.before_cursor_execute:
+        listener(sync, None, sql, arguments, None, False)  # noqa: FBT003 - SQLAlchemy's signature
+    driver: Any = sync.connection.driver_connection
+    try:
+        row: asyncpg.Record | None = await driver.fetchrow(sql, *arguments)
+    except Exception:
+        if driver.is_closed():
+            await conn.invalidate()
+        raise
+    return row
+
+
+@cache
+def _driver_form(statement: TextClause) -> tuple[str, tuple[str, ...]]:
+    compiled = statement.compile(dialect=DRIVER_DIALECT)
+    return str(compiled), tuple(compiled.positiontup or ())
+
+
 async def database_of(request: Request) -> Database:
     """The database of the application that serves the request; async, for a plain function would cost a thread."""
     database: Database = request.app.state.database
@@ -135,15 +176,36 @@ ReadConn = Annotated[AsyncConnection, Depends(_reading, scope="function")]
 WriteConn = Annotated[AsyncConnection, Depends(_writing, scope="function")]
 
 
+ERRORS = (DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+"""What a statement or a connection fails with: SQLAlchemy lets the driver's own through while it connects."""
+
+
+def _sqlstate(error: Exception) -> str:
+    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+
+
 def problem_of(error: Exception) -> Problem:
     """What a client is told of an error of the database; nothing of its text."""
-    sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    sqlstate = _sqlstate(error)
     if sqlstate == SUM_TOO_LARGE_SQLSTATE:
         return FiguresTooLarge()
-    gone = isinstance(error, (PoolTimeout, OSError)) or getattr(error, "connection_invalidated", False)
-    if gone or sqlstate in BUSY_SQLSTATES or sqlstate[:2] in {"08", "57"}:
+    cannot_connect = isinstance(error, (PoolTimeout, OSError, asyncpg.InterfaceError))
+    gone = cannot_connect or getattr(error, "connection_invalidated", False)
+    if gone or sqlstate in BUSY_SQLSTATES or sqlstate[:2] in GONE_CLASSES:
         return ServiceUnavailable()
     return InternalError()
+
+
+def told(error: Exception) -> str:
+    """What an operator is told of an error of the database: one line, and of a statement none of its values."""
+    sqlstate = _sqlstate(error)
+    if sqlstate in NOT_MIGRATED_SQLSTATES:
+        return "the database is not migrated: run `python -m app migrate`"
+    if isinstance(error, DBAPIError):
+        problem = problem_of(error)
+        sentence = "PostgreSQL refused a statement" if isinstance(problem, InternalError) else problem.detail
+        return f"{sentence} ({type(error.orig).__name__}, {sqlstate or 'no SQLSTATE'})"
+    return f"{error}".partition("\n")[0] or type(error).__name__
 
 
 def install(app: FastAPI) -> None:
@@ -151,11 +213,10 @@ def install(app: FastAPI) -> None:
 
     async def on_error(request: Request, error: Exception) -> JSONResponse:
         problem = problem_of(error)
-        orig = getattr(error, "orig", None)
-        log.error("database", kind=type(error).__name__, sqlstate=getattr(orig, "sqlstate", None), code=problem.code())
+        log.error("database", kind=type(error).__name__, sqlstate=_sqlstate(error), code=problem.code())
         return answer(request, problem)
 
-    for kind in (DBAPIError, PoolTimeout, ConnectionError):
+    for kind in ERRORS:
         app.add_exception_handler(kind, on_error)
 
 

@@ -8,23 +8,25 @@ import math
 import os
 import random
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 from app.accounts.keys import any_account
 from app.accounts.open_account import open_account
-from app.database import Database
+from app.database import Connection, Database
 from app.main import now_in_utc
-from app.orders.import_orders import import_orders
-from app.orders.read_rows import Line
+from app.orders.import_orders import BATCH_ROWS
+from app.orders.ingest import ingest
+from app.orders.normal_form import Order, normalised
+from app.orders.recount import rebuild
 from app.orders.source import Source
 from app.sources import stores
 from app.sources.connect_source import connect_source
 from app.wire import decimal_string, public_id, rfc3339
 
 DAYS = 800
-ROWS_AT_ONCE = 500
 GIVEN = ("Ada", "Bea", "Carlo", "Dora", "Emil", "Fatima", "Gino", "Hana", "Ivo", "Jun", "Kaja", "Luis", "Mara", "Noor")
 FAMILY = ("Rossi", "Weber", "García", "Tanaka", "Novak", "Moreau", "Silva", "Larsen", "Okafor", "Sato", "Costa")
 
@@ -69,37 +71,30 @@ def demo_orders(shop: dict[str, object], source: Source, now: datetime) -> Itera
         }
 
 
-async def _lines(shop: dict[str, object], source: Source, now: datetime) -> AsyncIterator[list[Line]]:
-    lines: list[Line] = []
-    for number, row in enumerate(demo_orders(shop, source, now), 1):
-        lines.append((number, row))
-        if len(lines) == ROWS_AT_ONCE:
-            yield lines
-            lines = []
-    yield lines
-
-
 async def ensure_demo(database: Database, url: str, key_file: Path) -> None:
-    """Fill a database that has no account, keep the demo account's key in a file, and print how to ask it."""
+    """Fill a database that has no account, all or nothing, and print how to ask it; a file keeps the key."""
     async with database.read() as conn:
         if (await conn.execute(any_account())).scalar_one():
             return
     now = now_in_utc()
+    print("Filling the demo store, some seconds …", file=sys.stderr, flush=True)
     async with database.write() as conn:
         account_id, key = await open_account(conn, "Demo", "paid", now)
-        sources = []
-        for shop in SHOPS:
-            audience_id = (
-                await conn.execute(stores.new_audience(account_id, f"{shop['name']} customers", now))
-            ).scalar_one()
-            settings = {name: str(shop[name]) for name in ("name", "currency", "time_zone")}
-            settings |= {"platform": "custom", "week_start": "monday"}
-            sources.append(await connect_source(conn, account_id, audience_id, settings, now))
-    print("Filling the demo store, some seconds …", file=sys.stderr, flush=True)
-    for shop, source in zip(SHOPS, sources, strict=True):
-        await import_orders(database, source, _lines(shop, source, now), now_in_utc)
-    _keep(key_file, key)
+        sources = [await _open_shop(conn, account_id, shop, now) for shop in SHOPS]
+        _keep(key_file, key)
     _tell(url, key, key_file, sources[0])
+
+
+async def _open_shop(conn: Connection, account_id: int, shop: dict[str, object], now: datetime) -> Source:
+    audience = stores.new_audience(account_id, f"{shop['name']} customers", now)
+    settings = {name: str(shop[name]) for name in ("name", "currency", "time_zone")}
+    settings |= {"platform": "custom", "week_start": "monday"}
+    source = await connect_source(conn, account_id, (await conn.execute(audience)).scalar_one(), settings, now)
+    rows = (normalised(row, source, now) for row in demo_orders(shop, source, now))
+    while batch := [order for order in islice(rows, BATCH_ROWS) if isinstance(order, Order)]:
+        await ingest(conn, source, batch, now, defer_standings=True)
+    await rebuild(conn, source, now)
+    return source
 
 
 def _keep(key_file: Path, key: str) -> None:

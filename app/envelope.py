@@ -12,8 +12,9 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 
-from app.problems import BodyTooLarge, log
+from app.problems import BodyTooLarge, InternalError, answer, log, places
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -54,6 +55,10 @@ class Metrics:
         self.seconds.labels(method, route).observe(seconds)
 
 
+class AnswerBrokeOffError(Exception):
+    """An answer failed when a part of it was sent: the server closes the connection, so that the client knows."""
+
+
 class Envelope:
     """The outermost layer of the application."""
 
@@ -71,7 +76,7 @@ class Envelope:
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if SAFE_REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
         scope.setdefault("state", {})["request_id"] = request_id
-        status = 500
+        status = 0
 
         async def answering(message: Message) -> None:
             nonlocal status
@@ -85,6 +90,11 @@ class Envelope:
 
         try:
             await self.app(scope, limited(scope, receive), answering)
+        except Exception as error:  # noqa: BLE001 - the last one to know; further out it would be logged with its text
+            log.error("bug", kind=type(error).__name__, at=places(error), request_id=request_id)
+            if status:
+                raise AnswerBrokeOffError from None
+            await answer(Request(scope), InternalError())(scope, receive, answering)
         finally:
             self._note(scope, status, time.perf_counter() - begun, request_id)
 

@@ -39,16 +39,16 @@ SHARED_PROGRAMS = Path("/var/lib/loyalty-leaderboard")
 SILENCE_SECONDS = 60.0
 LEFTOVER_SECONDS = STOP_SECONDS = 30.0
 POLL_SECONDS = 0.01
-NOBODY = 65534
-PR_SET_PDEATHSIG = 1
+NOBODY, PR_SET_PDEATHSIG = 65534, 1
 
 # The locale is built in, so that the order of names does not depend on the machine.
 INITDB = """--username=postgres --auth=reject --no-instructions --no-clean
     --encoding=UTF8 --locale=C --locale-provider=builtin --builtin-locale=C.UTF-8"""
 # Failing statements and the details of errors quote rows, and so customers: they stay out of the log.
 SETTINGS = """listen_addresses=127.0.0.1 unix_socket_directories= max_connections=100 fsync=on synchronous_commit=on
-    work_mem=32MB maintenance_work_mem=256MB max_wal_size=4GB random_page_cost=1.1 jit=off timezone=UTC log_timezone=UTC
-    log_min_messages=warning log_min_error_statement=panic log_error_verbosity=terse log_checkpoints=off"""
+    work_mem=32MB maintenance_work_mem=256MB max_wal_size=4GB random_page_cost=1.1 jit=off autovacuum_naptime=5s
+    timezone=UTC log_timezone=UTC log_min_messages=warning log_min_error_statement=panic log_error_verbosity=terse
+    log_checkpoints=off"""
 
 
 class LocalPostgresError(Exception):

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from fastapi import FastAPI
-from fastapi_swagger import patch_fastapi
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -20,6 +19,7 @@ from app.envelope import Envelope, Metrics
 from app.leaderboard import routes as leaderboard_routes
 from app.orders import routes as order_routes
 from app.orders.remember_sources import Sources
+from app.segments import routes as segment_routes
 from app.sources import routes as source_routes
 
 SMALLEST_COMPRESSED_BYTES = 1024
@@ -74,7 +74,8 @@ def create_app(
     app.state.database, app.state.clock, app.state.metrics = database, clock, metrics
     app.state.operator_key = admin_key.encode() if admin_key else None
     app.state.callers, app.state.sources = Callers(), Sources()
-    for routes in (account_routes, source_routes, order_routes, leaderboard_routes, customer_routes):
+    app.include_router(leaderboard_routes.hot)  # first, because routes are tried one after the other
+    for routes in (account_routes, source_routes, order_routes, leaderboard_routes, segment_routes, customer_routes):
         app.include_router(routes.router)
     problems.install(app)
     database_errors.install(app)
@@ -87,7 +88,7 @@ def create_app(
 
 def _document(app: FastAPI) -> None:
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
-    patch_fastapi(app, docs_url="/docs")
+    openapi.install_docs(app)
 
 
 def _refuse_unguarded(app: FastAPI) -> None:

@@ -1,22 +1,43 @@
 """OpenAPI document: what integration tests read; committed, and compared in the tests."""
 
+import base64
+import hashlib
+import re
+from importlib import resources
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from fastapi_swagger import resources as swagger_ui
 from starlette.routing import BaseRoute
 
-from app.accounts.access import permission_of
+from app.accounts.access import Permission, permission_of
 from app.operation import VERSION
 from app.orders.schemas import OrderRow
+from app.problems import BodyTooLarge, NotFound, ServiceUnavailable, UnsupportedMediaType, documented
 
 DESCRIPTION = """\
 Ranks an online store's customers by purchases, average order and spend, exact and live at any size.
 
 Send `Authorization: Bearer llb_…`. Errors are `application/problem+json`: compare `code`, show `detail`.
+The `title` of an error follows `Accept-Language` (en, de, it, es).
 Amounts are decimal strings with the currency's digits, instants RFC 3339, ids opaque.
 """
+
+DOCS_POLICY = (
+    "default-src 'none'; script-src 'self' 'sha256-{digest}'; style-src 'self' 'unsafe-inline';"
+    " img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""What Swagger UI needs and no more: its own files, the one script in its page, the styles that it sets itself."""
+
+DOCS_ASSETS = {
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "favicon-32x32.png": "image/png",
+}
 
 PROBLEM = {
     "title": "Problem",
@@ -70,23 +91,59 @@ def _document(app: FastAPI) -> dict[str, Any]:
     }
     for route in guarded_routes(app.routes):
         for method in route.methods or ():
-            _secure(route, made["paths"][route.path_format][method.lower()])
+            _secure(permission_of(route.dependant), made["paths"][route.path_format][method.lower()])
     return made
 
 
-def guarded_routes(routes: list[BaseRoute]) -> list[APIRoute]:
-    """The routes that the document describes."""
-    return [route for route in routes if isinstance(route, APIRoute) and route.include_in_schema]
+def install_docs(app: FastAPI) -> None:
+    """Serve Swagger UI at /docs, from files of this service: it works without the internet."""
+    page = get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title="Loyalty Leaderboard",
+        swagger_js_url="swagger/swagger-ui-bundle.js",
+        swagger_css_url="swagger/swagger-ui.css",
+        swagger_favicon_url="swagger/favicon-32x32.png",
+        swagger_ui_parameters={"persistAuthorization": True, "filter": True},
+    ).body
+    (script,) = re.findall(rb"<script>(.*?)</script>", bytes(page), re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
+
+    @app.get("/docs", include_in_schema=False)
+    async def read_docs() -> HTMLResponse:
+        return HTMLResponse(page, headers={"Content-Security-Policy": DOCS_POLICY.format(digest=digest)})
+
+    @app.get("/swagger/{name}", include_in_schema=False)
+    async def read_asset(name: str) -> Response:
+        if name not in DOCS_ASSETS:
+            raise NotFound
+        return Response(resources.files(swagger_ui).joinpath(name).read_bytes(), media_type=DOCS_ASSETS[name])
+
+    @app.get("/", include_in_schema=False)
+    async def read_root() -> RedirectResponse:
+        return RedirectResponse("docs")
 
 
-def _secure(route: APIRoute, operation: dict[str, Any]) -> None:
-    permission = permission_of(route.dependant)
+def guarded_routes(routes: list[BaseRoute]) -> list[RouteContext]:
+    """The routes that the document describes, those of included routers among them."""
+    return [
+        route
+        for route in iter_route_contexts(routes)
+        if isinstance(route.original_route, APIRoute) and route.include_in_schema
+    ]
+
+
+def _secure(permission: Permission | None, operation: dict[str, Any]) -> None:
     if permission is None:
         operation["security"] = []
     else:
         operation["security"] = [{"operatorKey" if permission.operator else "apiKey": []}]
         operation["x-scope"] = "operator" if permission.operator else (permission.scope or "any")
     responses = operation["responses"]
+    reads_json = "application/json" in operation.get("requestBody", {}).get("content", {})
+    anywhere = (ServiceUnavailable,) if permission else ()
+    for kind in (BodyTooLarge, UnsupportedMediaType, *anywhere) if reads_json else anywhere:
+        for status, response in documented(kind).items():
+            responses.setdefault(str(status), response)
     if "application/json" in responses.get("422", {}).get("content", {}):
         # FastAPI's own form of a validation error, which this service never sends.
         content = responses["422"]["content"]

@@ -9,9 +9,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from app.database import ReadConn
 from app.problems import NotFound, ServiceUnavailable, documented, every_problem
+from app.words import in_language, language_of
 
 ROOT = Path(__file__).parent.parent
 VERSION = "0.1.0"
@@ -34,7 +36,11 @@ async def livez() -> dict[str, str]:
 @router.get("/readyz", operation_id="readReadiness", responses=documented(ServiceUnavailable))
 async def readyz(request: Request, conn: ReadConn) -> dict[str, str]:
     """Say whether requests can be answered: the database answers and is migrated."""
-    if (await conn.execute(STORED_MIGRATION)).scalar_one_or_none() != request.app.state.migration_head:
+    try:
+        stored = (await conn.execute(STORED_MIGRATION)).scalar_one_or_none()
+    except ProgrammingError:  # a database that has never been migrated
+        stored = None
+    if stored is None or stored != request.app.state.migration_head:
         raise ServiceUnavailable("The database is not migrated: run `python -m app migrate`.")
     return {"status": "ok"}
 
@@ -52,13 +58,16 @@ async def read_metrics(request: Request) -> Response:
 
 
 @router.get("/problems/{slug}", operation_id="readProblem", response_class=HTMLResponse, responses=documented(NotFound))
-async def problem_page(slug: str) -> HTMLResponse:
+async def problem_page(slug: str, request: Request) -> HTMLResponse:
     """Explain a kind of problem: the page behind `type`."""
+    language = language_of(request.headers)
     for kind in every_problem():
         if kind.slug == slug:
+            title = html.escape(in_language(kind.title, language))
             return HTMLResponse(
-                f"<!doctype html><html lang=en><title>{html.escape(kind.title)}</title>"
-                f"<h1>{html.escape(kind.title)}</h1><p>Status {kind.status}, code <code>{kind.code()}</code></p>"
-                f"<p>{html.escape((kind.__doc__ or '').strip())}</p></html>"
+                f"<!doctype html><html lang={language}><title>{title}</title>"
+                f"<h1>{title}</h1><p lang=en>Status {kind.status}, code <code>{kind.code()}</code></p>"
+                f"<p lang=en>{html.escape((kind.__doc__ or '').strip())}</p></html>",
+                headers={"Content-Language": language, "Vary": "Accept-Language"},
             )
     raise NotFound

@@ -20,6 +20,9 @@ FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
 """The resolution of the clock: `(…, as_of]` is `[…, as_of + INSTANT)`."""
 
+DAYS_WITH_A_BOARD = 365
+"""The one trailing interval that has a board."""
+
 KEPT_PERIODS = 3
 """The current period and the two before it have boards."""
 
@@ -107,7 +110,7 @@ class Calendar:
         if kind is Kind.ALL_TIME:
             return Period(kind, HISTORY_BEGINS, HISTORY_BEGINS, FOREVER)
         if kind is Kind.LAST_365_DAYS:
-            edge = self.midnight(self.today(now) - timedelta(days=365))
+            edge = self.midnight(self.today(now) - timedelta(days=DAYS_WITH_A_BOARD))
             return Period(kind, HISTORY_BEGINS, edge, FOREVER)
         first = self.first_day(kind, self.today(now))
         for _ in range(back):
@@ -178,6 +181,13 @@ def custom_frame(start: datetime, end: datetime, as_of: datetime) -> Frame:
     return Frame(start, end, min(end, as_of + INSTANT), None)
 
 
+def trailing_frame(days: int, as_of: datetime, calendar: Calendar) -> Frame:
+    """The local day of `as_of` until then, and so many whole days before it; 365 have a board."""
+    if days == DAYS_WITH_A_BOARD:
+        return named_frame(TimeFrame.LAST_365_DAYS, as_of, calendar)
+    return Frame(calendar.midnight(calendar.today(as_of) - timedelta(days=days)), as_of, as_of + INSTANT, None)
+
+
 def previous_frame(time_frame: TimeFrame, frame: Frame, as_of: datetime, calendar: Calendar) -> Frame | None:
     """The frame that this one is compared with; nothing precedes all time.
 
@@ -186,8 +196,9 @@ def previous_frame(time_frame: TimeFrame, frame: Frame, as_of: datetime, calenda
     if time_frame is TimeFrame.ALL_TIME:
         return None
     if time_frame is TimeFrame.LAST_365_DAYS:
-        edge = calendar.midnight(calendar.today(frame.start) - timedelta(days=365))
+        edge = calendar.midnight(calendar.today(frame.start) - timedelta(days=DAYS_WITH_A_BOARD))
         return Frame(edge, frame.start, frame.start, None)
     if time_frame is TimeFrame.CUSTOM:
-        return custom_frame(max(frame.start - (frame.end - frame.start), HISTORY_BEGINS), frame.start, as_of)
+        longest = max(frame.start - HISTORY_BEGINS, timedelta(0))
+        return custom_frame(frame.start - min(frame.end - frame.start, longest), frame.start, as_of)
     return named_frame(time_frame, as_of, calendar, earlier=1)

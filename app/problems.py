@@ -1,7 +1,8 @@
 """Problems: the one shape of every error answer (RFC 9457).
 
 Each kind is a class beside the code that raises it. `type` is a page of this service,
-`code` is what programs compare, `detail` says what to do; input is never echoed.
+`code` is what programs compare, `detail` says what to do; input is never echoed. Only
+`title` is translated.
 """
 
 import traceback
@@ -14,7 +15,10 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+
+from app.words import Language, in_language, language_of
 
 log = structlog.get_logger()
 
@@ -48,11 +52,11 @@ class Problem(Exception):  # noqa: N818 - the field's word for an error answer i
         """The slug as programs compare it: `plan_required`."""
         return cls.slug.replace("-", "_")
 
-    def body(self, request_id: str) -> dict[str, object]:
+    def body(self, request_id: str, language: Language = Language.ENGLISH) -> dict[str, object]:
         """The members of RFC 9457 and ours."""
         return {
             "type": f"/problems/{self.slug}",
-            "title": self.title,
+            "title": in_language(self.title, language),
             "status": self.status,
             "code": self.code(),
             "detail": self.detail,
@@ -170,11 +174,17 @@ def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
 
 
 def answer(request: Request, problem: Problem) -> JSONResponse:
-    """The problem as a response."""
+    """The problem as a response, its title in the language of the request."""
+    language = language_of(request.headers)
     return JSONResponse(
-        problem.body(getattr(request.state, "request_id", "")),
+        problem.body(getattr(request.state, "request_id", ""), language),
         status_code=problem.status,
-        headers={"Cache-Control": "no-store", **problem.headers},
+        headers={
+            "Cache-Control": "no-store",
+            "Content-Language": language,
+            "Vary": "Accept-Language",
+            **problem.headers,
+        },
         media_type="application/problem+json",
     )
 
@@ -186,7 +196,9 @@ def invalid_fields(errors: Sequence[Mapping[str, Any]]) -> list[FieldError]:
         place, *path = [str(part) for part in error["loc"]] or ["body"]
         pointer = "#/" + "/".join(part.replace("~", "~0").replace("/", "~1")[:80] for part in path)
         clean = pointer.encode("utf-8", "replace").decode()
-        fields.append({"in": place, "pointer": clean, "code": error["type"], "detail": error["msg"]})
+        # A pattern may hold what must not be repeated, NUL among it.
+        detail = "Text of another form than documented" if error["type"] == "string_pattern_mismatch" else error["msg"]
+        fields.append({"in": place, "pointer": clean, "code": error["type"], "detail": detail})
     return fields
 
 
@@ -195,8 +207,15 @@ def places(error: BaseException) -> list[str]:
     return [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-8:]]
 
 
+def methods_of(request: Request) -> list[str]:
+    """Every method that this path takes, over all of its routes."""
+    path = request.scope["path"]
+    routes = [route for route in iter_route_contexts(request.app.routes) if route.path_regex.match(path)]
+    return sorted({method for route in routes for method in route.methods or ()})
+
+
 def install(app: FastAPI) -> None:
-    """Answer every error of this application with a problem."""
+    """Answer every error of this application with a problem; what nobody foresaw is the envelope's."""
 
     @app.exception_handler(Problem)
     async def on_problem(request: Request, problem: Problem) -> JSONResponse:
@@ -208,10 +227,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        if isinstance(error.__cause__, Problem):  # raised while the body was read: FastAPI has made it a 400
+            return answer(request, error.__cause__)
         kind = OF_STATUS.get(error.status_code, UnreadableBody)
-        return answer(request, kind(headers=error.headers))
-
-    @app.exception_handler(Exception)
-    async def on_bug(request: Request, error: Exception) -> JSONResponse:
-        log.error("bug", kind=type(error).__name__, at=places(error), request_id=request.state.request_id)
-        return answer(request, InternalError())
+        headers = {"Allow": ", ".join(methods_of(request))} if kind is MethodNotAllowed else error.headers
+        return answer(request, kind(headers=headers))

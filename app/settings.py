@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 
 class SettingsError(Exception):
@@ -16,7 +18,12 @@ def asyncpg_url(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in {"postgres", "postgresql", "postgresql+asyncpg"}:
         raise ValueError("must begin with postgresql://")
-    return f"postgresql+asyncpg://{rest}"
+    with_asyncpg = f"postgresql+asyncpg://{rest}"
+    try:
+        make_url(with_asyncpg)
+    except (ArgumentError, ValueError):
+        raise ValueError("must be postgresql://user:password@host:port/database") from None
+    return with_asyncpg
 
 
 class Settings(BaseSettings):
@@ -56,4 +63,4 @@ def read_settings() -> Settings:
     except ValidationError as invalid:
         error = invalid.errors(include_input=False, include_url=False)[0]
         variable = str(error["loc"][0]).upper() if error["loc"] else "the environment"
-        raise SettingsError(f"{variable}: {error['msg']}") from None
+        raise SettingsError(f"{variable}: {error['msg'].removeprefix('Value error, ')}") from None

@@ -51,6 +51,11 @@ def number(name: str, default: str | None = None) -> sa.Column[int]:
     return sa.Column(name, sa.BigInteger, nullable=False, server_default=default)
 
 
+def numbers(*names: str) -> tuple[sa.Column[int], ...]:
+    """Whole numbers that are always there."""
+    return tuple(number(name) for name in names)
+
+
 def counts(name: str, rule: str) -> sa.Column[int]:
     """A whole number that PostgreSQL checks."""
     return sa.Column(name, sa.BigInteger, sa.CheckConstraint(f"{name} {rule}", name=name), nullable=False)
@@ -255,10 +260,7 @@ boards = owned_table(
 standings = sa.Table(
     "standings",
     metadata,
-    number("account_id"),
-    number("board_id"),
-    number("customer_id"),
-    number("spend"),
+    *numbers("account_id", "board_id", "customer_id", "spend"),
     sa.Column(
         "average",
         sa.BigInteger,
@@ -285,25 +287,27 @@ standing_buckets = sa.Table(
     sa.PrimaryKeyConstraint("account_id", "board_id", "metric", "bucket"),
 )
 
+standing_cells = sa.Table(
+    "standing_cells",
+    metadata,
+    # Only of boards of the last 365 days: where buckets of both, purchases and spend, meet.
+    *numbers("account_id", "board_id", "purchases_bucket", "spend_bucket"),
+    counts("customers", ">= 0"),
+    sa.PrimaryKeyConstraint("account_id", "board_id", "purchases_bucket", "spend_bucket"),
+)
+
 outdated_standings = sa.Table(
     "outdated_standings",
     metadata,
     # Customers whose orders a running import changed and whose standings follow at its end.
     # While a source has any, its boards are not asked; a crash leaves them to the worker.
-    number("account_id"),
-    number("source_id"),
-    number("customer_id"),
+    *numbers("account_id", "source_id", "customer_id"),
     sa.PrimaryKeyConstraint("account_id", "source_id", "customer_id"),
 )
 
 imports = owned_table(
     "imports",
-    number("source_id"),
-    number("received"),
-    number("created"),
-    number("updated"),
-    number("unchanged"),
-    number("rejected"),
+    *numbers("source_id", "received", "created", "updated", "unchanged", "rejected"),
     moment("started_at"),
     moment("progressed_at"),
     moment("finished_at", nullable=True),

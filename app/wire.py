@@ -107,6 +107,7 @@ def unit_of(digits: int) -> Decimal:
 
 RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 LOCAL_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+FIRST_YEAR, LAST_YEAR = 1900, 9998
 TOO_PRECISE = re.compile(r"(\.\d{6})\d+")
 
 
@@ -114,8 +115,9 @@ def instant(text: str) -> datetime:
     """An RFC 3339 timestamp with its offset, in UTC; digits beyond the microsecond are cut."""
     if not RFC_3339.fullmatch(text):
         raise ValueError("must be an RFC 3339 timestamp with an offset, such as 2026-03-01T09:30:00+01:00")
+    exact = TOO_PRECISE.sub(r"\1", text) if "." in text else text
     try:
-        return datetime.fromisoformat(TOO_PRECISE.sub(r"\1", text.upper())).astimezone(UTC)
+        return datetime.fromisoformat(exact.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("is no moment of the calendar") from None
 
@@ -133,10 +135,12 @@ def queried_instant(text: object) -> datetime:
 
 
 def date_or_instant(text: object) -> date | datetime:
-    """A local date, or an instant."""
-    if isinstance(text, str) and LOCAL_DATE.fullmatch(text):
-        return date.fromisoformat(text)
-    return queried_instant(text)
+    """A local date, or an instant, with room for reckoning on both sides."""
+    is_date = isinstance(text, str) and LOCAL_DATE.fullmatch(text)
+    moment = date.fromisoformat(text) if is_date else queried_instant(text)  # type: ignore[arg-type]
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"must lie between {FIRST_YEAR} and {LAST_YEAR}")
+    return moment
 
 
 QueryInstant = Annotated[
@@ -245,8 +249,9 @@ def link_next(request: Request, response: Response, cursor: str | None) -> None:
 
 def next_link(request: Request, cursor: str) -> str:
     """The Link header's value for the page at the cursor."""
-    following = request.url.include_query_params(cursor=cursor)
-    return f'<{following.path}?{following.query}>; rel="next"'
+    given = [pair for pair in request.scope["query_string"].decode("latin-1").split("&") if pair]
+    kept = [pair for pair in given if pair.partition("=")[0] != "cursor"]
+    return f'<{request.scope["path"]}?{"&".join([*kept, f"cursor={cursor}"])}>; rel="next"'
 
 
 # ---------------------------------------------------------------- JSON in

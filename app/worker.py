@@ -52,8 +52,7 @@ async def work_once(database: Database, clock: Clock) -> None:
 
 async def _tend(database: Database, place: tuple[int, int], clock: Clock) -> None:
     async with database.write_in_turn(place[1]) as conn:
-        source = await _source(conn, place)
-        await lock(conn, source)
+        source = await lock(conn, await _source(conn, place))
         await tend(conn, source, clock())
     log.info("boards tended", source_id=source.id)
 

@@ -1,18 +1,16 @@
 """Scenes for the tests: a real PostgreSQL, a database per test, the real server on a real port.
 
-Every statement that the tests run is collected in `statements.ndjson`-like form by `Statements`
-and linted at the end of the run by tests/test_statements.py.
+Every statement that the service runs in a test is linted by statement_lint.py when it is first
+seen; one that breaks a rule fails the test that ran it.
 """
 
 import asyncio
 import contextlib
 import gc
 import itertools
-import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -28,6 +26,7 @@ from alembic import command
 from alembic.config import Config
 from hypothesis import HealthCheck, settings
 from sqlalchemy import event
+from statement_lint import findings
 
 from app.database import Database
 from app.local_postgres import local_postgres
@@ -58,24 +57,30 @@ def shared(*parts: str) -> Path:
 class Statements:
     """The statements that ran, in order, with the way they went: `read` or `write`."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self) -> None:
         self.seen: list[tuple[str, str]] = []
-        self._known: set[str] = set()
-        self._log = log
+        self._known: set[tuple[str, str]] = set()
+        self._broken: list[str] = []
 
     def watch(self, database: Database) -> None:
         for way, engine in (("read", database.reading), ("write", database.writing)):
             event.listen(engine.sync_engine, "before_cursor_execute", self._listener(way))
 
     def _listener(self, way: str) -> Any:
-        def listen(_conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        def listen(_conn: Any, _cursor: Any, statement: str, _parameters: Any, _context: Any, many: bool) -> None:  # noqa: FBT001 - SQLAlchemy's signature
             self.seen.append((way, statement))
-            if statement not in self._known:
-                self._known.add(statement)
-                with self._log.open("a") as file:
-                    file.write(json.dumps([way, statement]) + "\n")
+            if (way, statement) not in self._known:
+                self._known.add((way, statement))
+                self._broken += [f"{finding}:\n{statement}" for finding in findings(statement, way)]
+            if many:
+                self._broken.append(f"executemany is a round trip a row, bind arrays:\n{statement}")
 
         return listen
+
+    def broken_rules(self) -> list[str]:
+        """What the lint has found since it was last asked."""
+        broken, self._broken = self._broken, []
+        return broken
 
     @contextlib.contextmanager
     def during(self) -> Iterator[list[tuple[str, str]]]:
@@ -112,12 +117,6 @@ class Server:
                 await conn.execute(statement)
         finally:
             await conn.close()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    # One folder for the whole run, shared by its workers: the statements that ran are linted together.
-    if not hasattr(config, "workerinput"):
-        os.environ["STATEMENTS_FOLDER"] = tempfile.mkdtemp(prefix="statements-")
 
 
 @pytest.fixture(scope="session")
@@ -158,8 +157,14 @@ def with_asyncpg(url: str) -> str:
 
 @pytest.fixture(scope="session")
 def statements() -> Statements:
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    return Statements(Path(os.environ["STATEMENTS_FOLDER"]) / f"{worker}.ndjson")
+    return Statements()
+
+
+@pytest.fixture(autouse=True)
+def statements_keep_the_rules(statements: Statements) -> Iterator[None]:
+    yield
+    broken = statements.broken_rules()
+    assert not broken, "\n".join(broken)
 
 
 @pytest.fixture
@@ -195,7 +200,7 @@ async def serving(app: Any) -> AsyncIterator[str]:
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False, lifespan="off"))
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
     task = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - the server tells it by an attribute only
         await asyncio.sleep(0.005)
     port = server.servers[0].sockets[0].getsockname()[1]
     yield f"http://127.0.0.1:{port}"
@@ -357,6 +362,24 @@ def wait_until(condition: Any, seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def migrated_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a migrated database and no service on it."""
+    folder = tmp_path_factory.mktemp("data") / "var"
+    with service(folder, "migrate") as process:
+        said, _ = process.communicate(timeout=100)
+        assert process.returncode == 0, said
+    return folder
+
+
+@pytest.fixture
+def data_dir(migrated_data: Path, tmp_path: Path) -> Path:
+    """A data folder of its own, as a first start leaves it."""
+    folder = tmp_path / "var"
+    subprocess.run(["cp", "-a", migrated_data, folder], check=True)  # noqa: S607 - with its owners
+    return folder
 
 
 def days(number: float) -> timedelta:

@@ -17,11 +17,13 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
 
 from app.accounts import keys
 from app.database import Database
-from app.problems import Problem, UnsupportedMediaType
+from app.problems import InvalidRequest, Problem, UnreadableBody, UnsupportedMediaType, invalid_fields
 from app.wire import strict_json
 
 REMEMBERED_SECONDS = 5.0
@@ -196,8 +198,11 @@ class StrictRequest(Request):
     """A request whose JSON is read narrowly: no duplicate names, NaN or bad UTF-8."""
 
     async def json(self) -> Any:  # noqa: ANN401 - JSON
-        """The body as Python values."""
-        return strict_json((await self.body()).decode())
+        """The body as Python values; UnreadableBody when it is none."""
+        try:
+            return strict_json((await self.body()).decode())
+        except (ValueError, RecursionError):
+            raise UnreadableBody from None
 
 
 class GuardedRoute(APIRoute):
@@ -208,17 +213,75 @@ class GuardedRoute(APIRoute):
         handler = super().get_route_handler()
         permission = permission_of(self.dependant)
         takes_json = self.body_field is not None
+        known = query_names(self.dependant)
 
         async def guarded(request: Request) -> Response:
             if permission is not None:
                 await permission.admit(request)
-            if takes_json and _media_type(request) not in {"application/json", ""}:
-                raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
+            if takes_json and not _is_plain_json(request):
+                raise UnsupportedMediaType("Send the body as Content-Type: application/json, not encoded.")
+            _refuse_unknown_or_repeated(request, known)
             return await handler(StrictRequest(request.scope, request.receive))
 
         return guarded
 
 
-def _media_type(request: Request) -> str:
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return given if given or "content-length" not in request.headers else "application/octet-stream"
+class DirectRoute(GuardedRoute):
+    """A hot route of the form `(query, request, caller, database, now)`, which it binds itself.
+
+    FastAPI documents it as any other; solving its dependencies would cost more than the endpoint.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The endpoint behind the guard."""
+        permission = permission_of(self.dependant)
+        known = query_names(self.dependant)
+        model: type[BaseModel] = self.dependant.query_params[0].field_info.annotation  # type: ignore[assignment]
+        if permission is None:
+            raise TypeError("a direct route names a permission")
+
+        async def direct(request: Request) -> Response:
+            await permission.admit(request)
+            _refuse_unknown_or_repeated(request, known)
+            try:
+                query = model.model_validate(dict(request.query_params))
+            except ValidationError as invalid:
+                errors = invalid.errors(include_url=False)
+                raise InvalidRequest(
+                    errors=invalid_fields([{**error, "loc": ("query", *error["loc"])} for error in errors])
+                ) from None
+            state = request.app.state
+            answer: Response = await self.endpoint(
+                query, request, request.state.caller, database=state.database, now=state.clock()
+            )
+            return answer
+
+        return direct
+
+
+def query_names(dependant: Dependant) -> frozenset[str]:
+    """The query parameters that a route takes, those of a model among them."""
+    in_path = {field.alias for field in dependant.path_params}
+    return frozenset(field.alias for field in get_flat_params(dependant)) - in_path
+
+
+def _refuse_unknown_or_repeated(request: Request, known: frozenset[str]) -> None:
+    given = [name for name, _ in request.query_params.multi_items()]
+    if len(given) == len(request.query_params) and known.issuperset(given):
+        return
+    errors = [
+        *({"type": "extra_forbidden", "msg": "No such parameter", "loc": ("query", n)} for n in {*given} - known),
+        *({"type": "repeated", "msg": "Given twice", "loc": ("query", n)} for n in known if given.count(n) > 1),
+    ]
+    if errors:
+        raise InvalidRequest(errors=invalid_fields(errors))
+
+
+def _is_plain_json(request: Request) -> bool:
+    """Whether the headers announce JSON as it is, or no body at all."""
+    headers = request.headers
+    if headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        return False
+    if "content-type" in headers:
+        return headers["content-type"].partition(";")[0].strip().lower() == "application/json"
+    return "content-length" not in headers and "transfer-encoding" not in headers

@@ -4,36 +4,15 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-from app.leaderboard.ranking import AVERAGED, Metric, previous_by_window
-from app.leaderboard.rows import (
-    COMPARED,
-    CUSTOMER_ID,
-    ITEM,
-    MESSAGEABLE,
-    SHOWN_AVERAGE,
-    SHOWN_MOMENT,
-    SHOWN_SPEND,
-)
+from app.leaderboard.ranking import COMPARED, ITEM, Metric, previous_by_window
+from app.orders import rows
+from app.orders.answers import AVERAGED
 from app.orders.buckets import MEASURES
 
-COLUMNS = (
-    "rank",
-    "customer_id",
-    "external_id",
-    "name",
-    "email",
-    "messageable",
-    "number_of_purchases",
-    "total_spend",
-    "average_order_amount",
-    "last_order_at",
-    "currency",
-)
+COLUMNS = ("rank", *rows.COLUMNS)
 COMPARED_COLUMNS = ("previous_rank", "movement")
 
-CELLS = f"""p.rank, {CUSTOMER_ID} AS customer_id, c.external_id, c.name, c.email, {MESSAGEABLE} AS messageable,
-    p.purchases, {SHOWN_SPEND} AS total_spend, {SHOWN_AVERAGE} AS average_order_amount,
-    {SHOWN_MOMENT} AS last_order_at"""
+CELLS = f"p.rank, {rows.CELLS}"
 COMPARED_CELLS = ", q.rank AS previous_rank, coalesce((q.rank - p.rank)::text, 'new') AS movement"
 
 

@@ -11,8 +11,9 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-from app.leaderboard.rows import COMPARED, ITEM
+from app.orders.answers import ABOVE, AVERAGED, LATE, LATE_CORRECTIONS, NOT_LATE, board
 from app.orders.buckets import MEASURES
+from app.orders.rows import CUSTOMER, FIGURES, NAMED
 
 
 class Metric(StrEnum):
@@ -23,62 +24,9 @@ class Metric(StrEnum):
     SPEND = "total_spend"
 
 
-# ---------------------------------------------------------------- the board that can answer
-
-BOARD = """
-    SELECT b.id, b.version, s.contacts_version, b.customers, b.purchases, b.spend
-    FROM boards AS b JOIN sources AS s ON s.account_id = b.account_id AND s.id = b.source_id
-    WHERE b.account_id = :account_id AND b.source_id = :source_id
-      AND b.kind = cast(cast(:{p}kind AS text) AS board_kind) AND b.start = :{p}board_start
-      AND b.counted_from = :{p}start AND b.counted_until = :{p}until
-      AND NOT EXISTS (SELECT FROM outdated_standings AS o
-                      WHERE o.account_id = :account_id AND o.source_id = :source_id)
-      AND {later}
-"""
-
-LATER = """
-    SELECT o.customer_id FROM orders AS o
-    WHERE o.account_id = :account_id AND o.source_id = :source_id AND o.spend IS NOT NULL
-      AND o.ordered_at >= :{p}before AND o.ordered_at < :{p}until
-"""
-NOTHING_LATER = f"NOT EXISTS ({LATER})"
-MOST_LATER_ORDERS = 1000
-FEW_LATER = f"(SELECT count(*) FROM later_orders) <= {MOST_LATER_ORDERS}"
-
-
-def board(prefix: str = "", later: str = NOTHING_LATER) -> str:
-    """The board of the frame, if it is kept, not behind an import, and holds nothing after `as_of`."""
-    return BOARD.format(p=prefix, later=later.format(p=prefix))
-
-
-ABOVE = """
-    (SELECT coalesce(sum(k.customers), 0)::bigint FROM standing_buckets AS k
-     WHERE k.account_id = :account_id AND k.board_id = {board} AND k.metric = '{metric}'
-       AND k.bucket > width_bucket({value}::bigint, cast(:bucket_edges AS bigint[])))
-    + (SELECT count(*) FROM standings AS n
-       WHERE n.account_id = :account_id AND n.board_id = {board} AND n.{measure} > {value}
-         AND n.{measure} < coalesce((cast(:bucket_edges AS bigint[]))[
-             width_bucket({value}::bigint, cast(:bucket_edges AS bigint[])) + 1], 9223372036854775807))
-"""
-
-# ---------------------------------------------------------------- the other path
-
-FIGURES = """
-    SELECT account_id, customer_id, count(*) AS purchases, sum(spend)::bigint AS spend,
-           max(ordered_at) AS last_order_at
-    FROM orders
-    WHERE account_id = :account_id AND source_id = :source_id AND spend IS NOT NULL
-      AND ordered_at >= :{p}start AND ordered_at < :{p}before {{whose}}
-    GROUP BY account_id, customer_id
-"""
-
-AVERAGED = f"""
-    SELECT account_id, customer_id, purchases, spend, last_order_at,
-           spend / purchases + ((spend % purchases) * 2 >= purchases)::int AS average
-    FROM ({FIGURES}) AS f
-"""
-
-NAMED = "FROM {ranked} AS p JOIN customers AS c ON c.account_id = :account_id AND c.id = p.customer_id"
+COMPARED = """, 'previous_rank', q.rank,
+    'movement', CASE WHEN q.rank IS NULL THEN '"new"'::json ELSE to_json(q.rank - p.rank) END"""
+ITEM = f"json_build_object('rank', p.rank, {CUSTOMER}, {FIGURES}{{compared}})::text"
 
 PAGE = """
     SELECT t.id, t.version, t.contacts_version{previous_version}, t.customers, t.purchases,
@@ -99,38 +47,6 @@ PREVIOUS_VERSION = """, (SELECT id FROM previous_board) AS previous_id,
 KEYSET = "AND {measure} <= :value AND ({measure} < :value OR customer_id > :customer)"
 
 
-@cache
-def board_versions(*, compared: bool) -> TextClause:
-    """The board that can answer, and the one that it is compared with: what an ETag is made of; else no row."""
-    if not compared:
-        return text(f"SELECT b.id, b.version, b.contacts_version FROM ({board()}) AS b")
-    return text(f"""
-        SELECT b.id, b.version, b.contacts_version, q.id AS previous_id, q.version AS previous_version
-        FROM ({board()}) AS b CROSS JOIN ({board("previous_")}) AS q
-    """)
-
-
-# A board with few purchases after `as_of`, as paging a busy store meets it: the customers who
-# made them are taken off the board and put back where they stood at `as_of`.
-LATE = f"""
-    later_orders AS MATERIALIZED ({LATER.format(p="")} LIMIT {MOST_LATER_ORDERS} + 1),
-    board_now AS MATERIALIZED ({board(later=FEW_LATER)}),
-    late_now AS MATERIALIZED (
-        SELECT customer_id, purchases, spend, average FROM standings
-        WHERE account_id = :account_id AND board_id = (SELECT id FROM board_now)
-          AND customer_id = ANY(ARRAY(SELECT customer_id FROM later_orders))),
-    late_then AS MATERIALIZED (
-        {AVERAGED.format(p="").format(whose="AND customer_id = ANY(ARRAY(SELECT customer_id FROM later_orders))")}),
-    board AS MATERIALIZED (
-        SELECT id, -version AS version, contacts_version,
-               customers - (SELECT count(*) FROM late_now) + (SELECT count(*) FROM late_then) AS customers,
-               purchases - (SELECT coalesce(sum(purchases), 0) FROM late_now)
-                         + (SELECT coalesce(sum(purchases), 0) FROM late_then) AS purchases,
-               spend - (SELECT coalesce(sum(spend), 0) FROM late_now)
-                     + (SELECT coalesce(sum(spend), 0) FROM late_then) AS spend
-        FROM board_now),
-"""
-NOT_LATE = "AND customer_id <> ALL(ARRAY(SELECT customer_id FROM later_orders))"
 PUT_BACK = "UNION ALL (SELECT customer_id, purchases, spend, average, last_order_at FROM late_then WHERE true {keyset})"
 
 
@@ -177,10 +93,10 @@ def _offsets(metric: Metric, *, late: bool) -> str:
     same = f"n.{measure} = f.value AND n.customer_id < f.customer_id"
     ties = f"(SELECT count(*) FROM standings AS n WHERE {here} AND {same})"
     if late:
-        for sign, rows in (("-", "late_now"), ("+", "late_then")):
+        for sign, rows in LATE_CORRECTIONS:
             above += f" {sign} (SELECT count(*) FROM {rows} AS n WHERE n.{measure} > f.value)"
             ties += f" {sign} (SELECT count(*) FROM {rows} AS n WHERE {same})"
-    unchanged = "(SELECT version FROM board) = :version"
+    unchanged = "false" if late else "(SELECT id FROM board) = :board AND (SELECT version FROM board) = :version"
     return f"""
         SELECT f.value,
             CASE WHEN {unchanged} THEN CASE WHEN f.value = :value THEN cast(:rank AS bigint) - 1
@@ -228,9 +144,6 @@ RANKED = """
         FROM sources WHERE account_id = :account_id AND id = :source_id)
 """
 
-SOURCE_VERSION = text("SELECT version FROM sources WHERE account_id = :account_id AND id = :source_id")
-"""What the ETag of an answer from the orders is made of."""
-
 
 @cache
 def orders_page(metric: Metric, *, continued: bool, compared: bool) -> TextClause:
@@ -266,8 +179,9 @@ def board_place(metric: Metric) -> TextClause:
                      AND n.{measure} = s.{measure} AND n.customer_id < s.customer_id) AS before
             FROM board AS b LEFT JOIN standings AS s
                 ON s.account_id = :account_id AND s.board_id = b.id AND s.customer_id = cast(:around AS bigint))
-        SELECT h.version, h.customer_id, (h.before - h.before % cast(:limit AS bigint))::bigint AS position, l.value,
-               l.customer_id AS customer, ({above_last} + 1)::bigint AS rank
+        SELECT h.board_id AS board, h.version, h.customer_id,
+               (h.before - h.before % cast(:limit AS bigint))::bigint AS position,
+               l.value, l.customer_id AS customer, ({above_last} + 1)::bigint AS rank
         FROM holder AS h LEFT JOIN LATERAL (
             SELECT n.{measure} AS value, n.customer_id FROM standings AS n
             WHERE n.account_id = :account_id AND n.board_id = h.board_id

@@ -4,32 +4,24 @@ A board can answer when it counts exactly the frame's period, no import is under
 purchase on it lies after `as_of`. That is decided inside the statement that reads the page.
 """
 
-import hashlib
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Any
 
-from app.database import Connection
+from app.database import Connection, first_row
 from app.leaderboard import ranking
 from app.leaderboard.ranking import Metric
+from app.orders import ask_store
+from app.orders.answers import Way
+from app.orders.ask_store import Version
 from app.orders.buckets import BUCKET_EDGES
 from app.orders.source import Source
 from app.periods import Frame, TimeFrame, custom_frame, named_frame, previous_frame
-from app.wire import unit_of
 
-NO_VERSION = -1
+NO_BOARD = 0
 
 VERSION_PARTS = {False: 3, True: 5}
 """How many columns of a live page make its version, without and with a comparison."""
-
-
-class Way(StrEnum):
-    """How a page can be answered, best first."""
-
-    BOARD = "board"
-    LATE_BOARD = "late board"
-    ORDERS = "orders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,61 +47,39 @@ class Question:
 
     def parameters(self) -> dict[str, Any]:
         """What every statement of the two paths is bound to."""
-        source = self.source
-        bound: dict[str, Any] = {
-            "account_id": source.account_id,
-            "source_id": source.id,
-            "unit": unit_of(source.digits),
-        }
-        for prefix, frame in (("", self.frame), ("previous_", self.previous)):
-            if frame is None:
-                continue
-            bound |= {f"{prefix}start": frame.start, f"{prefix}before": frame.before}
-            if frame.period is not None:
-                bound |= {
-                    f"{prefix}kind": frame.period.kind.value,
-                    f"{prefix}board_start": frame.period.start,
-                    f"{prefix}until": frame.period.counted_until,
-                }
+        bound = ask_store.source_parameters(self.source) | ask_store.frame_parameters(self.frame)
+        if self.previous is not None:
+            bound |= ask_store.frame_parameters(self.previous, "previous_")
         return bound
 
     @property
     def ways(self) -> tuple[Way, ...]:
         """The ways to answer it, best first."""
-        if not self.has_board:
-            return (Way.ORDERS,)
-        period = self.frame.period
-        over = period is not None and self.frame.before >= period.counted_until
-        return (Way.BOARD, Way.ORDERS) if over else (Way.BOARD, Way.LATE_BOARD, Way.ORDERS)
+        return ask_store.ways(self.frame) if self.has_board else (Way.ORDERS,)
 
     @property
     def has_board(self) -> bool:
         """Whether standings are kept for such intervals at all."""
         return self.frame.period is not None and (self.previous is None or self.previous.period is not None)
 
+    def etag(self, version: Version, variant: str) -> str:
+        """The ETag of the answer of this version."""
+        return version.etag(variant, self.frame.start, self.previous and self.previous.start, self.source.time_zone)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a page begins: after the row with this value and customer, `position` rows from the top."""
+    """Where a page begins: after the row with this value and customer, `position` rows from the top.
+
+    That holds as long as this board has this version; a board made anew counts its versions anew.
+    """
 
     value: int
     customer: int
     position: int
     rank: int
+    board: int
     version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """What changes when an answer does: of the board that gives it, or of all the orders of the source."""
-
-    live: bool
-    parts: tuple[object, ...]
-
-    def etag(self, question: Question, variant: str) -> str:
-        """A weak ETag: the same for every answer that says the same to this request."""
-        starts = [question.frame.start, question.previous and question.previous.start]
-        return f'W/"{hashlib.sha256(repr([variant, starts, self]).encode()).hexdigest()[:32]}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +111,10 @@ def resolve(source: Source, asked: Asked) -> Question:
 
 async def read_version(conn: Connection, question: Question) -> Version:
     """What an answer would be made of now, without reading it."""
-    if question.has_board:
-        statement = ranking.board_versions(compared=question.previous is not None)
-        row = (await conn.execute(statement, question.parameters())).one_or_none()
-        if row is not None:
-            return Version(live=True, parts=tuple(row))
-    row = (await conn.execute(ranking.SOURCE_VERSION, question.source.key)).one()
-    return Version(live=False, parts=tuple(row))
+    compared = question.previous is not None
+    return await ask_store.read_version(
+        conn, question.source, question.parameters(), has_board=question.has_board, compared=compared
+    )
 
 
 async def read_page(conn: Connection, question: Question, way: Way, *, limit: int, place: Place | None) -> Page | None:
@@ -163,17 +130,21 @@ async def read_page(conn: Connection, question: Question, way: Way, *, limit: in
         bound["bucket_edges"] = BUCKET_EDGES
     if place is not None:
         bound |= {"value": place.value, "customer": place.customer}
-        bound |= {"position": place.position, "rank": place.rank, "version": place.version} if live else {}
-    row = (await conn.execute(statement, bound)).one_or_none()
+        known = {"position": place.position, "rank": place.rank, "board": place.board, "version": place.version}
+        bound |= known if live else {}
+    row = await first_row(conn, statement, bound)
     if row is None:
         return None
     following = None
-    if row.last_customer is not None:
+    if row["last_customer"] is not None:
         # Only a board's own version tells that the rows before are still as many.
-        version = row.version if way is Way.BOARD else NO_VERSION
-        following = Place(row.last_value, row.last_customer, row.before + limit, row.last_rank, version)
-    version = Version(live, tuple(row)[: VERSION_PARTS[shape["compared"]]] if live else (row.version,))
-    return Page(row.items, row.customers, int(row.purchases), row.spend, version, following)
+        board = row["id"] if way is Way.BOARD else NO_BOARD
+        following = Place(
+            row["last_value"], row["last_customer"], row["before"] + limit, row["last_rank"], board, row["version"]
+        )
+    parts = tuple(row)[: VERSION_PARTS[shape["compared"]]] if way is Way.BOARD else (row["version"],)
+    version = Version(way is Way.BOARD, parts)
+    return Page(row["items"], row["customers"], int(row["purchases"]), row["spend"], version, following)
 
 
 async def find_place(
@@ -187,4 +158,5 @@ async def find_place(
         return None
     if row.customer_id is None or not row.position:
         return row.customer_id is not None, None
-    return True, Place(row.value, row.customer, row.position, row.rank, row.version if live else NO_VERSION)
+    board = row.board if live else NO_BOARD
+    return True, Place(row.value, row.customer, row.position, row.rank, board, row.version)

@@ -1,43 +1,48 @@
 """Leaderboard routes: the product."""
 
+import hashlib
 import json
-from collections.abc import AsyncIterator
-from contextlib import aclosing
 from dataclasses import astuple
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
 
-from app.accounts.access import GuardedRoute, KeyRequired, Reader, ScopeRequired
-from app.database import Connection, Database, Pools
+from app.accounts.access import DirectRoute, GuardedRoute, KeyRequired, Reader, ScopeRequired
+from app.database import Connection, Pools, ReadConn
+from app.forms import CACHING, CSV, JSON, NDJSON, documented_forms, known_as, matches, preferred, streamed
+from app.leaderboard.connected import connected
+from app.leaderboard.options import MOST_STORES, offered
 from app.leaderboard.read_board import (
     Asked,
     Page,
     Place,
     Question,
-    Way,
     find_place,
     read_page,
     read_version,
     resolve,
 )
-from app.leaderboard.schemas import Board, BoardQuery
-from app.leaderboard.stream_board import comma_separated, ndjson
-from app.orders.remember_sources import Sources
+from app.leaderboard.schemas import Board, BoardQuery, Options
+from app.leaderboard.stream_board import written
+from app.orders.answers import Way
+from app.orders.ask_store import asked_source, invalid, known_id, past
 from app.orders.source import UnknownSource
 from app.periods import HISTORY_BEGINS
 from app.problems import InvalidRequest, NotAcceptable, NotFound, documented
-from app.wire import InvalidCursor, Now, next_link, public_id, rfc3339, row_id, seal, unseal
+from app.wire import InvalidCursor, Now, next_link, public_id, rfc3339, seal, unseal
+from app.words import Language, language_of
 
 router = APIRouter(route_class=GuardedRoute, tags=["leaderboard"])
+hot = APIRouter(route_class=DirectRoute, tags=["leaderboard"])
 
-CLOCK_SKEW = timedelta(minutes=5)
-CSV, NDJSON, JSON = "text/csv", "application/x-ndjson", "application/json"
-CACHING = {
-    "Cache-Control": "private, no-cache",
-    "Vary": "Authorization, Accept, Accept-Language, Accept-Encoding",
+ACCEPT_LANGUAGE = {
+    "name": "Accept-Language",
+    "in": "header",
+    "required": False,
+    "description": f"{', '.join(Language)}; a region counts as its language, and English is the fallback",
+    "schema": {"type": "string"},
+    "example": "de-CH, de;q=0.9, en;q=0.5",
 }
 
 
@@ -48,16 +53,12 @@ class CustomerNotRanked(NotFound):
     title = "Not on this board"
 
 
-@router.get(
+@hot.get(
     "/leaderboard",
     operation_id="readLeaderboard",
     response_model=Board,
     responses={
-        200: {
-            "description": "One page as JSON, or the whole board as CSV or NDJSON by Accept.",
-            "content": {CSV: {"schema": {"type": "string"}}, NDJSON: {"schema": {"type": "string"}}},
-        },
-        304: {"description": "The board is as your ETag says."},
+        **documented_forms("One page as JSON, or the whole board as CSV or NDJSON by Accept."),
         **documented(
             KeyRequired, ScopeRequired, UnknownSource, CustomerNotRanked, InvalidCursor, NotAcceptable, InvalidRequest
         ),
@@ -68,10 +69,7 @@ async def read_leaderboard(
 ) -> Response:
     """Rank a store's customers over a time frame, best first."""
     form = preferred(request.headers.get("accept", ""), (JSON, CSV, NDJSON))
-    sources: Sources = request.app.state.sources
-    source = await sources.read(database, caller.account_id, known_id("src", query.source, UnknownSource))
-    if source.audience_id != row_id("aud", query.audience):
-        raise UnknownSource("This account has no such source in that audience.")
+    source = await asked_source(request, database, caller, query.audience, query.source)
     binding = query.model_dump_json(exclude={"limit", "cursor", "around"})
     position = unseal(caller.cursor_secret, binding, query.cursor) if query.cursor else None
     as_of = datetime.fromisoformat(position[0]) if position else past(query.as_of, now)
@@ -80,20 +78,43 @@ async def read_leaderboard(
     if question.frame.start > question.frame.end:
         raise InvalidRequest(errors=[invalid("start", "must be before end")])
     if form != JSON:
-        return streamed(database, question, form)
+        return await streamed(written(database, question, form), form, "leaderboard")
     variant = f"{binding}{query.limit}{query.around}{query.cursor}"
     async with database.read() as conn:
         if "if-none-match" in request.headers:
-            tag = (await read_version(conn, question)).etag(question, variant)
-            if matches(request.headers["if-none-match"], tag):
-                return Response(status_code=304, headers={"ETag": tag, **CACHING})
+            unchanged = known_as(request, question.etag(await read_version(conn, question), variant))
+            if unchanged is not None:
+                return unchanged
         place = Place(*position[1:]) if position else None
         page = await answered(conn, question, query, place)
     cursor = sealed(caller.cursor_secret, binding, as_of, page.following)
-    headers = {"ETag": page.version.etag(question, variant), **CACHING}
+    headers = {"ETag": question.etag(page.version, variant), **CACHING}
     if cursor is not None:
         headers["Link"] = next_link(request, cursor)
     return Response(body_of(question, page, cursor), media_type=JSON, headers=headers)
+
+
+@router.get(
+    "/leaderboard/options",
+    operation_id="readLeaderboardOptions",
+    response_model=Options,
+    responses={
+        200: {"headers": {"Content-Language": {"schema": {"type": "string", "enum": [*Language]}}}},
+        304: {"description": "The options are as your ETag says."},
+        **documented(KeyRequired, ScopeRequired),
+    },
+    openapi_extra={"parameters": [ACCEPT_LANGUAGE]},
+)
+async def read_options(request: Request, caller: Reader, conn: ReadConn) -> Response:
+    """Give what the drop-downs offer: at most 1,000 sources in their audiences, metrics and time frames, labelled."""
+    language = language_of(request.headers)
+    rows = (await conn.execute(connected(caller.account_id, MOST_STORES + 1))).all()
+    body = offered(rows, language).model_dump_json().encode()
+    tag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Content-Language": language, **CACHING}
+    if matches(request.headers.get("if-none-match", ""), tag):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=JSON, headers=headers)
 
 
 async def answered(conn: Connection, question: Question, query: BoardQuery, place: Place | None) -> Page:
@@ -117,67 +138,9 @@ async def answered(conn: Connection, question: Question, query: BoardQuery, plac
     raise UnknownSource
 
 
-def known_id(prefix: str, text: str, unknown: type[NotFound]) -> int:
-    """The row behind a public id; `unknown` when the text is none."""
-    number = row_id(prefix, text)
-    if number is None:
-        raise unknown
-    return number
-
-
-def past(as_of: datetime | None, now: datetime) -> datetime:
-    """The instant that is asked for: not in the future, but for the skew of clocks."""
-    if as_of is None:
-        return now
-    if not HISTORY_BEGINS + timedelta(days=800) <= as_of <= now + CLOCK_SKEW:
-        raise InvalidRequest(errors=[invalid("as_of", "must lie between 1902 and now")])
-    return min(as_of, now)
-
-
-def invalid(parameter: str, detail: str) -> dict[str, str]:
-    """A query parameter that is not valid."""
-    return {"in": "query", "pointer": f"#/{parameter}", "code": f"invalid_{parameter}", "detail": detail}
-
-
-def preferred(accept: str, forms: tuple[str, ...]) -> str:
-    """The form that the Accept header likes best; the first of ours among equals."""
-    liking: dict[str, float] = {}
-    for part in accept.split(",") if accept.strip() else ["*/*"]:
-        media_type, *parameters = [each.strip().lower() for each in part.split(";")]
-        weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
-        quality = float(weight) if weight.replace(".", "", 1).isdigit() else 0.0
-        for form in forms:
-            if media_type in {form, "*/*", f"{form.partition('/')[0]}/*"}:
-                exact = media_type == form
-                liking[form] = quality if exact else liking.get(form, quality)
-    best = max(forms, key=lambda form: liking.get(form, 0.0))
-    if not liking.get(best):
-        raise NotAcceptable(f"Ask for one of {', '.join(forms)}.")
-    return best
-
-
-def matches(header: str, tag: str) -> bool:
-    """Whether an If-None-Match names this ETag."""
-    return header.strip() == "*" or tag in [each.strip() for each in header.split(",")]
-
-
 def sealed(secret: bytes, binding: str, as_of: datetime, place: Place | None) -> str | None:
     """The cursor of the next page; it carries the `as_of` of the first."""
     return seal(secret, binding, [as_of.isoformat(), *astuple(place)]) if place else None
-
-
-def streamed(database: Database, question: Question, form: str) -> Response:
-    """The whole board, as a file."""
-    chunks = comma_separated if form == CSV else ndjson
-
-    async def body() -> AsyncIterator[bytes]:
-        async with aclosing(chunks(database, question)) as parts:
-            async for part in parts:
-                yield part
-
-    extension = "csv" if form == CSV else "ndjson"
-    disposition = f'attachment; filename="leaderboard.{extension}"'
-    return StreamingResponse(body(), media_type=form, headers={"Content-Disposition": disposition, **CACHING})
 
 
 def body_of(question: Question, page: Page, cursor: str | None) -> bytes:

@@ -1,12 +1,13 @@
-"""Leaderboard forms: the question and the board."""
+"""Leaderboard forms: the question, the board and the drop-downs."""
 
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.leaderboard.ranking import Metric
-from app.periods import TimeFrame
+from app.orders.schemas import Buyer
+from app.periods import TimeFrame, WeekStart
 from app.wire import CURSOR_PATTERN, Instant, Money, QueryDay, QueryInstant, Strict
 
 
@@ -45,21 +46,11 @@ class BoardQuery(Strict):
         return self
 
 
-class RankedCustomer(BaseModel):
-    """Who stands there."""
-
-    id: str
-    external_id: str | None
-    name: str | None
-    email: str | None
-    messageable: bool = Field(description="subscribed to marketing, with an address")
-
-
 class Row(BaseModel):
     """One customer's standing."""
 
     rank: int = Field(description="1 is best; equal values share it and the next is skipped")
-    customer: RankedCustomer
+    customer: Buyer
     number_of_purchases: int
     total_spend: Money
     average_order_amount: Money
@@ -87,3 +78,76 @@ class Board(BaseModel):
     total_spend: Money = Field(description="of all of them")
     items: list[Row]
     next_cursor: str | None
+
+
+class Choice(BaseModel):
+    """One thing to choose, and how it is called in the language of the answer."""
+
+    value: str = Field(description="what the board is asked with")
+    label: str = Field(description="what people read")
+
+
+class OfferedSource(BaseModel):
+    """A store to choose."""
+
+    id: str
+    name: str
+    platform: str
+    currency: str
+    time_zone: str
+    week_start: WeekStart
+
+
+class OfferedAudience(BaseModel):
+    """An audience to choose, with its stores."""
+
+    id: str
+    name: str
+    sources: list[OfferedSource]
+
+
+class Options(BaseModel):
+    """What a leaderboard can be asked for."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "filters": [
+                        {"value": "audience", "label": "Aktuelle Zielgruppe"},
+                        {"value": "source", "label": "Quelle"},
+                        {"value": "rank_by", "label": "Rang basierend auf"},
+                        {"value": "time_frame", "label": "Zeitrahmen"},
+                    ],
+                    "audiences": [
+                        {
+                            "id": "aud_1",
+                            "name": "Everyone",
+                            "sources": [
+                                {
+                                    "id": "src_1",
+                                    "name": "Shop Roma",
+                                    "platform": "custom",
+                                    "currency": "EUR",
+                                    "time_zone": "Europe/Rome",
+                                    "week_start": "monday",
+                                }
+                            ],
+                        }
+                    ],
+                    "metrics": [{"value": "total_spend", "label": "Gesamtausgaben"}],
+                    "time_frames": [{"value": "last_month", "label": "Letzter Monat"}],
+                    "complete": True,
+                }
+            ]
+        }
+    )
+
+    filters: list[Choice] = Field(description="the drop-downs, by the parameter that each one sets")
+    audiences: list[OfferedAudience] = Field(description="oldest first, as their sources")
+    metrics: list[Choice] = Field(description="for `rank_by`")
+    time_frames: list[Choice] = Field(description="for `time_frame`; `custom` needs `start` and `end`")
+    complete: bool = Field(
+        description="false when there are more than 1,000 sources (an audience without any counts as one): "
+        "the oldest are listed, `GET /audiences` and `GET /sources` page through all"
+    )

@@ -1,21 +1,18 @@
-"""Streaming a board: every row, in constant memory, as CSV or as one JSON object a line."""
+"""Streaming a board: every row of one moment, some at a time."""
 
-import csv
-import io
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from app.database import Database
+from app.forms import CSV, comma_separated, json_lines
 from app.leaderboard import listing
 from app.leaderboard.read_board import Question, read_version
 
 ROWS_AT_ONCE = 1_000
-FORMULA_LEADS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
-"""A cell that begins so is run as a formula by spreadsheets."""
 
 
 async def rows(database: Database, question: Question, *, as_json: bool) -> AsyncGenerator[Sequence[Any], None]:
-    """All rows of one moment, some at a time."""
+    """All rows of the board."""
     async with database.snapshot() as conn:
         version = await read_version(conn, question)
         compared = question.previous is not None
@@ -29,30 +26,9 @@ async def rows(database: Database, question: Question, *, as_json: bool) -> Asyn
             yield some
 
 
-async def ndjson(database: Database, question: Question) -> AsyncGenerator[bytes, None]:
-    """One JSON object a line."""
-    async for some in rows(database, question, as_json=True):
-        yield "".join(f"{row[0]}\n" for row in some).encode()
-
-
-async def comma_separated(database: Database, question: Question) -> AsyncGenerator[bytes, None]:
-    """CSV with a header; text that a spreadsheet would run is defused with an apostrophe."""
-    compared = question.previous is not None
-    lines = io.StringIO()
-    writer = csv.writer(lines)
-    writer.writerow([*listing.COLUMNS, *(listing.COMPARED_COLUMNS if compared else ())])
-    yield lines.getvalue().encode()
-    async for some in rows(database, question, as_json=False):
-        lines.seek(0)
-        lines.truncate()
-        for row in some:
-            cells = [defused(cell) for cell in row]
-            writer.writerow([*cells[:10], question.source.currency, *row[10:]])
-        yield lines.getvalue().encode()
-
-
-def defused(cell: object) -> object:
-    """Text that no spreadsheet runs; booleans as JSON writes them."""
-    if isinstance(cell, str) and cell.startswith(FORMULA_LEADS):
-        return f"'{cell}"
-    return str(cell).lower() if isinstance(cell, bool) else cell
+def written(database: Database, question: Question, form: str) -> AsyncGenerator[bytes, None]:
+    """The whole board in this form."""
+    if form != CSV:
+        return json_lines(rows(database, question, as_json=True))
+    header = (*listing.COLUMNS, *(listing.COMPARED_COLUMNS if question.previous is not None else ()))
+    return comma_separated(header, rows(database, question, as_json=False))

@@ -4,6 +4,7 @@ from sqlalchemy import text
 
 from app.orders.boards import SUMMED
 from app.orders.buckets import BUCKETED
+from app.orders.cells import CELLED
 from app.orders.standings import DIFFERENCES, FIGURES, STORED
 
 NOT_SET_ASIDE = """
@@ -40,6 +41,17 @@ WRONG_BUCKETS = text(f"""
     ORDER BY 1 LIMIT :most
 """)
 """The boards whose buckets are not what their standings say."""
+
+WRONG_CELLS = text(f"""
+    SELECT DISTINCT coalesce(n.board_id, c.board_id) AS board_id
+    FROM ({CELLED}) AS n
+    FULL JOIN (SELECT board_id, purchases_bucket, spend_bucket, customers FROM standing_cells
+               WHERE account_id = :account_id AND board_id = ANY(cast(:boards AS bigint[]))) AS c
+        ON c.board_id = n.board_id AND c.purchases_bucket = n.purchases_bucket AND c.spend_bucket = n.spend_bucket
+    WHERE coalesce(n.customers, 0) <> coalesce(c.customers, 0)
+    ORDER BY 1 LIMIT :most
+""")
+"""The boards whose cells are not what their standings say."""
 
 WRONG_COUNTS = text("""
     SELECT s.id

@@ -78,8 +78,9 @@ TOTALLED_ANEW = text(f"""
 EMPTIED = (
     text("DELETE FROM standings WHERE account_id = :account_id AND board_id = ANY(cast(:boards AS bigint[]))"),
     text("DELETE FROM standing_buckets WHERE account_id = :account_id AND board_id = ANY(cast(:boards AS bigint[]))"),
+    text("DELETE FROM standing_cells WHERE account_id = :account_id AND board_id = ANY(cast(:boards AS bigint[]))"),
 )
-"""Boards without standings and buckets."""
+"""Boards without standings, buckets and cells."""
 
 CLOSED = text("DELETE FROM boards WHERE account_id = :account_id AND id = ANY(cast(:boards AS bigint[]))")
 """Boards that are no longer kept."""

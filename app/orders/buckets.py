@@ -43,9 +43,9 @@ BUCKETS_MOVED = text("""
 BUCKETS_LOWERED = text("""
     UPDATE standing_buckets AS b
     SET customers = b.customers + n.customers
-    FROM unnest(cast(:boards AS bigint[]), cast(:metrics AS text[]), cast(:buckets AS bigint[]),
-                cast(:customers AS bigint[])) AS n (board_id, metric, bucket, customers)
-    WHERE b.account_id = :account_id AND b.board_id = n.board_id AND b.metric = n.metric::metric
+    FROM unnest(cast(:boards AS bigint[]), cast(cast(:metrics AS text[]) AS metric[]),
+                cast(:buckets AS bigint[]), cast(:customers AS bigint[])) AS n (board_id, metric, bucket, customers)
+    WHERE b.account_id = :account_id AND b.board_id = n.board_id AND b.metric = n.metric
       AND b.bucket = n.bucket AND n.customers < 0
 """)
 """How many customers more, then how many fewer, are in each bucket."""
@@ -63,5 +63,6 @@ BUCKETED = f"""
 BUCKETS_FILLED = text(f"""
     INSERT INTO standing_buckets (account_id, board_id, metric, bucket, customers)
     {BUCKETED}
+    ORDER BY 1, 2, 3, 4
 """)
-"""The buckets of boards that have none yet, counted from their standings."""
+"""The buckets of boards that have none yet, counted from their standings; in order, so that a rank reads few pages."""

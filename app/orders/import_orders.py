@@ -6,6 +6,7 @@ true answers (from the orders) and work for the worker. Repeating an import comp
 """
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,7 +22,12 @@ from app.orders.source import Source
 BATCH_ROWS = 5_000
 REPORTED_REFUSALS = 100
 
+ANALYSED_AFTER_BATCHES = frozenset({1, 4, 16, 64, 256, 1024})
+"""The planner must not go by what the tables were like before a large import."""
+
 Clock = Callable[[], datetime]
+Batch = tuple[list[Order], bool]
+"""Orders, and whether they are the last."""
 
 
 @dataclass(slots=True)
@@ -51,19 +57,40 @@ async def import_orders(database: Database, source: Source, rows: AsyncIterable[
         progress.id = (await conn.execute(ledger.IMPORT_BEGUN, begun)).scalar_one()
     deferred = not is_last
     try:
-        while True:
-            async with database.write_in_turn(source.id) as conn:
-                progress.tally.add(await ingest(conn, source, batch, clock(), defer_standings=deferred))
-                await _note(conn, source, progress, clock(), finished=False)
-            if is_last:
-                break
-            batch, is_last = await anext(batches)
+        await _store(database, source, batches, (batch, is_last), progress, clock)
     finally:
         if deferred:
             await catch_up(database, source, clock())
         async with database.write() as conn:
             await _note(conn, source, progress, clock(), finished=True)
     return progress
+
+
+async def _store(
+    database: Database,
+    source: Source,
+    batches: AsyncIterator[Batch],
+    first: Batch,
+    progress: Import,
+    clock: Clock,
+) -> None:
+    (batch, is_last), deferred = first, not first[1]
+    for number in itertools.count(1):
+        # The next batch is read while PostgreSQL stores this one.
+        following = None if is_last else asyncio.ensure_future(anext(batches))
+        try:
+            async with database.write_in_turn(source.id) as conn:
+                progress.tally.add(await ingest(conn, source, batch, clock(), defer_standings=deferred))
+                await _note(conn, source, progress, clock(), finished=False)
+            if deferred and number in ANALYSED_AFTER_BATCHES:
+                async with database.write() as conn:
+                    await conn.execute(ledger.ANALYSED)
+            if following is None:
+                return
+            batch, is_last = await following
+        finally:
+            if following is not None:
+                following.cancel()
 
 
 async def _note(conn: Connection, source: Source, progress: Import, now: datetime, *, finished: bool) -> None:
@@ -85,7 +112,7 @@ async def _note(conn: Connection, source: Source, progress: Import, now: datetim
 
 async def _batches(
     rows: AsyncIterable[list[Line]], source: Source, progress: Import, clock: Clock
-) -> AsyncIterator[tuple[list[Order], bool]]:
+) -> AsyncIterator[Batch]:
     """Batches of orders, each with whether it is the last."""
     batch: list[Order] = []
     async for some in rows:

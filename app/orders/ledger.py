@@ -47,6 +47,9 @@ BURIED = text("""
 """)
 """A tombstone: the order is deleted and stays so, even if it has never been seen."""
 
+ANALYSED = text("ANALYZE orders, customers, addresses")
+"""The planner told of what a large import has added, long before autovacuum would."""
+
 IMPORT_BEGUN = text("""
     INSERT INTO imports (account_id, source_id, received, created, updated, unchanged, rejected,
                          started_at, progressed_at)

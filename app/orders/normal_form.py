@@ -4,7 +4,7 @@ import hashlib
 import re
 import unicodedata
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from pydantic import ValidationError
 
@@ -12,6 +12,9 @@ from app.orders.schemas import OrderRow
 from app.orders.source import Source
 from app.periods import HISTORY_BEGINS
 from app.wire import CURRENCIES, instant, minor_units
+
+FIELDS = frozenset(OrderRow.model_fields)
+VALIDATE = OrderRow.__pydantic_validator__.validate_python
 
 CLOCK_SKEW = timedelta(minutes=5)
 """An order dated this far ahead is of now: clocks differ."""
@@ -33,8 +36,8 @@ class Order(NamedTuple):
     foreign_currency: str | None
     items: int | None
     status: str
-    updated_at: datetime | None
     test: bool
+    updated_at: datetime | None
     content_hash: int
 
 
@@ -63,12 +66,22 @@ def written_order_id(row: object) -> str | None:
 def normalised(row: object, source: Source, now: datetime) -> Order | Refusal:
     """The order that a row tells of, or the first reason why it cannot be stored."""
     try:
-        return _order_of(OrderRow.__pydantic_validator__.validate_python(row), source, now)
+        said = {name: value for name, value in row.items() if not _is_blank(name, value)} if _is_object(row) else row
+        return _order_of(VALIDATE(said), source, now)
     except ValidationError as invalid:
         code, detail = _first_error(invalid)
     except FieldRefused as refused:
         code, detail = refused.args
     return Refusal(written_order_id(row), code, detail)
+
+
+def _is_object(row: object) -> TypeGuard[dict[str, object]]:
+    return isinstance(row, dict)
+
+
+def _is_blank(name: str, value: object) -> bool:
+    """Shops send `""` where they have nothing, and so does CSV."""
+    return name in FIELDS and (value is None or (isinstance(value, str) and (not value or value.isspace())))
 
 
 class FieldRefused(Exception):  # noqa: N818 - it is about a field, not about us
@@ -84,6 +97,8 @@ def _first_error(invalid: ValidationError) -> tuple[str, str]:
         return "unknown_field", "has a field that orders do not have"
     if error["type"] == "missing":
         return f"missing_{field}", f"{field} is missing"
+    if error["type"] == "string_pattern_mismatch":
+        return f"invalid_{field}", f"{field}: must be text without NUL characters"
     return f"invalid_{field}", f"{field}: {error['msg']}"
 
 
@@ -91,30 +106,28 @@ def _order_of(row: OrderRow, source: Source, now: datetime) -> Order:
     currency = _currency(row.currency) if row.currency else source.currency
     digits = CURRENCIES[currency]
     ordered_at = _moment("ordered_at", row.ordered_at, now)
-    updated_at = _moment("updated_at", row.updated_at, now) if row.updated_at else None
-    email = _checked("email", normal_address, row.email) if row.email else None
-    order = Order(
-        order_id=row.order_id,
-        external_id=row.customer_id,
-        email=email,
-        name=row.name,
-        ordered_at=ordered_at,
-        total=_amount("total", row.total, digits),
-        refunded=_amount("refunded", row.refunded, digits) if row.refunded else 0,
-        foreign_currency=None if currency == source.currency else currency,
-        items=row.items,
-        status=row.status,
-        updated_at=updated_at,
-        test=bool(row.test),
-        content_hash=0,
+    content = (
+        row.order_id,
+        row.customer_id,
+        _address(row.email) if row.email else None,
+        row.name,
+        ordered_at,
+        _amount("total", row.total, digits),
+        _amount("refunded", row.refunded, digits) if row.refunded else 0,
+        None if currency == source.currency else currency,
+        row.items,
+        row.status,
+        bool(row.test),
     )
-    return order._replace(content_hash=content_hash(order), ordered_at=min(ordered_at, now))
+    updated_at = _moment("updated_at", row.updated_at, now) if row.updated_at else None
+    order = Order(*content, updated_at, content_hash(content))
+    return order if ordered_at <= now else order._replace(ordered_at=now)
 
 
-def content_hash(order: Order) -> int:
+def content_hash(content: tuple[object, ...]) -> int:
     """64 bits that tell whether two versions of an order say the same; `updated_at` is not content."""
-    content = repr(order._replace(updated_at=None, content_hash=0)).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big", signed=True)
+    digest = hashlib.blake2b(repr(content).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def _currency(code: str) -> str:
@@ -142,8 +155,8 @@ def _moment(field: str, text: str, now: datetime) -> datetime:
     return moment
 
 
-def _checked(field: str, check: object, text: str) -> str:
+def _address(text: str) -> str:
     try:
-        return check(text)  # type: ignore[operator, no-any-return]
+        return normal_address(text)
     except ValueError as error:
-        raise FieldRefused(f"invalid_{field}", f"{field}: {error}") from None
+        raise FieldRefused("invalid_email", f"email: {error}") from None

@@ -2,16 +2,23 @@
 
 from sqlalchemy import text
 
+OWNERS = text("""
+    SELECT email, customer_id
+    FROM addresses
+    WHERE account_id = :account_id AND source_id = :source_id AND email = ANY(cast(:addresses AS text[]))
+""")
+"""The customers that these addresses lead to."""
+
 KNOWN = text("""
-    SELECT id, external_id, email, name, email_at, name_at, NULL AS address
+    SELECT id, external_id, email, name, email_at, name_at
     FROM customers
     WHERE account_id = :account_id AND source_id = :source_id AND external_id = ANY(cast(:external_ids AS text[]))
-    UNION ALL
-    SELECT c.id, c.external_id, c.email, c.name, c.email_at, c.name_at, a.email
-    FROM addresses a JOIN customers c ON c.account_id = a.account_id AND c.id = a.customer_id
-    WHERE a.account_id = :account_id AND a.source_id = :source_id AND a.email = ANY(cast(:addresses AS text[]))
+    UNION
+    SELECT id, external_id, email, name, email_at, name_at
+    FROM customers
+    WHERE account_id = :account_id AND id = ANY(cast(:ids AS bigint[]))
 """)
-"""The customers of these ids, and the owners of these addresses, one row each; `address` in the latter."""
+"""The customers with these ids of the store, and those with these ids of ours."""
 
 NEW = text("""
     INSERT INTO customers (account_id, source_id, external_id, email, name, email_at, name_at, created_at)

@@ -5,6 +5,7 @@ cannot be read is handed on as a refusal and the stream goes on; a stream that b
 """
 
 import csv
+import re
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from typing import Any
@@ -16,7 +17,13 @@ from app.wire import strict_json
 
 LONGEST_ROW_BYTES = 64 * 1024
 INFLATED_AT_ONCE_BYTES = 256 * 1024
+CUT_AT_ONCE_BYTES = 4 * 1024
+"""So little that other requests need not wait, though every line of it be a row that is refused."""
 GZIP_MAGIC = b"\x1f\x8b"
+
+WHOLE_NUMBER = re.compile(r"\s*[0-9]{1,18}\s*", re.ASCII)
+YES_AND_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+"""What a table says instead of a number and a boolean; JSON has its own."""
 
 Line = tuple[int, Any]
 """A line number and the row that begins there: a dict, or a Refusal."""
@@ -81,7 +88,10 @@ class Records:
         lines = (self._rest + chunk).split(b"\n")
         self._rest = lines.pop()
         for line in lines:
-            yield from self._end_of_line(line)
+            if line or self._record or self._too_long:
+                yield from self._end_of_line(line)
+            else:
+                self._line += 1
         if len(self._rest) > LONGEST_ROW_BYTES:
             self._rest, self._too_long = b"", True
 
@@ -115,14 +125,14 @@ async def csv_rows(chunks: AsyncIterable[bytes]) -> AsyncIterator[list[Line]]:
     """The rows of a CSV whose first line names the columns."""
     parse: Callable[[bytes], Any] | None = None
     async for records in _cut(chunks, Records(quoted=True)):
-        if parse is None:
+        if parse is None and records:
             first = records.pop(0)[1]
             columns = _columns(first)
 
             def parse(record: bytes, columns: list[str] = columns) -> Any:  # noqa: ANN401 - a row
                 return _csv_row(record, columns)
 
-        yield [(line, TOO_LONG if record is None else parse(record)) for line, record in records]
+        yield [(line, TOO_LONG if record is None or parse is None else parse(record)) for line, record in records]
     if parse is None:
         raise UnknownColumns
 
@@ -134,14 +144,11 @@ async def ndjson_rows(chunks: AsyncIterable[bytes]) -> AsyncIterator[list[Line]]
 
 
 async def _cut(chunks: AsyncIterable[bytes], cutter: Records) -> AsyncIterator[list[tuple[int, bytes | None]]]:
+    """The records of each piece, also where there are none: whoever takes them lets others work in between."""
     async for chunk in chunks:
-        for start in range(0, len(chunk), LONGEST_ROW_BYTES):
-            records = [*cutter.feed(chunk[start : start + LONGEST_ROW_BYTES])]
-            if records:
-                yield records
-    records = [*cutter.end()]
-    if records:
-        yield records
+        for start in range(0, len(chunk), CUT_AT_ONCE_BYTES):
+            yield [*cutter.feed(chunk[start : start + CUT_AT_ONCE_BYTES])]
+    yield [*cutter.end()]
 
 
 def _columns(header: bytes | None) -> list[str]:
@@ -164,13 +171,18 @@ def _cells(record: bytes) -> list[str] | Refusal:
         return Refusal(None, "unreadable_row", "the row is not CSV: look at its quotes")
 
 
-def _csv_row(record: bytes, columns: list[str]) -> dict[str, str | None] | Refusal:
+def _csv_row(record: bytes, columns: list[str]) -> dict[str, Any] | Refusal:
     cells = _cells(record)
     if isinstance(cells, Refusal):
         return cells
     if len(cells) != len(columns):
         return Refusal(None, "wrong_number_of_cells", f"the row must have {len(columns)} cells, as the first line")
-    return dict(zip(columns, cells, strict=True))
+    row: dict[str, Any] = dict(zip(columns, cells, strict=True))
+    if WHOLE_NUMBER.fullmatch(row.get("items", "")):
+        row["items"] = int(row["items"])
+    if (said := row.get("test", "").strip().lower()) in YES_AND_NO:
+        row["test"] = YES_AND_NO[said]
+    return row
 
 
 def _json_row(record: bytes) -> Any:  # noqa: ANN401 - JSON

@@ -5,8 +5,8 @@
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,14 +16,15 @@ from app.orders import source as source_statements
 from app.orders import standings
 from app.orders.boards import Board, board_of
 from app.orders.buckets import BUCKET_EDGES, BUCKETS_FILLED, BUCKETS_LOWERED, BUCKETS_MOVED, bucket_of
+from app.orders.cells import CELLED_KIND, CELLS_FILLED, CELLS_LOWERED, CELLS_MOVED
 from app.orders.source import Source, UnknownSource
 from app.periods import Period
 
 CUSTOMERS_AT_ONCE = 2_000
 """How many customers' standings go through this process at a time."""
 
-REBUILD_FROM_CUSTOMERS = 20_000
-"""With so many customers set aside, all boards are filled afresh: that is faster from here on."""
+REBUILD_SHARE = 3
+"""From a third of all customers on it is faster to fill all boards afresh than to look at each one."""
 
 
 @dataclass(slots=True)
@@ -35,11 +36,21 @@ class Movement:
     spend: int = 0
 
 
-async def lock(conn: Connection, source: Source) -> None:
-    """Become the one writer of this source until the transaction ends."""
+@dataclass(slots=True)
+class Movements:
+    """What a refresh moves: the totals of boards, and how many customers are in each bucket and cell."""
+
+    boards: dict[int, Movement] = field(default_factory=dict)
+    buckets: Counter[tuple[int, str, int]] = field(default_factory=Counter)
+    cells: Counter[tuple[int, int, int]] = field(default_factory=Counter)
+
+
+async def lock(conn: Connection, source: Source) -> Source:
+    """Become the one writer of this source until the transaction ends; gives it as it is now."""
     row = (await conn.execute(source_statements.locked(source.account_id, source.id))).one_or_none()
     if row is None:
         raise UnknownSource
+    return Source(*row)
 
 
 async def stored_boards(conn: Connection, source: Source) -> list[Board]:
@@ -62,10 +73,11 @@ async def refresh_on(conn: Connection, source: Source, boards: Sequence[Board], 
         some = {"customers": customers[start : start + CUSTOMERS_AT_ONCE]}
         changes = (await conn.execute(standings.OF_CUSTOMERS_CHANGED, parameters | some)).all()
         if changes:
-            await _write(conn, source, changes)
+            celled = {board.id for board in boards if board.period.kind is CELLED_KIND}
+            await _write(conn, source, changes, celled)
 
 
-async def _write(conn: Connection, source: Source, changes: Sequence[Any]) -> None:
+async def _write(conn: Connection, source: Source, changes: Sequence[Any], celled: set[int]) -> None:
     account = {"account_id": source.account_id}
     written = [change for change in changes if change.purchases is not None]
     removed = [change for change in changes if change.purchases is None]
@@ -84,19 +96,21 @@ async def _write(conn: Connection, source: Source, changes: Sequence[Any]) -> No
             "customers": [change.customer_id for change in removed],
         }
         await conn.execute(standings.REMOVED, account | columns)
-    movements, buckets = _moved(changes)
-    await conn.execute(board_statements.TOTALLED, account | _movement_columns(movements))
-    if buckets:
-        await conn.execute(BUCKETS_MOVED, account | _bucket_columns(buckets))
-        if min(buckets.values()) < 0:
-            await conn.execute(BUCKETS_LOWERED, account | _bucket_columns(buckets))
+    moved = _moved(changes, celled)
+    await conn.execute(board_statements.TOTALLED, account | _movement_columns(moved.boards))
+    buckets, cells = _columns(moved.buckets, BUCKET_COLUMNS), _columns(moved.cells, CELL_COLUMNS)
+    for columns, raised, lowered in ((buckets, BUCKETS_MOVED, BUCKETS_LOWERED), (cells, CELLS_MOVED, CELLS_LOWERED)):
+        if columns["boards"]:
+            await conn.execute(raised, account | columns)
+            if min(columns["customers"]) < 0:
+                await conn.execute(lowered, account | columns)
 
 
-def _moved(changes: Iterable[Any]) -> tuple[dict[int, Movement], dict[tuple[int, str, int], int]]:
-    movements: dict[int, Movement] = {}
-    buckets: Counter[tuple[int, str, int]] = Counter()
+def _moved(changes: Iterable[Any], celled: set[int]) -> Movements:
+    moved = Movements()
     for change in changes:
-        movement = movements.setdefault(change.board_id, Movement())
+        board_id = change.board_id
+        movement = moved.boards.setdefault(board_id, Movement())
         for purchases, spend, by in (
             (change.old_purchases, change.old_spend, -1),
             (change.purchases, change.spend, 1),
@@ -107,10 +121,12 @@ def _moved(changes: Iterable[Any]) -> tuple[dict[int, Movement], dict[tuple[int,
             movement.purchases += by * purchases
             movement.spend += by * spend
             average = (2 * spend + purchases) // (2 * purchases)
-            buckets[change.board_id, "number_of_purchases", bucket_of(purchases)] += by
-            buckets[change.board_id, "average_order_amount", bucket_of(average)] += by
-            buckets[change.board_id, "total_spend", bucket_of(spend)] += by
-    return movements, {place: customers for place, customers in sorted(buckets.items()) if customers}
+            moved.buckets[board_id, "number_of_purchases", bucket_of(purchases)] += by
+            moved.buckets[board_id, "average_order_amount", bucket_of(average)] += by
+            moved.buckets[board_id, "total_spend", bucket_of(spend)] += by
+            if board_id in celled:
+                moved.cells[board_id, bucket_of(purchases), bucket_of(spend)] += by
+    return moved
 
 
 def _movement_columns(movements: dict[int, Movement]) -> dict[str, Any]:
@@ -122,13 +138,15 @@ def _movement_columns(movements: dict[int, Movement]) -> dict[str, Any]:
     }
 
 
-def _bucket_columns(buckets: dict[tuple[int, str, int], int]) -> dict[str, Any]:
-    return {
-        "boards": [board_id for board_id, _, _ in buckets],
-        "metrics": [metric for _, metric, _ in buckets],
-        "buckets": [bucket for _, _, bucket in buckets],
-        "customers": [*buckets.values()],
-    }
+BUCKET_COLUMNS = ("boards", "metrics", "buckets")
+CELL_COLUMNS = ("boards", "purchases_buckets", "spend_buckets")
+
+
+def _columns(places: Mapping[Any, int], names: Sequence[str]) -> dict[str, Any]:
+    """The places where a count moves, as columns, and by how many customers."""
+    moved = sorted((place, customers) for place, customers in places.items() if customers)
+    columns = {name: [place[number] for place, _ in moved] for number, name in enumerate(names)}
+    return columns | {"customers": [customers for _, customers in moved]}
 
 
 async def open_boards(conn: Connection, source: Source, periods: Sequence[Period]) -> None:
@@ -140,7 +158,8 @@ async def open_boards(conn: Connection, source: Source, periods: Sequence[Period
     await conn.execute(standings.FILLED, source.key | opened)
     account = {"account_id": source.account_id, "boards": opened["boards"]}
     await conn.execute(board_statements.TOTALLED_ANEW, account)
-    await conn.execute(BUCKETS_FILLED, account | {"bucket_edges": BUCKET_EDGES})
+    for filled in (BUCKETS_FILLED, CELLS_FILLED):
+        await conn.execute(filled, account | {"bucket_edges": BUCKET_EDGES})
 
 
 async def close_boards(conn: Connection, source: Source, boards: Sequence[Board]) -> None:
@@ -180,7 +199,7 @@ async def tend(conn: Connection, source: Source, now: datetime) -> None:
 
 async def rebuild(conn: Connection, source: Source, now: datetime) -> None:
     """Drop every board and fill those of this day from the orders."""
-    await lock(conn, source)
+    source = await lock(conn, source)
     await close_boards(conn, source, await stored_boards(conn, source))
     await tend(conn, source, now)
     await conn.execute(standings.ALL_CAUGHT_UP, source.key)
@@ -197,13 +216,13 @@ async def catch_up(database: Database, source: Source, now: datetime) -> None:
     while True:
         async with database.write_in_turn(source.id) as conn:
             await lock(conn, source)
-            found = await conn.execute(standings.OUTDATED, source.key | {"most": REBUILD_FROM_CUSTOMERS})
-            customers = list(found.scalars())
-            if len(customers) == REBUILD_FROM_CUSTOMERS:
+            behind = (await conn.execute(standings.BEHIND, source.key)).one()
+            if behind.outdated > CUSTOMERS_AT_ONCE and behind.outdated * REBUILD_SHARE > behind.ranked:
                 await rebuild(conn, source, now)
                 return
-            if not customers:
+            if not behind.outdated:
                 return
-            some = customers[:CUSTOMERS_AT_ONCE]
+            found = await conn.execute(standings.OUTDATED, source.key | {"most": CUSTOMERS_AT_ONCE})
+            some = list(found.scalars())
             await refresh(conn, source, some)
             await conn.execute(standings.CAUGHT_UP, source.key | {"customers": some})

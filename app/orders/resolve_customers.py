@@ -3,7 +3,9 @@
 A customer is an id of the store, or an e-mail address that has no id yet. An address seen
 together with an id belongs to that customer for good, and so do the orders that name the
 address alone; if several ids were seen with it, to the smallest. Deciding from the set of
-pairs seen, and not from what came first, makes every order of arrival end the same.
+pairs seen, and not from what came first, makes every order of arrival end the same. For the
+same reason a customer with an id is called what the newest order with that id says: what a
+guest wrote is not taken over, for a smaller id may still turn out to own the address.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +21,10 @@ from app.orders.source import Source
 
 @dataclass(slots=True, eq=False)
 class Person:
-    """A customer while a batch is worked on; `id` is None until stored."""
+    """A customer while a batch is worked on; `id` is None until stored.
+
+    `changed` means that there is something to store, `shown_anew` that boards show something else.
+    """
 
     id: int | None = None
     external_id: str | None = None
@@ -28,26 +33,31 @@ class Person:
     email_at: datetime | None = None
     name_at: datetime | None = None
     changed: bool = False
+    shown_anew: bool = False
 
     def learn(self, order: Order) -> None:
         """Take contact data over where they are newer.
 
         Of equally new ones the greater text counts, or the later arrival where the store gives no versions.
+        A newer date of the same text is kept too: it outdates what arrives late.
         """
         seen_at = order.updated_at or order.ordered_at
         if order.email and _is_newer(seen_at, order.email, self.email_at, self.email, order.updated_at):
-            self.changed |= order.email != self.email
+            self._change(shown=order.email != self.email, stored=seen_at != self.email_at)
             self.email, self.email_at = order.email, seen_at
         if order.name and _is_newer(seen_at, order.name, self.name_at, self.name, order.updated_at):
-            self.changed |= order.name != self.name
+            self._change(shown=order.name != self.name, stored=seen_at != self.name_at)
             self.name, self.name_at = order.name, seen_at
 
-    def inherit(self, other: "Person") -> None:
-        """Take over what is newer in a customer that becomes part of this one."""
-        if other.email_at and _is_newer(other.email_at, other.email, self.email_at, self.email, other.email_at):
-            self.email, self.email_at, self.changed = other.email, other.email_at, True
-        if other.name_at and _is_newer(other.name_at, other.name, self.name_at, self.name, other.name_at):
-            self.name, self.name_at, self.changed = other.name, other.name_at, True
+    def become(self, external_id: str) -> None:
+        """Be known by an id from now on, and no longer by what a guest wrote."""
+        self.external_id = external_id
+        self.email = self.email_at = self.name = self.name_at = None
+        self._change(shown=True, stored=True)
+
+    def _change(self, *, shown: bool, stored: bool) -> None:
+        self.shown_anew |= shown
+        self.changed |= shown or stored
 
 
 def _is_newer(
@@ -93,16 +103,11 @@ async def _load(conn: Connection, source: Source, orders: Sequence[Order], resol
     addresses = sorted({order.email for order in orders if order.email})
     if not external_ids and not addresses:
         return
-    persons: dict[int, Person] = {}
-    found = await conn.execute(people.KNOWN, source.key | {"external_ids": external_ids, "addresses": addresses})
-    for row in found.all():
-        person = persons.setdefault(
-            row.id, Person(row.id, row.external_id, row.email, row.name, row.email_at, row.name_at)
-        )
-        if row.address is not None:
-            resolved.by_address[row.address] = person
-        if row.external_id is not None:
-            resolved.by_id[row.external_id] = person
+    owners = (await conn.execute(people.OWNERS, source.key | {"addresses": addresses})).all() if addresses else []
+    sought = {"external_ids": external_ids, "ids": sorted({owner.customer_id for owner in owners})}
+    persons = {row.id: Person(*row) for row in await conn.execute(people.KNOWN, source.key | sought)}
+    resolved.by_address = {owner.email: persons[owner.customer_id] for owner in owners}
+    resolved.by_id = {person.external_id: person for person in persons.values() if person.external_id}
 
 
 def _claim(resolved: Resolved, order: Order) -> None:
@@ -115,9 +120,8 @@ def _claim(resolved: Resolved, order: Order) -> None:
         person = _known_by_id(resolved, order.external_id, owner)
     if order.email and (owner is None or _gives_way(owner, person)):
         resolved.by_address[order.email] = person
-        if owner is not None and owner.external_id is None:
-            person.inherit(owner)
-    person.learn(order)
+    if person.external_id == order.external_id:
+        person.learn(order)
 
 
 def _known_by_id(resolved: Resolved, external_id: str, owner: Person | None) -> Person:
@@ -125,7 +129,7 @@ def _known_by_id(resolved: Resolved, external_id: str, owner: Person | None) -> 
     if person is None:
         nameless = owner is not None and owner.external_id is None
         person = owner if nameless and owner is not None else Person()
-        person.external_id, person.changed = external_id, True
+        person.become(external_id)
         resolved.by_id[external_id] = person
     return person
 
@@ -156,7 +160,7 @@ async def _store(
         for person in fresh:
             person.id = ids[person.external_id, person.external_id or person.email]
     if changed:
-        resolved.contacts_changed = True
+        resolved.contacts_changed = any(person.shown_anew for person in changed)
         await conn.execute(people.CHANGED, source.key | _columns(changed) | {"ids": [p.id for p in changed]})
 
 

@@ -74,7 +74,7 @@ async def store_orders(
 
 
 @router.delete(
-    "/sources/{id}/orders/{order_id}",
+    "/sources/{id}/orders/{order_id:path}",
     status_code=204,
     operation_id="deleteOrder",
     responses=documented(KeyRequired, ScopeRequired, UnknownSource, InvalidRequest, ServiceUnavailable),

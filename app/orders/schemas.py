@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.config import JsonDict
 
 from app.wire import Strict
@@ -15,12 +15,6 @@ Status = Literal[
 ]
 
 
-def absent_if_blank(value: object) -> object:
-    """Shops send `""` where they have nothing, and so does CSV."""
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-Blank = BeforeValidator(absent_if_blank)
 Text = Annotated[str, Field(max_length=255, pattern="^[^\x00]*$")]
 MoneyText = Annotated[str, Field(max_length=40), WithJsonSchema({"type": "string", "examples": ["12.50"]})]
 InstantText = Annotated[
@@ -42,28 +36,26 @@ ORDER_EXAMPLE: JsonDict = {
 class OrderRow(Strict):
     """One purchase document of a store, in the normal form."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [ORDER_EXAMPLE]})
+    model_config = ConfigDict(strict=True, json_schema_extra={"examples": [ORDER_EXAMPLE]})
 
     order_id: Annotated[Text, Field(min_length=1, pattern="^[^\x00]*[^\x00\\s][^\x00]*$")] = Field(
         description="unique in its source"
     )
-    customer_id: Annotated[Text | None, Blank] = Field(None, description="the store's own id of the customer")
-    email: Annotated[str | None, Blank, Field(max_length=320)] = None
-    name: Annotated[str | None, Blank, Field(max_length=500, pattern="^[^\x00]*$")] = None
+    customer_id: Text | None = Field(None, description="the store's own id of the customer")
+    email: Annotated[str | None, Field(max_length=320)] = None
+    name: Annotated[str | None, Field(max_length=500, pattern="^[^\x00]*$")] = None
     ordered_at: InstantText = Field(description="RFC 3339 with an offset; decides the period")
     total: MoneyText = Field(description="what was paid, with tax and shipping, without discounts")
-    refunded: Annotated[MoneyText | None, Blank] = Field(None, description="of `total`; default 0")
-    currency: Annotated[str | None, Blank, Field(max_length=3)] = Field(
-        None, description="ISO 4217; default: the source's"
-    )
-    items: Annotated[int | None, Blank, Field(ge=0, le=2**31 - 1)] = None
+    refunded: MoneyText | None = Field(None, description="of `total`; default 0")
+    currency: Annotated[str | None, Field(max_length=3)] = Field(None, description="ISO 4217; default: the source's")
+    items: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
     status: Status
-    updated_at: Annotated[InstantText | None, Blank] = Field(
+    updated_at: InstantText | None = Field(
         None,
         description="the store's version of the order: an older one never replaces a newer one."
         " Without it the moment of arrival is the version.",
     )
-    test: Annotated[bool | None, Blank] = Field(None, description="test orders are kept and never count")
+    test: bool | None = Field(None, description="test orders are kept and never count")
 
 
 class OrderBatch(Strict):
@@ -115,3 +107,13 @@ class ImportResult(BaseModel):
     unchanged: int
     rejected_count: int
     rejected: list[RejectedLine] = Field(description="the first 100")
+
+
+class Buyer(BaseModel):
+    """A customer, as lists show them."""
+
+    id: str
+    external_id: str | None
+    name: str | None
+    email: str | None
+    messageable: bool = Field(description="subscribed to marketing, with an address")

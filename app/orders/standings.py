@@ -107,6 +107,14 @@ SET_ASIDE = text("""
 """)
 """Customers whose standings will follow later; until then the boards of their source are not asked."""
 
+BEHIND = text("""
+    SELECT (SELECT count(*) FROM outdated_standings
+            WHERE account_id = :account_id AND source_id = :source_id) AS outdated,
+           (SELECT coalesce(max(customers), 0) FROM boards
+            WHERE account_id = :account_id AND source_id = :source_id AND kind = 'all_time') AS ranked
+""")
+"""How many standings are behind their orders, and how many customers have any."""
+
 OUTDATED = text("""
     SELECT customer_id FROM outdated_standings
     WHERE account_id = :account_id AND source_id = :source_id

@@ -34,5 +34,7 @@ async def _wrong_boards(conn: Connection, source: Source, boards: Sequence[Board
     findings = [f"standing of customer {row.customer_id} on the board {names[row.board_id]}" for row in wrong]
     totals = await conn.execute(audit.WRONG_TOTALS, of_boards)
     findings += [f"totals of the board {names[row.id]}" for row in totals]
-    buckets = await conn.execute(audit.WRONG_BUCKETS, of_boards | {"bucket_edges": BUCKET_EDGES})
-    return findings + [f"buckets of the board {names[row.board_id]}" for row in buckets]
+    for counted, statement in (("buckets", audit.WRONG_BUCKETS), ("cells", audit.WRONG_CELLS)):
+        boards_found = await conn.execute(statement, of_boards | {"bucket_edges": BUCKET_EDGES})
+        findings += [f"{counted} of the board {names[row.board_id]}" for row in boards_found]
+    return findings

@@ -1,0 +1,109 @@
+"""Forms: in which form a client likes an answer best, and answers too long for a page.
+
+A page is JSON; the whole of a list is a file, streamed in constant memory as CSV or as one
+JSON object a line. Answers that can be asked for again carry a weak ETag.
+"""
+
+import csv
+import io
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+
+from app.problems import NotAcceptable
+
+CSV, NDJSON, JSON = "text/csv", "application/x-ndjson", "application/json"
+EXTENSIONS = {CSV: "csv", NDJSON: "ndjson"}
+CACHING = {
+    "Cache-Control": "private, no-cache",
+    "Vary": "Authorization, Accept, Accept-Language, Accept-Encoding",
+}
+WEIGHT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,9})?", re.ASCII)
+FORMULA_LEADS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
+"""A cell that begins so is run as a formula by spreadsheets."""
+
+
+def documented_forms(description: str) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI responses of a list that is given as pages, as files, or not again."""
+    files: dict[str, Any] = {form: {"schema": {"type": "string"}} for form in EXTENSIONS}
+    return {
+        200: {"description": description, "content": files},
+        304: {"description": "It is as your ETag says."},
+    }
+
+
+def preferred(accept: str, forms: tuple[str, ...]) -> str:
+    """The form that the Accept header likes best; the first of ours among equals."""
+    liking: dict[str, float] = {}
+    for part in accept.split(",") if accept.strip() else ["*/*"]:
+        media_type, *parameters = [each.strip().lower() for each in part.split(";")]
+        weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+        quality = float(weight) if WEIGHT.fullmatch(weight) else 0.0
+        for form in forms:
+            if media_type in {form, "*/*", f"{form.partition('/')[0]}/*"}:
+                exact = media_type == form
+                liking[form] = quality if exact else liking.get(form, quality)
+    best = max(forms, key=lambda form: liking.get(form, 0.0))
+    if not liking.get(best):
+        raise NotAcceptable(f"Ask for one of {', '.join(forms)}.")
+    return best
+
+
+def matches(header: str, tag: str) -> bool:
+    """Whether an If-None-Match names this ETag."""
+    return header.strip() == "*" or tag in [each.strip() for each in header.split(",")]
+
+
+def known_as(request: Request, tag: str) -> Response | None:
+    """The answer to a client that has this version already."""
+    if not matches(request.headers.get("if-none-match", ""), tag):
+        return None
+    return Response(status_code=304, headers={"ETag": tag, **CACHING})
+
+
+async def streamed(parts: AsyncGenerator[bytes, None], form: str, name: str) -> Response:
+    """The whole of a list, as a file; it begins when its first rows are there: until then a problem can be told."""
+    first = await anext(parts, b"")
+
+    async def body() -> AsyncIterator[bytes]:
+        async with aclosing(parts):
+            yield first
+            async for part in parts:
+                yield part
+
+    disposition = f'attachment; filename="{name}.{EXTENSIONS[form]}"'
+    return StreamingResponse(body(), media_type=form, headers={"Content-Disposition": disposition, **CACHING})
+
+
+async def json_lines(batches: AsyncGenerator[Sequence[Any], None]) -> AsyncGenerator[bytes, None]:
+    """One JSON object a line; the first cell of each row is its text."""
+    async with aclosing(batches) as parts:
+        async for some in parts:
+            yield "".join(f"{row[0]}\n" for row in some).encode()
+
+
+async def comma_separated(
+    header: Sequence[str], batches: AsyncGenerator[Sequence[Any], None]
+) -> AsyncGenerator[bytes, None]:
+    """CSV with a header; text that a spreadsheet would run is defused with an apostrophe."""
+    lines = io.StringIO()
+    writer = csv.writer(lines)
+    writer.writerow(header)
+    async with aclosing(batches) as parts:
+        async for some in parts:
+            writer.writerows([defused(cell) for cell in row] for row in some)
+            yield lines.getvalue().encode()
+            lines.seek(0)
+            lines.truncate()
+    yield lines.getvalue().encode()
+
+
+def defused(cell: object) -> object:
+    """Text that no spreadsheet runs; booleans as JSON writes them."""
+    if isinstance(cell, str) and cell.startswith(FORMULA_LEADS):
+        return f"'{cell}"
+    return str(cell).lower() if isinstance(cell, bool) else cell

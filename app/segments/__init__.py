@@ -1,0 +1,1 @@
+"""Segments: customers that match a rule; here the VIPs."""

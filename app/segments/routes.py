@@ -1,0 +1,177 @@
+"""Segment routes: the VIPs of a store, and what other thresholds would find."""
+
+import json
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from app.accounts.access import Caller, GuardedRoute, KeyRequired, Reader, ScopeRequired
+from app.database import Pools
+from app.forms import CACHING, CSV, JSON, NDJSON, documented_forms, known_as, preferred, streamed
+from app.orders.ask_store import asked_source, invalid, past
+from app.orders.source import Source, UnknownSource
+from app.problems import InvalidRequest, NotAcceptable, documented
+from app.segments.histogram import Bar
+from app.segments.read_vips import (
+    Page,
+    Place,
+    Preview,
+    Question,
+    Thresholds,
+    Totals,
+    read_page,
+    read_preview,
+    read_version,
+    resolve,
+)
+from app.segments.schemas import SegmentQuery, VipPreview, VipQuery, Vips
+from app.segments.stream_vips import written
+from app.wire import InvalidCursor, Now, decimal_string, minor_units, next_link, public_id, rfc3339, seal, unseal
+
+router = APIRouter(route_class=GuardedRoute, prefix="/segments", tags=["segments"])
+
+
+@router.get(
+    "/vip",
+    operation_id="readVips",
+    response_model=Vips,
+    responses={
+        **documented_forms("One page as JSON, or all members as CSV or NDJSON by Accept."),
+        **documented(KeyRequired, ScopeRequired, UnknownSource, InvalidCursor, NotAcceptable, InvalidRequest),
+    },
+)
+async def read_vips(
+    query: Annotated[VipQuery, Query()], request: Request, caller: Reader, database: Pools, now: Now
+) -> Response:
+    """Find the customers of a store who buy more than its average buyer, now."""
+    form = preferred(request.headers.get("accept", ""), (JSON, CSV, NDJSON))
+    source = await asked_source(request, database, caller, query.audience, query.source)
+    binding = query.model_dump_json(exclude={"limit", "cursor"})
+    question, place = located(source, query, caller, binding, now)
+    if form != JSON:
+        return await streamed(written(database, question, query.criteria, form), form, "vips")
+    variant = f"{binding}{query.limit}{query.cursor}"
+    async with database.read() as conn:
+        if "if-none-match" in request.headers:
+            unchanged = known_as(request, question.etag(await read_version(conn, question), variant))
+            if unchanged is not None:
+                return unchanged
+        page = await read_page(conn, question, query.criteria, limit=query.limit, place=place)
+    cursor = sealed(caller, binding, question, page)
+    headers = {"ETag": question.etag(page.totals.version, variant), **CACHING}
+    if cursor is not None:
+        headers["Link"] = next_link(request, cursor)
+    return Response(body_of(question, query, page, cursor), media_type=JSON, headers=headers)
+
+
+@router.get(
+    "/vip/preview",
+    operation_id="previewVips",
+    response_model=VipPreview,
+    responses={
+        304: {"description": "It is as your ETag says."},
+        **documented(KeyRequired, ScopeRequired, UnknownSource, InvalidRequest),
+    },
+)
+async def preview_vips(
+    query: Annotated[SegmentQuery, Query()], request: Request, caller: Reader, database: Pools, now: Now
+) -> Response:
+    """Tell how many customers thresholds would find, and how spend and orders are spread."""
+    source = await asked_source(request, database, caller, query.audience, query.source)
+    question = resolve(source, past(query.as_of, now), query.days, given(source, query))
+    variant = f"preview{query.model_dump_json()}"
+    async with database.read() as conn:
+        if "if-none-match" in request.headers:
+            unchanged = known_as(request, question.etag(await read_version(conn, question), variant))
+            if unchanged is not None:
+                return unchanged
+        preview = await read_preview(conn, question)
+    headers = {"ETag": question.etag(preview.totals.version, variant), **CACHING}
+    return Response(json.dumps(preview_of(question, preview)), media_type=JSON, headers=headers)
+
+
+def given(source: Source, query: SegmentQuery) -> Thresholds:
+    """The thresholds of the query in the source's currency."""
+    if query.min_spend is None:
+        return Thresholds(None, query.min_orders)
+    try:
+        return Thresholds(minor_units(query.min_spend, source.digits), query.min_orders)
+    except ValueError as error:
+        raise InvalidRequest(errors=[invalid("min_spend", str(error))]) from None
+
+
+def located(
+    source: Source, query: VipQuery, caller: Caller, binding: str, now: datetime
+) -> tuple[Question, Place | None]:
+    """The question and where its page begins; a cursor carries instant and thresholds of the first page."""
+    thresholds = given(source, query)
+    if query.cursor is None:
+        return resolve(source, past(query.as_of, now), query.days, thresholds), None
+    as_of, spend, customer, *kept = unseal(caller.cursor_secret, binding, query.cursor)
+    question = resolve(source, datetime.fromisoformat(as_of), query.days, thresholds, Thresholds(*kept))
+    return question, Place(spend, customer)
+
+
+def sealed(caller: Caller, binding: str, question: Question, page: Page) -> str | None:
+    """The cursor of the next page."""
+    if page.following is None:
+        return None
+    position = [question.as_of.isoformat(), *page.following, *page.totals.thresholds]
+    return seal(caller.cursor_secret, binding, position)
+
+
+def segment_of(question: Question, totals: Totals) -> dict[str, Any]:
+    """What is true of the whole segment."""
+    source, frame, thresholds = question.source, question.frame, totals.thresholds
+    zone = source.calendar.zone
+    mean_orders = totals.mean_orders_hundredths
+    return {
+        "audience": public_id("aud", source.audience_id),
+        "source": public_id("src", source.id),
+        "start": frame.start.astimezone(zone).isoformat(),
+        "end": frame.end.astimezone(zone).isoformat(),
+        "time_zone": source.time_zone,
+        "as_of": rfc3339(question.as_of),
+        "days": question.days,
+        "currency": source.currency,
+        "thresholds": {
+            "min_spend": {
+                "value": money(source, thresholds.min_spend),
+                "suggested": question.given.min_spend is None,
+            },
+            "min_orders": {"value": thresholds.min_orders, "suggested": question.given.min_orders is None},
+        },
+        "averages": {
+            "total_spend": money(source, totals.mean_spend),
+            "number_of_purchases": None if mean_orders is None else decimal_string(mean_orders, 2),
+        },
+        "customers": totals.customers,
+        "members_by_criteria": totals.members,
+    }
+
+
+def money(source: Source, minor: int | None) -> str | None:
+    """An amount in the source's currency, or none."""
+    return None if minor is None else decimal_string(minor, source.digits)
+
+
+def body_of(question: Question, query: VipQuery, page: Page, cursor: str | None) -> bytes:
+    """The answer as bytes; the rows come from PostgreSQL as JSON and are not parsed again."""
+    head = segment_of(question, page.totals)
+    head |= {"criteria": query.criteria, "members": page.totals.members[query.criteria]}
+    return f'{json.dumps(head)[:-1]}, "items": {page.items}, "next_cursor": {json.dumps(cursor)}}}'.encode()
+
+
+def preview_of(question: Question, preview: Preview) -> dict[str, Any]:
+    """The answer to a preview."""
+
+    def drawn(bar: Bar, *bounds: str | int | None) -> dict[str, Any]:
+        return {"from": bounds[0], "to": bounds[1], "customers": bar.customers}
+
+    source = question.source
+    histograms = {
+        "total_spend": [drawn(bar, money(source, bar.start), money(source, bar.end)) for bar in preview.spend],
+        "number_of_purchases": [drawn(bar, bar.start, bar.end) for bar in preview.purchases],
+    }
+    return segment_of(question, preview.totals) | {"histograms": histograms}

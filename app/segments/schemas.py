@@ -1,0 +1,202 @@
+"""Segment forms: the question for VIPs, their pages, and the preview of other thresholds."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+from app.orders.schemas import Buyer, MoneyText
+from app.segments.vips import Criteria
+from app.wire import CURSOR_PATTERN, LARGEST_AMOUNT_MINOR, Instant, Money, QueryInstant, Strict
+
+LONGEST_DAYS = 3650
+
+
+class SegmentQuery(Strict):
+    """Which store, over which days, with which thresholds."""
+
+    audience: str = Field(description="the audience that the source belongs to", examples=["aud_1"])
+    source: str = Field(description="the store", examples=["src_1"])
+    days: Annotated[int, Field(ge=1, le=LONGEST_DAYS)] = Field(
+        365, description="whole local days before the one of `as_of`; 365 are kept ready"
+    )
+    min_spend: MoneyText | None = Field(
+        None, description="big spenders spent more than this; without it 1.10 times the mean spend of a buyer"
+    )
+    min_orders: Annotated[int, Field(ge=0, le=LARGEST_AMOUNT_MINOR)] | None = Field(
+        None, description="frequent buyers bought more often than this; without it the whole mean orders, plus 1"
+    )
+    as_of: QueryInstant | None = Field(None, description="a past instant; orders after it do not count")
+
+
+class VipQuery(SegmentQuery):
+    """Which VIPs, and which page of them."""
+
+    criteria: Criteria = Field(Criteria.BLENDED, description="`blended`: big spender or frequent buyer")
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+    cursor: Annotated[str, Field(json_schema_extra={"pattern": CURSOR_PATTERN})] | None = Field(
+        None, description="`next_cursor` of the page before"
+    )
+
+
+class SpendThreshold(BaseModel):
+    """An amount that has to be exceeded."""
+
+    value: Money | None = Field(description="null when nobody bought and none was given")
+    suggested: bool = Field(description="whether it set itself: slightly above the average buyer")
+
+
+class OrdersThreshold(BaseModel):
+    """A number of orders that has to be exceeded."""
+
+    value: int | None = Field(description="null when nobody bought and none was given")
+    suggested: bool = Field(description="whether it set itself: slightly above the average buyer")
+
+
+class Thresholds(BaseModel):
+    """Both are compared strictly: a customer exactly at one is not above it."""
+
+    min_spend: SpendThreshold
+    min_orders: OrdersThreshold
+
+
+class Averages(BaseModel):
+    """The average buyer of the window; null when nobody bought."""
+
+    total_spend: Money | None
+    number_of_purchases: Money | None = Field(description="with two digits")
+
+
+class MembersByCriteria(BaseModel):
+    """How many customers each criteria would find."""
+
+    big_spender: int
+    frequent_buyer: int
+    blended: int
+
+
+class Segment(BaseModel):
+    """What is true of the whole segment."""
+
+    audience: str
+    source: str
+    start: Instant = Field(description="a local midnight, in the store's zone")
+    end: Instant = Field(description="`as_of`, in the store's zone; included")
+    time_zone: str
+    as_of: Instant
+    days: int
+    currency: str
+    thresholds: Thresholds
+    averages: Averages
+    customers: int = Field(description="with a purchase in the window")
+    members_by_criteria: MembersByCriteria
+
+
+WHOLE_EXAMPLE: JsonDict = {
+    "audience": "aud_1",
+    "source": "src_1",
+    "start": "2025-11-21T00:00:00+01:00",
+    "end": "2026-11-21T21:15:00+01:00",
+    "time_zone": "Europe/Rome",
+    "as_of": "2026-11-21T20:15:00Z",
+    "days": 365,
+    "currency": "EUR",
+    "thresholds": {
+        "min_spend": {"value": "93.99", "suggested": True},
+        "min_orders": {"value": 3, "suggested": True},
+    },
+    "averages": {"total_spend": "85.45", "number_of_purchases": "2.43"},
+    "customers": 2357,
+    "members_by_criteria": {"big_spender": 543, "frequent_buyer": 411, "blended": 615},
+}
+VIP_EXAMPLE: JsonDict = {
+    "customer": {
+        "id": "cus_42",
+        "external_id": "00042",
+        "name": "Ada",
+        "email": "ada@example.test",
+        "messageable": True,
+    },
+    "number_of_purchases": 7,
+    "total_spend": "913.40",
+    "average_order_amount": "130.49",
+    "last_order_at": "2026-10-30T11:02:00Z",
+    "matched": ["big_spender", "frequent_buyer"],
+}
+
+
+class Vip(BaseModel):
+    """One member."""
+
+    customer: Buyer
+    number_of_purchases: int
+    total_spend: Money
+    average_order_amount: Money
+    last_order_at: Instant = Field(description="the last purchase in the window")
+    matched: list[Literal["big_spender", "frequent_buyer"]] = Field(
+        description="every rule that holds, whatever was asked for"
+    )
+
+
+class Vips(Segment):
+    """One page of VIPs, by spend, with the totals of the whole."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                WHOLE_EXAMPLE | {"criteria": "blended", "members": 615, "items": [VIP_EXAMPLE], "next_cursor": None}
+            ]
+        }
+    )
+
+    criteria: Criteria
+    members: int = Field(description="customers who match the criteria")
+    items: list[Vip]
+    next_cursor: str | None
+
+
+class SpendBar(BaseModel):
+    """Customers whose spend lies from here to below there."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    start: Money = Field(alias="from")
+    end: Money = Field(alias="to", description="the first value that is no longer in it")
+    customers: int
+
+
+class OrdersBar(BaseModel):
+    """Customers whose number of purchases lies from here to below there."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    start: int = Field(alias="from")
+    end: int = Field(alias="to", description="the first value that is no longer in it")
+    customers: int
+
+
+class Histograms(BaseModel):
+    """How the buyers of the window are spread, in at most 40 bars each, without gaps between them."""
+
+    total_spend: list[SpendBar]
+    number_of_purchases: list[OrdersBar]
+
+
+class VipPreview(Segment):
+    """How many customers thresholds would find, and what to draw to choose others."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                WHOLE_EXAMPLE
+                | {
+                    "histograms": {
+                        "total_spend": [{"from": "49.88", "to": "99.87", "customers": 812}],
+                        "number_of_purchases": [{"from": 1, "to": 2, "customers": 1205}],
+                    }
+                }
+            ]
+        }
+    )
+
+    histograms: Histograms

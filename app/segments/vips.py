@@ -1,0 +1,227 @@
+"""VIPs: who spent more, or bought more often, than slightly above the average buyer.
+
+Thresholds that are not given set themselves inside the statement, from the totals of the same
+moment. A board counts the members by its buckets and cells and reads a page along its index
+of spend; the orders do both in one pass. Rows go by spend, then by customer.
+"""
+
+from enum import StrEnum
+from functools import cache
+
+from sqlalchemy import TextClause, text
+
+from app.orders.answers import ABOVE, AVERAGED, LATE, LATE_CORRECTIONS, NOT_LATE, Way, board
+from app.orders.cells import SPEND_ALONE_ABOVE
+from app.orders.rows import CELLS, COLUMNS, CUSTOMER, FIGURES, NAMED
+
+
+class Criteria(StrEnum):
+    """What makes a VIP."""
+
+    BIG_SPENDER = "big_spender"
+    FREQUENT_BUYER = "frequent_buyer"
+    BLENDED = "blended"
+
+
+# ---------------------------------------------------------------- the rule
+
+SPENDS_MUCH = "{p}spend > {t}min_spend"
+BUYS_OFTEN = "{p}purchases > {t}min_orders"
+RULES = {
+    Criteria.BIG_SPENDER: SPENDS_MUCH,
+    Criteria.FREQUENT_BUYER: BUYS_OFTEN,
+    Criteria.BLENDED: f"({SPENDS_MUCH} OR {BUYS_OFTEN})",
+}
+
+AIMED = """
+    aimed AS MATERIALIZED (
+        SELECT b.id, b.version, b.contacts_version, b.customers, b.purchases, b.spend,
+               coalesce(cast(:min_spend AS bigint), m.min_spend) AS min_spend,
+               coalesce(cast(:min_orders AS bigint), m.min_orders) AS min_orders
+        FROM (SELECT *, nullif(customers, 0) AS buyers FROM board) AS b LEFT JOIN LATERAL (
+            SELECT least(div(22 * b.spend + 10 * b.buyers, 20 * b.buyers), 9223372036854775807)::bigint AS min_spend,
+                   div(b.purchases::numeric, b.buyers)::bigint + 1 AS min_orders) AS m ON b.customers > 0),
+"""
+"""The totals with the thresholds: mean spend times 1.10, rounded half up, and one more than the whole mean orders."""
+
+# ---------------------------------------------------------------- from a board
+
+BUCKET = "width_bucket({value}, cast(:bucket_edges AS bigint[]))"
+EDGE = "coalesce((cast(:bucket_edges AS bigint[]))[{bucket} + 1], 9223372036854775807)"
+SPEND_BUCKET, PURCHASES_BUCKET = BUCKET.format(value="a.min_spend"), BUCKET.format(value="a.min_orders")
+
+BIG = ABOVE.format(board="a.id", metric="total_spend", measure="spend", value="a.min_spend")
+FREQUENT = ABOVE.format(board="a.id", metric="number_of_purchases", measure="purchases", value="a.min_orders")
+BIG_ONLY = SPEND_ALONE_ABOVE.format(
+    board="a.id",
+    spend="a.min_spend",
+    spend_bucket=SPEND_BUCKET,
+    spend_edge=EDGE.format(bucket=SPEND_BUCKET),
+    purchases="a.min_orders",
+    purchases_bucket=PURCHASES_BUCKET,
+    purchases_edge=EDGE.format(bucket=PURCHASES_BUCKET),
+)
+COUNTS = {"big": BIG, "frequent": FREQUENT, "big_only": BIG_ONLY}
+COUNTED_RULES = {"big": SPENDS_MUCH, "frequent": BUYS_OFTEN, "big_only": f"{SPENDS_MUCH} AND NOT {BUYS_OFTEN}"}
+
+
+def _counted_by_board(*, late: bool) -> str:
+    def corrected(name: str) -> str:
+        rule = COUNTED_RULES[name].format(p="n.", t="a.")
+        corrections = [f"{sign} (SELECT count(*) FROM {rows} AS n WHERE {rule})" for sign, rows in LATE_CORRECTIONS]
+        return f"({COUNTS[name]} {' '.join(corrections) if late else ''}) AS {name}"
+
+    return f"""
+        {LATE if late else f"board AS MATERIALIZED ({board()}),"} {AIMED}
+        counted AS MATERIALIZED (SELECT a.*, {", ".join(map(corrected, COUNTS))} FROM aimed AS a)"""
+
+
+ROW = "customer_id, purchases, spend, average, last_order_at"
+KEYSET = "AND spend <= :value AND (spend < :value OR customer_id > :customer)"
+FIRST_ROWS = "ORDER BY spend DESC, customer_id LIMIT cast(:limit AS bigint) + 1"
+FEW = 2000
+"""So many frequent buyers are all read and sorted; among more of them a page is soon found along the index of spend."""
+
+MIN_SPEND, MIN_ORDERS = "(SELECT min_spend FROM counted)", "(SELECT min_orders FROM counted)"
+FREQUENT_BUYERS = "(SELECT frequent FROM counted)"
+
+
+def _rows_of_board(criteria: Criteria, keyset: str, *, late: bool) -> str:
+    here = f"account_id = :account_id AND board_id = (SELECT id FROM board) {NOT_LATE if late else ''}"
+    often = f"SELECT {ROW} FROM standings WHERE {here} AND purchases > {MIN_ORDERS} AND {FREQUENT_BUYERS}"
+    rest = keyset
+    if criteria is Criteria.BLENDED:
+        # Big spenders come first; others are looked for when those do not fill the page.
+        rest += f" AND spend <= {MIN_SPEND} AND (SELECT count(*) FROM rich) <= cast(:limit AS bigint)"
+    parts = {
+        "rich": f"SELECT {ROW} FROM standings WHERE {here} AND spend > {MIN_SPEND} {keyset} {FIRST_ROWS}",
+        "few": f"{often} <= {FEW} ORDER BY purchases DESC, customer_id LIMIT {FEW}",
+        "many": f"{often} > {FEW} {rest} {FIRST_ROWS}",
+    }
+    if criteria is Criteria.BIG_SPENDER:
+        parts = {"rich": parts["rich"]}
+    elif criteria is Criteria.FREQUENT_BUYER:
+        del parts["rich"]
+    united = [f"SELECT {ROW} FROM {name} WHERE true {rest if name == 'few' else ''}" for name in parts]
+    if late:
+        united.append(_rows_of_figures("late_then", criteria, keyset))
+    named = ", ".join(f"{name} AS MATERIALIZED ({rows})" for name, rows in parts.items())
+    return f"{named}, page AS MATERIALIZED (SELECT {ROW} FROM ({' UNION ALL '.join(united)}) AS u {FIRST_ROWS})"
+
+
+# ---------------------------------------------------------------- from the orders
+
+OF_ORDERS = f"""
+    figures AS MATERIALIZED ({AVERAGED.format(p="").format(whose="")}),
+    board AS MATERIALIZED (
+        SELECT 0 AS id, version, contacts_version, (SELECT count(*) FROM figures) AS customers,
+               (SELECT coalesce(sum(purchases), 0) FROM figures) AS purchases,
+               (SELECT coalesce(sum(spend), 0) FROM figures) AS spend
+        FROM sources WHERE account_id = :account_id AND id = :source_id),
+    {AIMED}
+"""
+
+
+def _counted_by_orders() -> str:
+    counts = ", ".join(
+        f"count(*) FILTER (WHERE {rule.format(p='n.', t='a.')}) AS {name}" for name, rule in COUNTED_RULES.items()
+    )
+    return f"""{OF_ORDERS}
+        counted AS MATERIALIZED (
+            SELECT a.*, m.big, m.frequent, m.big_only
+            FROM aimed AS a CROSS JOIN LATERAL (SELECT {counts} FROM figures AS n) AS m)"""
+
+
+def _rows_of_figures(figures: str, criteria: Criteria, keyset: str) -> str:
+    return f"""SELECT {ROW} FROM {figures} AS n CROSS JOIN (SELECT min_spend, min_orders FROM counted) AS t
+        WHERE {RULES[criteria].format(p="n.", t="t.")} {keyset}"""
+
+
+# ---------------------------------------------------------------- pages
+
+MATCHED = f"""CASE WHEN NOT {BUYS_OFTEN} THEN '["big_spender"]' WHEN NOT {SPENDS_MUCH} THEN '["frequent_buyer"]'
+    ELSE '["big_spender", "frequent_buyer"]' END::json""".format(p="p.", t="t.")
+ITEM = f"json_build_object({CUSTOMER}, {FIGURES}, 'matched', {MATCHED})::text"
+
+TOTALS = """t.id, t.version, t.contacts_version, t.customers, t.purchases, t.spend, t.min_spend, t.min_orders,
+    t.big, t.frequent, t.big_only"""
+
+
+def _counted(way: Way) -> str:
+    return _counted_by_orders() if way is Way.ORDERS else _counted_by_board(late=way is Way.LATE_BOARD)
+
+
+@cache
+def vip_page(criteria: Criteria, way: Way, *, continued: bool) -> TextClause:
+    """One page of members with the totals; no row when no board can answer, though it was to."""
+    keyset = KEYSET if continued else ""
+    if way is Way.ORDERS:
+        page = f"page AS MATERIALIZED ({_rows_of_figures('figures', criteria, keyset)} {FIRST_ROWS})"
+    else:
+        page = _rows_of_board(criteria, keyset, late=way is Way.LATE_BOARD)
+    return text(f"""
+        WITH {_counted(way)}, {page},
+        numbered AS MATERIALIZED (
+            SELECT {ROW}, row_number() OVER (ORDER BY spend DESC, customer_id) AS place FROM page)
+        SELECT {TOTALS},
+               (SELECT '[' || coalesce(string_agg({ITEM}, ',' ORDER BY p.place), '') || ']'
+                {NAMED.format(ranked="numbered")} WHERE p.place <= cast(:limit AS bigint)) AS items,
+               l.spend AS last_spend, l.customer_id AS last_customer
+        FROM counted AS t
+        LEFT JOIN numbered AS l ON l.place = cast(:limit AS bigint)
+            AND EXISTS (SELECT FROM numbered AS m WHERE m.place > cast(:limit AS bigint))
+    """)
+
+
+MATCHED_COLUMNS = ("big_spender", "frequent_buyer")
+MATCHED_CELLS = f"{SPENDS_MUCH} AS big_spender, {BUYS_OFTEN} AS frequent_buyer".format(p="p.", t="t.")
+FILE_COLUMNS = (*COLUMNS, *MATCHED_COLUMNS)
+
+
+@cache
+def whole_segment(criteria: Criteria, *, live: bool, as_json: bool) -> TextClause:
+    """Every member in order, as JSON text or as cells."""
+    begun, figures = OF_ORDERS, "figures"
+    if live:
+        begun = f"board AS MATERIALIZED ({board()}), {AIMED}"
+        figures = "(SELECT * FROM standings WHERE account_id = :account_id AND board_id = (SELECT id FROM board))"
+    return text(f"""
+        WITH {begun.rstrip().rstrip(",")}
+        SELECT {ITEM if as_json else f"{CELLS}, {MATCHED_CELLS}"}
+        {NAMED.format(ranked=figures)} CROSS JOIN aimed AS t
+        WHERE {RULES[criteria].format(p="p.", t="t.")}
+        ORDER BY p.spend DESC, p.customer_id
+    """)
+
+
+# ---------------------------------------------------------------- the preview
+
+VALUES = "(VALUES ('total_spend', n.spend), ('number_of_purchases', n.purchases)) AS v (metric, value)"
+COUNTED_ROWS = (
+    "SELECT v.metric, {bucket} AS bucket, {{sign}}1 AS customers FROM {{rows}} AS n CROSS JOIN LATERAL {values}"
+)
+IN_BUCKETS = COUNTED_ROWS.format(bucket=BUCKET.format(value="v.value"), values=VALUES)
+KEPT_BUCKETS = """
+    SELECT metric::text AS metric, bucket, customers FROM standing_buckets
+    WHERE account_id = :account_id AND board_id = (SELECT id FROM board) AND metric <> 'average_order_amount'
+"""
+
+
+@cache
+def vip_preview(way: Way) -> TextClause:
+    """The totals, and how many customers are in each bucket of spend and of purchases, as pairs."""
+    parts = [KEPT_BUCKETS]
+    if way is Way.ORDERS:
+        parts = [IN_BUCKETS.format(sign="", rows="figures")]
+    elif way is Way.LATE_BOARD:
+        parts += [IN_BUCKETS.format(sign=sign, rows=rows) for sign, rows in LATE_CORRECTIONS]
+    pairs = "(SELECT array_agg(ARRAY[bucket, customers] ORDER BY bucket) FROM bars WHERE metric = '{}') AS {}"
+    return text(f"""
+        WITH {_counted(way)},
+        bars AS MATERIALIZED (
+            SELECT metric, bucket::bigint AS bucket, sum(customers)::bigint AS customers
+            FROM ({" UNION ALL ".join(parts)}) AS u GROUP BY metric, bucket HAVING sum(customers) > 0)
+        SELECT {TOTALS}, {pairs.format("total_spend", "spend_pairs")},
+               {pairs.format("number_of_purchases", "purchases_pairs")}
+        FROM counted AS t
+    """)

@@ -1,0 +1,75 @@
+"""Serving: the API on its port until told to stop, and the background work beside it.
+
+A signal ends it in order: no new requests, the answers under way, the worker's round, the
+pools; only then does the caller stop PostgreSQL.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from app.database import Database
+from app.main import now_in_utc
+from app.settings import SettingsError
+from app.worker import work
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+LONGEST_HEADERS_BYTES = 64 * 1024
+IDLE_SECONDS = 60
+DRAIN_SECONDS = 25
+
+
+class Server(uvicorn.Server):
+    """Stops at a signal and returns; uvicorn's own would raise it again and end the process at once."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the signals for as long as requests are answered."""
+        before = {number: signal.signal(number, self.handle_exit) for number in STOPPING}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def taken_port(host: str, port: int) -> socket.socket:
+    """A socket of this address that does not listen yet; taken before anything else is begun."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        taken = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise SettingsError(f"HOST: {host} is no address of this machine: {error.strerror}") from None
+    try:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(address)
+    except OSError as error:
+        taken.close()
+        raise SettingsError(f"PORT: cannot listen on {host}:{port}: {error.strerror}") from None
+    return taken
+
+
+async def serve(app: FastAPI, database: Database, listener: socket.socket, *, with_worker: bool) -> None:
+    """Answer requests until a signal, then end in order."""
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        h11_max_incomplete_event_size=LONGEST_HEADERS_BYTES,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    stop = asyncio.Event()
+    background = asyncio.create_task(work(database, now_in_utc, stop)) if with_worker else None
+    try:
+        await Server(config).serve(sockets=[listener])
+    finally:
+        stop.set()
+        if background is not None:
+            await background

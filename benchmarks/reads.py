@@ -1,0 +1,184 @@
+"""Reads: a page and an exact rank from standings, each against counting it at the time of asking."""
+
+import asyncio
+import json
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+from sqlalchemy import Row, TextClause, text
+
+from app.database import Connection
+from app.leaderboard.ranking import Metric
+from app.leaderboard.read_board import Question, read_version
+from app.orders.answers import ABOVE
+from app.orders.buckets import BUCKET_EDGES
+from app.periods import TimeFrame
+from benchmarks.first_page import LIMIT, first_page, question, statement_of
+from benchmarks.report import Figure
+from benchmarks.scene import Scene
+
+ROUNDS = 7
+PAGES_A_ROUND = 60
+RANKS_A_ROUND = 40
+DEPTHS = (0.001, 0.01, 0.1, 0.5, 0.9)
+GOALS = ((10_000_000, 3_000.0), (1_000_000, 300.0))
+"""From how many orders on a page must be so many times faster than the window query."""
+
+WINDOW_QUERY = text("""
+    SELECT r.rank, r.customer_id, c.external_id, c.name, c.email, c.marketing,
+           r.purchases, r.spend, r.average, r.last_order_at
+    FROM (SELECT customer_id, count(*) AS purchases, sum(spend) AS spend,
+                 round(sum(spend) / count(*)) AS average, max(ordered_at) AS last_order_at,
+                 rank() OVER (ORDER BY sum(spend) DESC) AS rank
+          FROM orders
+          WHERE account_id = :account_id AND source_id = :source_id AND spend IS NOT NULL
+            AND ordered_at >= :start AND ordered_at < :before
+          GROUP BY customer_id
+          ORDER BY rank, customer_id
+          LIMIT :limit) AS r
+    JOIN customers AS c ON c.account_id = :account_id AND c.id = r.customer_id
+    ORDER BY r.rank, r.customer_id
+""")
+"""The same question in plain SQL, as one would write it without standings."""
+
+AT_DEPTH = text("""
+    SELECT customer_id FROM standings
+    WHERE account_id = :account_id AND board_id = :board_id
+    ORDER BY spend DESC, customer_id OFFSET :position LIMIT 1
+""")
+
+BY_BUCKETS = text(f"""
+    SELECT {ABOVE.format(board="s.board_id", metric=Metric.SPEND, measure="spend", value="s.spend")} + 1
+    FROM standings AS s
+    WHERE s.account_id = :account_id AND s.board_id = :board_id AND s.customer_id = :customer_id
+""")
+
+BY_COUNTING = text("""
+    SELECT 1 + (SELECT count(*) FROM standings AS n
+                WHERE n.account_id = :account_id AND n.board_id = :board_id AND n.spend > s.spend)
+    FROM standings AS s
+    WHERE s.account_id = :account_id AND s.board_id = :board_id AND s.customer_id = :customer_id
+""")
+
+
+def measure_reads(scene: Scene, orders: int) -> list[Figure]:
+    """The figures of pages and ranks."""
+    return [
+        asyncio.run(_page(scene, orders)),
+        asyncio.run(_buffers(scene)),
+        *asyncio.run(_ranks(scene)),
+    ]
+
+
+async def _page(scene: Scene, orders: int) -> Figure:
+    asked = await question(scene, TimeFrame.YEAR_TO_DATE)
+    bound = scene_parameters(asked)
+    database = scene.database()
+
+    async def page() -> None:
+        async with database.read() as conn:
+            await first_page(conn, asked)
+
+    async def window() -> None:
+        async with database.read() as conn:
+            await conn.execute(WINDOW_QUERY, bound)
+
+    async with database.read() as conn:
+        await _agree(conn, asked)
+    await _seconds(page, PAGES_A_ROUND)
+    await _seconds(window, 1)
+    rounds = [(await _seconds(page, PAGES_A_ROUND), await _seconds(window, 1)) for _ in range(ROUNDS)]
+    await database.close()
+    pages, windows = ([each[place] for each in rounds] for place in (0, 1))
+    return Figure(
+        "page of 100, year to date, from the pool",
+        shown(statistics.median(pages)),
+        f"{shown(statistics.median(windows))} window query over orders",
+        statistics.median(window / page for page, window in rounds),
+        next((goal for size, goal in GOALS if orders >= size), None),
+    )
+
+
+def scene_parameters(asked: Question) -> dict[str, object]:
+    """What the window query is bound to."""
+    bound = asked.parameters()
+    return {name: bound[name] for name in ("account_id", "source_id", "start", "before")} | {"limit": LIMIT}
+
+
+async def _agree(conn: Connection, asked: Question) -> None:
+    """What is compared must be the same answer."""
+    page = await first_page(conn, asked)
+    rows = (await conn.execute(WINDOW_QUERY, scene_parameters(asked))).all()
+    live = [(item["rank"], item["customer"]["id"]) for item in json.loads(page.items)]
+    if live != [(row.rank, f"cus_{row.customer_id}") for row in rows]:
+        raise RuntimeError("the page and the window query differ")
+
+
+async def _buffers(scene: Scene) -> Figure:
+    asked = await question(scene, TimeFrame.YEAR_TO_DATE)
+    sql, parameters = await statement_of(scene, asked)
+    conn = await asyncpg.connect(scene.read)
+    try:
+        await conn.fetch(sql, *parameters)
+        explained = await conn.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", *parameters)
+    finally:
+        await conn.close()
+    [answer] = json.loads(explained)
+    plan = answer["Plan"]
+    buffers = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    milliseconds = answer["Planning Time"] + answer["Execution Time"]
+    return Figure("shared buffers that this page touches", f"{buffers}", f"{milliseconds:.2f} ms in PostgreSQL")
+
+
+async def _ranks(scene: Scene) -> list[Figure]:
+    asked = await question(scene, TimeFrame.ALL_TIME)
+    database = scene.database()
+    async with database.read() as conn:
+        version = await read_version(conn, asked)
+        board = {"account_id": scene.account_id, "board_id": version.parts[0]}
+        customers = (await first_page(conn, asked)).customers
+        figures = [await _rank(conn, board, customers, depth) for depth in DEPTHS]
+    await database.close()
+    return figures
+
+
+async def _rank(conn: Connection, board: dict[str, object], customers: int, depth: float) -> Figure:
+    row = await _one(conn, AT_DEPTH, board | {"position": int(customers * depth)})
+    bound = board | {"customer_id": row.customer_id}
+    with_edges = bound | {"bucket_edges": BUCKET_EDGES}
+    if (await _one(conn, BY_BUCKETS, with_edges))[0] != (await _one(conn, BY_COUNTING, bound))[0]:
+        raise RuntimeError("the two ways to a rank differ")
+    rounds = [
+        (
+            await _seconds(lambda: _one(conn, BY_BUCKETS, with_edges), RANKS_A_ROUND),
+            await _seconds(lambda: _one(conn, BY_COUNTING, bound), RANKS_A_ROUND // 8),
+        )
+        for _ in range(ROUNDS)
+    ]
+    return Figure(
+        f"exact rank at {depth:.1%} of the board of all time",
+        shown(statistics.median(buckets for buckets, _ in rounds)),
+        f"{shown(statistics.median(counting for _, counting in rounds))} count(*) of those above",
+        statistics.median(counting / buckets for buckets, counting in rounds),
+    )
+
+
+async def _one(conn: Connection, statement: TextClause, bound: dict[str, object]) -> Row[tuple[object, ...]]:
+    return (await conn.execute(statement, bound)).one()
+
+
+async def _seconds(task: Callable[[], Awaitable[object]], times: int) -> float:
+    """The median time of a task."""
+    taken = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        await task()
+        taken.append(time.perf_counter() - begun)
+    return statistics.median(taken)
+
+
+def shown(seconds: float) -> str:
+    """A time in milliseconds."""
+    return f"{seconds * 1000:,.2f} ms"

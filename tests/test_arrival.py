@@ -1,0 +1,231 @@
+"""Arrival: whatever comes in whatever order, as often and in whatever batches, ends the same."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from conftest import NOW, order
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+QUICK, THOROUGH = 10, 300
+STATUSES = (
+    *("pending", "authorized", "partially_paid", "paid"),
+    *("partially_refunded", "refunded", "cancelled", "voided"),
+)
+FRAMES = ("all_time", "month_to_date", "last_month", "last_365_days")
+METRICS = ("number_of_purchases", "average_order_amount", "total_spend")
+
+
+@pytest.fixture(autouse=True)
+def midday(clock):
+    clock.now = NOW
+
+
+def at(day: int) -> str:
+    """An instant of spring 2026, so many days after the first of February."""
+    return (datetime(2026, 2, 1, 10, tzinfo=UTC) + timedelta(days=day)).isoformat()
+
+
+# Small pools, so that orders, customers and instants meet.
+VERSIONS = st.builds(
+    order,
+    order_id=st.sampled_from(["o1", "o2", "o3", "o4"]),
+    customer_id=st.sampled_from([None, "a", "b", "c"]),
+    total=st.sampled_from(["0.00", "5.00", "10.00", "10.01"]),
+    at=st.sampled_from([at(-300), at(5), at(27), at(28), at(30)]),
+    email=st.sampled_from([None, "x@example.test", "y@example.test", " X@Example.test"]),
+    name=st.sampled_from([None, "Ada", "Bea"]),
+    status=st.sampled_from(["paid", "paid", "paid", *STATUSES]),
+    refunded=st.sampled_from(["0", "0", "5.00"]),
+    currency=st.sampled_from(["EUR", "EUR", "EUR", "USD"]),
+    test=st.sampled_from([False, False, False, True]),
+    updated_at=st.sampled_from([at(31), at(32), at(33), at(34)]),
+)
+TOMBSTONES = st.sampled_from(["o1", "o2", "o3", "o4"])
+EVENTS = st.lists(VERSIONS, min_size=1, max_size=10).flatmap(
+    lambda versions: st.lists(TOMBSTONES, max_size=1).map(lambda tombstones: versions + tombstones)
+)
+
+
+@st.composite
+def arrivals(draw):
+    """Events, and the same events shuffled, some repeated, cut into batches."""
+    events = draw(EVENTS)
+    again = draw(st.lists(st.sampled_from(events), max_size=5))
+    shuffled = draw(st.permutations(events + again))
+    cuts = draw(st.lists(st.booleans(), min_size=len(shuffled), max_size=len(shuffled)))
+    batches = [[]]
+    for event, cut in zip(shuffled, cuts, strict=True):
+        if cut:
+            batches.append([])
+        batches[-1].append(event)
+    return events, batches
+
+
+async def deliver(store, batch: list) -> None:
+    """Versions as one request; a tombstone, which is a name, ends what came before it."""
+    waiting = []
+    for event in batch:
+        if isinstance(event, dict):
+            waiting.append(event)
+            continue
+        await store.send(*waiting)
+        waiting = []
+        gone = await store.api.delete(f"/sources/{store.source}/orders/{event}", headers=store.auth)
+        assert gone.status_code == 204
+    if waiting:
+        await store.send(*waiting)
+
+
+ORDERS = """
+    SELECT o.order_id, o.deleted_at IS NOT NULL AS deleted, o.guest_email, o.ordered_at, o.total, o.refunded, o.status,
+           o.foreign_currency, o.test, o.updated_at, o.spend, c.external_id,
+           CASE WHEN c.external_id IS NULL THEN c.email END AS guest
+    FROM orders AS o LEFT JOIN customers AS c ON c.account_id = o.account_id AND c.id = o.customer_id
+    WHERE o.source_id = $1 AND o.deleted_at IS NULL ORDER BY 1
+"""
+DELETED = "SELECT order_id FROM orders WHERE source_id = $1 AND deleted_at IS NOT NULL ORDER BY 1"
+CUSTOMERS = "SELECT external_id, email, name FROM customers WHERE source_id = $1 ORDER BY 1, 2"
+OWNERS = """
+    SELECT a.email, c.external_id FROM addresses AS a
+    JOIN customers AS c ON c.account_id = a.account_id AND c.id = a.customer_id
+    WHERE a.source_id = $1 ORDER BY 1
+"""
+HEALTH = "SELECT orders, unattributed, foreign_currency FROM sources WHERE id = $1"
+
+
+async def told(store, sql) -> dict[str, object]:
+    """All that a store's orders have led to, without ids of rows and what depends on them."""
+    ends = {
+        name: [tuple(row) for row in await sql.fetch(statement, store.source_id)]
+        for name, statement in (
+            *(("orders", ORDERS), ("deleted", DELETED), ("customers", CUSTOMERS)),
+            *(("owners", OWNERS), ("health", HEALTH)),
+        )
+    }
+    for time_frame in FRAMES:
+        for metric in METRICS:
+            page = await store.ask(time_frame=time_frame, rank_by=metric)
+            rows = [row | {"customer": {**row["customer"], "id": None}} for row in page["items"]]
+            totals = (page["customers"], page["number_of_purchases"], page["total_spend"])
+            ends[f"{time_frame} by {metric}"] = (totals, sorted(rows, key=lambda row: (row["rank"], str(row))))
+    return ends
+
+
+GUEST = order("o1", None, email="x@example.test", name="Gast", updated_at=at(33))
+
+
+async def ends_the_same(open_store, sql, events, batches) -> None:
+    one_by_one, in_batches = await open_store(), await open_store()
+    for event in events:
+        await deliver(one_by_one, [event])
+    for batch in batches:
+        await deliver(in_batches, batch)
+
+    assert await told(in_batches, sql) == await told(one_by_one, sql)
+
+
+@settings(max_examples=QUICK)
+@given(arrivals())
+@example(
+    # An address known without a newer e-mail of the same customer: the newer date counts all the same.
+    (
+        [order(f"o{n}", "a", email=email, updated_at=at(day)) for n, email, day in (
+            (1, "x@example.test", 31), (2, "y@example.test", 32), (3, "x@example.test", 33))],
+        [[order("o1", "a", email="x@example.test", updated_at=at(31))],
+         [order("o3", "a", email="x@example.test", updated_at=at(33))],
+         [order("o2", "a", email="y@example.test", updated_at=at(32))]],
+    )
+)  # fmt: skip
+@example(
+    # A guest and the customer of the same address, in one batch and in two.
+    (
+        [order("o2", "a", updated_at=at(31)), GUEST, order("o3", "a", email="x@example.test", updated_at=at(32))],
+        [[order("o2", "a", updated_at=at(31))],
+         [GUEST, order("o3", "a", email="x@example.test", updated_at=at(32))]],
+    )
+)  # fmt: skip
+@example(
+    # A guest whose address first one customer, then another is known by.
+    (
+        [GUEST] + [order(f"o{n}", who, email="x@example.test", updated_at=at(31)) for n, who in ((2, "b"), (3, "a"))],
+        [[order("o3", "a", email="x@example.test", updated_at=at(31))], [GUEST],
+         [order("o2", "b", email="x@example.test", updated_at=at(31))]],
+    )
+)  # fmt: skip
+async def test_any_order_of_arrival_ends_in_the_same_boards_customers_and_owners(open_store, sql, arrival):
+    await ends_the_same(open_store, sql, *arrival)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@settings(max_examples=THOROUGH)
+@given(arrivals())
+async def test_any_of_many_orders_of_arrival_ends_the_same(open_store, sql, arrival):
+    await ends_the_same(open_store, sql, *arrival)
+
+
+async def standing(store) -> list[tuple[str, str]]:
+    rows = (await store.ask(time_frame="all_time"))["items"]
+    return [(row["customer"]["external_id"], row["total_spend"]) for row in rows]
+
+
+@pytest.mark.parametrize("way", ["one request", "two requests", "an import"])
+async def test_an_older_version_never_overwrites_a_newer_one(open_store, way):
+    store = await open_store()
+    newer = order("1", "ada", "20.00", updated_at=at(33))
+    older = order("1", "bea", "10.00", updated_at=at(32))
+    if way == "one request":
+        assert (await store.send(newer, older))["unchanged"] == 1
+    elif way == "two requests":
+        await store.send(newer)
+        assert (await store.send(older))["unchanged"] == 1
+    else:
+        await store.send(newer)
+        columns = ("order_id", "customer_id", "ordered_at", "total", "status", "updated_at")
+        rows = ",".join(columns) + "\n" + ",".join(older[column] for column in columns)
+        assert (await store.load(rows.encode())).json()["unchanged"] == 1
+
+    assert await standing(store) == [("ada", "20.00")]
+
+
+async def test_a_version_without_a_date_is_as_new_as_its_arrival(open_store, clock):
+    store = await open_store()
+    await store.send(order("1", "ada", "10.00", updated_at=at(31)))
+
+    await store.send(order("1", "ada", "20.00"))
+    assert await standing(store) == [("ada", "20.00")]
+
+    await store.send(order("1", "ada", "30.00", updated_at=(NOW - timedelta(seconds=1)).isoformat()))
+    assert await standing(store) == [("ada", "20.00")]
+
+    clock.now = NOW + timedelta(hours=1)
+    await store.send(order("1", "ada", "40.00", updated_at=(NOW + timedelta(seconds=1)).isoformat()))
+    assert await standing(store) == [("ada", "40.00")]
+
+    await store.send(order("1", "ada", "50.00"))
+    assert await standing(store) == [("ada", "50.00")]
+
+
+async def test_of_two_versions_of_one_moment_the_further_status_is_newer(open_store):
+    for versions in (("paid", "refunded"), ("refunded", "paid")):
+        store = await open_store()
+        for status in versions:
+            await store.send(order("1", "ada", "10.00", status=status, updated_at=at(31)))
+        assert await standing(store) == []
+
+
+async def test_the_same_content_under_a_newer_date_keeps_versions_between_out(open_store):
+    store = await open_store()
+    for day, total in ((31, "10.00"), (33, "10.00"), (32, "99.00")):
+        await store.send(order("1", "ada", total, updated_at=at(day)))
+    assert await standing(store) == [("ada", "10.00")]
+
+
+async def test_a_deleted_order_stays_deleted_whatever_arrives_late(open_store):
+    store = await open_store()
+    await deliver(store, ["never-seen", order("seen", "ada", "5.00", updated_at=at(31)), "seen", "seen"])
+    for order_id in ("never-seen", "seen"):
+        late = await store.send(order(order_id, "ada", "10.00", updated_at=at(34)))
+        assert late == {"received": 1, "created": 0, "updated": 0, "unchanged": 1, "rejected": []}
+    assert await standing(store) == []

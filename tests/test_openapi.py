@@ -1,0 +1,239 @@
+"""The OpenAPI document: what is committed, what it says of every operation, and that answers are as it says."""
+
+import base64
+import hashlib
+import json
+import re
+from typing import Any
+
+import pytest
+from answers import problem
+from conftest import NOW, OPERATOR, ROOT, order
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from app.problems import every_problem
+
+PROBLEM_JSON = "application/problem+json"
+OPEN = {"readLiveness", "readReadiness", "readVersion", "readMetrics", "readProblem"}
+
+
+@pytest.fixture(autouse=True)
+def midday(clock):
+    clock.now = NOW
+
+
+@pytest.fixture
+async def document(api):
+    return (await api.get("/openapi.json")).json()
+
+
+def operations(document):
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield method.upper(), path, operation
+
+
+def closed(schema: Any) -> Any:
+    """The schema with every object closed to fields that it does not name."""
+    if isinstance(schema, list):
+        return [closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {name: closed(each) for name, each in schema.items()}
+    return inner | ({"additionalProperties": False} if "properties" in schema else {})
+
+
+def says(document, operation_id: str, status: int, body: Any, media_type: str = "application/json") -> None:
+    """Hold an answer against what the document says of it, field by field."""
+    (operation,) = [each for _, _, each in operations(document) if each["operationId"] == operation_id]
+    told = operation["responses"][str(status)]["content"][media_type]["schema"]
+    schema = closed({"components": document["components"], **told})
+    errors = [f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(body)]
+    assert errors == []
+
+
+def test_the_committed_document_is_the_one_that_is_served(document):
+    committed = json.loads((ROOT / "openapi" / "openapi.json").read_text("utf-8"))
+    assert committed == document, "run `make openapi` and commit openapi/openapi.json"
+
+
+def test_the_document_is_valid_openapi(document):
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+
+
+def test_every_operation_says_what_it_is(document):
+    names = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(set(names)) == len(names)
+    for method, path, operation in operations(document):
+        at = f"{method} {path}"
+        assert re.fullmatch(r"[a-z]+([A-Z][a-z0-9]*)*", operation["operationId"]), at
+        assert len(operation["tags"]) == 1, at
+        assert operation["description"].endswith("."), at
+        assert "security" in operation, at
+        assert (operation["security"] == []) == (operation["operationId"] in OPEN), at
+
+
+def test_every_operation_tells_its_problems(document):
+    for method, path, operation in operations(document):
+        at = f"{method} {path}"
+        responses = operation["responses"]
+        failures = {int(status): response for status, response in responses.items() if int(status) >= 400}
+        if operation["security"]:
+            expected = {401, 503}
+            expected |= {403} if operation["x-scope"] not in {"any", "operator"} else set()
+            expected |= {404} if "{id}" in path else set()
+            expected |= {400, 413, 415, 422} if "application/json" in str(operation.get("requestBody")) else set()
+            assert expected <= set(failures), at
+        for status, response in failures.items():
+            assert set(response["content"]) == {PROBLEM_JSON}, at
+            for example in response["content"][PROBLEM_JSON].get("examples", {}).values():
+                assert example["value"]["status"] == status
+
+
+def test_examples_are_as_their_schemas_say(document):
+    for method, path, operation in operations(document):
+        for status, response in operation["responses"].items():
+            for example in response.get("content", {}).get(PROBLEM_JSON, {}).get("examples", {}).values():
+                says(document, operation["operationId"], int(status), example["value"], PROBLEM_JSON)
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            assert examples_of(document, content), f"{method} {path} has no example"
+
+
+def examples_of(document, content: dict[str, Any]) -> list[Any]:
+    """The examples of a body, beside its schema or in it."""
+    if "examples" in content:
+        return [example["value"] for example in content["examples"].values()]
+    name = content["schema"].get("$ref", "").rpartition("/")[2]
+    return document["components"]["schemas"].get(name, {}).get("examples", [])
+
+
+async def test_every_example_of_a_body_is_accepted(api, open_store, document, clock):
+    clock.now = None
+    store = await open_store()
+    operator = {"Authorization": f"Bearer {OPERATOR}"}
+    sent = 0
+    for method, path, operation in operations(document):
+        wanted = store.account if path.startswith("/accounts") else store.source
+        auth = operator if operation.get("x-scope") == "operator" else store.auth
+        for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+            for example in examples_of(document, content):
+                body = example if isinstance(example, str) else json.dumps(example).replace("aud_1", store.audience)
+                answer = await api.request(
+                    method, path.format(id=wanted), content=body, headers=auth | {"Content-Type": media_type}
+                )
+                assert answer.status_code in {200, 201}, f"{method} {path} {answer.text}"
+                says(document, operation["operationId"], answer.status_code, answer.json())
+                assert not answer.json().get("rejected"), answer.text
+                sent += 1
+    assert sent >= 8
+
+
+async def test_answers_are_as_the_document_says_and_no_field_is_missing_from_it(api, open_store, document):
+    store = await open_store()
+    await store.sold(("ada", "10.00"), ("bea", "5.00"), on="2026-02-01")
+    await store.sold(("ada", "10.00"), ("cyd", "5.00"))
+    await store.send(order("named", "dan", name="Dan", email="dan@example.test"))
+    asked = [
+        ("readAccount", "/account", {}),
+        ("listKeys", "/account/keys", {}),
+        ("listAudiences", "/audiences", {}),
+        ("listSources", "/sources", {}),
+        ("readSource", f"/sources/{store.source}", {}),
+        *(
+            ("readLeaderboard", "/leaderboard", store.board(**question, **compared))
+            for question in (
+                {"time_frame": "month_to_date"},
+                {"time_frame": "all_time", "limit": 1},
+                {"time_frame": "last_year"},
+                {"time_frame": "last_365_days"},
+                {"time_frame": "custom", "start": "2026-03-01", "end": "2026-03-31"},
+            )
+            for compared in ({}, {"compare": "previous"})
+            if question["time_frame"] != "all_time" or not compared
+        ),
+        ("readLeaderboardOptions", "/leaderboard/options", {}),
+        ("readLiveness", "/livez", {}),
+        ("readReadiness", "/readyz", {}),
+        ("readVersion", "/version", {}),
+    ]
+    for operation_id, path, question in asked:
+        answer = await api.get(path, params=question, headers=store.auth)
+        assert answer.status_code == 200, answer.text
+        says(document, operation_id, 200, answer.json())
+
+
+async def test_refusals_are_as_the_document_says(api, open_store, document):
+    store = await open_store()
+    bad = order("bad", "ada", total="x")
+    batch = await store.post(bad, 1)
+    lines = await store.load(json.dumps(bad).encode() + b"\nnull", "application/x-ndjson")
+    says(document, "storeOrders", 200, batch.json())
+    says(document, "importOrders", 201, lines.json())
+    wrong = await api.get("/leaderboard", params=store.board(limit="x"), headers=store.auth)
+    says(document, "readLeaderboard", 422, problem(wrong, 422, "invalid_request"), PROBLEM_JSON)
+
+
+async def test_rows_without_comparison_do_not_speak_of_it(open_store):
+    store = await open_store()
+    await store.sold(("ada", "10.00"))
+    row = (await store.ask(time_frame="month_to_date"))["items"][0]
+    compared = (await store.ask(time_frame="month_to_date", compare="previous"))["items"][0]
+    assert set(compared) - set(row) == {"previous_rank", "movement"}
+
+
+async def test_every_type_of_problem_is_a_page(api, document):
+    told = {
+        example["value"]["type"]
+        for _, _, operation in operations(document)
+        for response in operation["responses"].values()
+        for example in response.get("content", {}).get(PROBLEM_JSON, {}).get("examples", {}).values()
+    }
+    known = {f"/problems/{kind.slug}" for kind in every_problem() if "app." in kind.__module__}
+    assert told <= known
+    for page in known:
+        answer = await api.get(page)
+        assert answer.status_code == 200, page
+        assert answer.headers["Content-Type"].startswith("text/html")
+    problem(await api.get("/problems/nonsense"), 404, "not_found")
+
+
+def test_problems_have_slugs_of_their_own():
+    kinds = list(every_problem())
+    slugs = [kind.slug for kind in kinds]
+    assert len(set(slugs)) == len(slugs)
+    assert all(kind.__doc__ for kind in kinds)
+
+
+async def test_the_docs_need_no_other_host_and_their_policy_lets_them_run(api):
+    page = await api.get("/docs")
+    policy = dict(directive.strip().split(" ", 1) for directive in page.headers["Content-Security-Policy"].split(";"))
+    assert page.status_code == 200
+    assert not re.search(r"https?://|//[a-z]", page.text.replace("//.", ""))
+    assets = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(assets) == 3
+    for asset in [*assets, *re.findall(r"url: '([^']+)'", page.text)]:
+        answer = await api.get(str(page.url.join(asset).path))
+        assert answer.status_code == 200, asset
+        assert not asset.endswith(".js") or answer.headers["Content-Type"].startswith("text/javascript")
+        assert not asset.endswith(".css") or answer.headers["Content-Type"].startswith("text/css")
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"].split()[0] == "'self'"
+    assert "unsafe" not in policy["script-src"]
+    assert "'self'" in policy["style-src"]
+    assert policy["connect-src"] == "'self'"
+    inline = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
+    assert [f"'sha256-{digest(script)}'" for script in inline] == policy["script-src"].split()[1:]
+    root = await api.get("/", follow_redirects=True)
+    assert root.url.path == "/docs"
+
+
+def digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+async def test_the_policy_of_everything_else_lets_nothing_run(api):
+    for path in ("/livez", "/problems/not-found", "/nowhere", "/openapi.json", "/swagger/swagger-ui.css"):
+        policy = (await api.get(path)).headers["Content-Security-Policy"]
+        assert policy == "default-src 'none'; frame-ancestors 'none'"
