@@ -12,12 +12,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
 import pytest
 from conftest import Store, order, wait_until
 from processes import Shop, command, postgres_of, running
+from sqlalchemy import event
 
 from app.local_postgres import local_postgres
 from app.orders import source as source_statements
@@ -67,6 +69,12 @@ def as_csv(rows: int, seed: int = 0) -> bytes:
 def expected_of_csv(rows: int) -> tuple[int, int]:
     """Orders, and what they are worth in whole units."""
     return rows, sum(1 + number % 9 for number in range(rows))
+
+
+def less_patient(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("SET lock_timeout = '700ms'")
+    cursor.close()
 
 
 # ---------------------------------------------------------------- at the same time
@@ -121,9 +129,9 @@ class TestAtTheSameTime:
         assert await sql.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
 
     async def test_a_source_that_someone_else_holds_makes_writes_wait_then_503_or_success(
-        self, open_store, sql, urls, postgres, database
+        self, open_store, sql, database
     ):
-        await postgres.run(f"ALTER ROLE loyalty IN DATABASE {urls.name} SET lock_timeout = '700ms'")
+        event.listen(database.writing.sync_engine, "connect", less_patient)
         store = await open_store()
         await store.sold(("ada", "10.00"))
         await database.writing.dispose()
