@@ -1,12 +1,10 @@
-"""Directory: statements that find a source's customers and keep what they agreed to."""
+"""Directory: statements that find a source's customers, keep what they agreed to, and forget them."""
 
 from functools import cache
 
 from sqlalchemy import TextClause, text
 
-CONTACT = """
-    c.id, c.source_id, c.external_id, c.name, c.email, c.marketing, c.created_at
-"""
+CONTACT = "c.id, c.source_id, c.external_id, c.name, c.email, c.marketing, c.created_at"
 
 ONE = text(f"""
     SELECT {CONTACT}
@@ -15,45 +13,51 @@ ONE = text(f"""
 """)
 """One customer."""
 
-ONE_LOCKED = text(f"""
-    SELECT {CONTACT}
-    FROM customers AS c
-    WHERE c.account_id = :account_id AND c.id = :customer_id
-    FOR UPDATE
-""")
-"""One customer whose consent or existence is about to change."""
+# ---------------------------------------------------------------- finding
+
+OF_SOURCE = "c.account_id = :account_id AND c.source_id = :source_id"
+FOLLOWING = "AND c.id > :after_id ORDER BY c.id LIMIT cast(:limit AS bigint)"
+
+EVERYONE = f"SELECT {CONTACT}, '' AS matched FROM customers AS c WHERE {OF_SOURCE} {FOLLOWING}"
 
 BY_EXTERNAL_ID = f"""
-    SELECT {CONTACT}, c.external_id AS matched FROM customers AS c
-    WHERE c.account_id = :account_id AND c.source_id = :source_id AND c.external_id = :external_id
+    SELECT {CONTACT}, '' AS matched FROM customers AS c
+    WHERE {OF_SOURCE} AND c.external_id = :external_id {FOLLOWING}
 """
 
 BY_EMAIL = f"""
-    SELECT {CONTACT}, a.email AS matched
+    SELECT {CONTACT}, '' AS matched FROM customers AS c WHERE {OF_SOURCE} AND c.email = :email AND c.id > :after_id
+    UNION
+    SELECT {CONTACT}, '' AS matched
     FROM addresses AS a JOIN customers AS c ON c.account_id = a.account_id AND c.id = a.customer_id
-    WHERE a.account_id = :account_id AND a.source_id = :source_id AND a.email = :email
+    WHERE a.account_id = :account_id AND a.source_id = :source_id AND a.email = :email AND c.id > :after_id
+    ORDER BY id LIMIT cast(:limit AS bigint)
 """
 
-EVERYONE = f"""
-    SELECT {CONTACT}, '' AS matched FROM customers AS c
-    WHERE c.account_id = :account_id AND c.source_id = :source_id AND c.id > :after_id
-    ORDER BY c.id LIMIT cast(:limit AS bigint)
-"""
+# Names are folded by PostgreSQL, what is sought too; addresses are stored as normal_form.py writes them.
+FOLDED = {"c.email": "cast(:address AS text)", "lower(c.name)": "lower(cast(:name AS text))"}
+LAST_CHARACTER = "chr(1114111)"
 
-# Both halves walk an index in the order of what matched, from where the page before ended.
+
+def _begins(column: str) -> str:
+    low = FOLDED[column]
+    return f"{column} ~>=~ {low} AND {column} ~<~ ({low} || {LAST_CHARACTER})"
+
+
+def _beginning_with(column: str, but: str = "") -> str:
+    """One walk along the index of the column, from where the page before has ended."""
+    return f"""
+        (SELECT {CONTACT}, {column} AS matched FROM customers AS c
+         WHERE {OF_SOURCE} AND {_begins(column)} AND {column} ~>=~ :after
+           AND ({column} ~>~ :after OR c.id > :after_id) {but}
+         ORDER BY {column} USING ~<~, c.id LIMIT cast(:limit AS bigint))
+    """
+
+
 BY_PREFIX = f"""
-    (SELECT {CONTACT}, c.email AS matched FROM customers AS c
-     WHERE c.account_id = :account_id AND c.source_id = :source_id
-       AND c.email ~>=~ greatest(:low, :after) AND c.email ~<~ :high
-       AND (c.email ~>~ :after OR c.id > :after_id)
-     ORDER BY c.email USING ~<~, c.id LIMIT cast(:limit AS bigint))
+    {_beginning_with("c.email")}
     UNION ALL
-    (SELECT {CONTACT}, lower(c.name) AS matched FROM customers AS c
-     WHERE c.account_id = :account_id AND c.source_id = :source_id
-       AND lower(c.name) ~>=~ greatest(:low, :after) AND lower(c.name) ~<~ :high
-       AND (lower(c.name) ~>~ :after OR c.id > :after_id)
-       AND (c.email IS NULL OR c.email ~<~ :low OR c.email ~>=~ :high)
-     ORDER BY lower(c.name) USING ~<~, c.id LIMIT cast(:limit AS bigint))
+    {_beginning_with("lower(c.name)", f"AND ({_begins('c.email')}) IS NOT TRUE")}
     ORDER BY matched USING ~<~, id LIMIT cast(:limit AS bigint)
 """
 
@@ -65,6 +69,17 @@ def found(by: str) -> TextClause:
     """Customers by `external_id`, by `email` (any they were seen with), by a prefix `q`, or all of them."""
     return text(FINDINGS[by])
 
+
+# ---------------------------------------------------------------- consent
+
+CONSENT_LOCKED = text("""
+    SELECT c.marketing, EXISTS (SELECT FROM consent_changes AS h
+                                WHERE h.account_id = :account_id AND h.customer_id = c.id) AS is_explicit
+    FROM customers AS c
+    WHERE c.account_id = :account_id AND c.id = :customer_id
+    FOR UPDATE OF c
+""")
+"""A customer's consent that is about to change, and whether anybody has ever set it."""
 
 CONSENTED = text("""
     UPDATE customers SET marketing = :marketing
@@ -81,15 +96,9 @@ CONSENT_NOTED = text("""
 CONSENT_HISTORY = text("""
     SELECT marketing, changed_by, changed_at FROM consent_changes
     WHERE account_id = :account_id AND customer_id = :customer_id
-    ORDER BY id
+    ORDER BY changed_at, id
 """)
 """Every change of a customer's consent, oldest first."""
-
-CONTACTS_CHANGED = text("""
-    UPDATE sources SET version = version + 1, contacts_version = contacts_version + 1
-    WHERE account_id = :account_id AND id = :source_id
-""")
-"""Boards that show the customers of a source are no longer as they were."""
 
 ADDRESSES = text("""
     SELECT email FROM addresses WHERE account_id = :account_id AND customer_id = :customer_id ORDER BY email
@@ -97,6 +106,9 @@ ADDRESSES = text("""
 """The addresses whose orders are this customer's."""
 
 # ---------------------------------------------------------------- erasure
+
+ONE_LOCKED = text(f"{ONE.text} FOR UPDATE")
+"""One customer who is about to be forgotten."""
 
 ORDERS_ANONYMISED = text("""
     UPDATE orders
@@ -111,6 +123,7 @@ FORGOTTEN = tuple(
     for table, column in (
         ("consent_changes", "customer_id"),
         ("addresses", "customer_id"),
+        ("outdated_standings", "customer_id"),
         ("customers", "id"),
     )
 )

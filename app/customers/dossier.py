@@ -4,8 +4,9 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
+from app.orders.answers import ABOVE, AVERAGED
 from app.orders.buckets import MEASURES
-from app.orders.ranks import ABOVE, AVERAGED
+from app.segments.vips import BUYS_OFTEN, SPENDS_MUCH, SUGGESTED
 
 KNOWN = text("""
     SELECT c.id, c.source_id, c.external_id, c.name, c.email, c.marketing, c.created_at,
@@ -19,9 +20,13 @@ KNOWN = text("""
 """)
 """One customer, and the store."""
 
-LAST_ORDERS = text("""
-    SELECT order_id, ordered_at, total, refunded, foreign_currency, items, status::text AS status,
-           spend IS NOT NULL AS is_purchase, updated_at, test
+ORDER = """
+    order_id, ordered_at, total, refunded, foreign_currency, items, status::text AS status,
+    spend IS NOT NULL AS is_purchase, updated_at, test
+"""
+
+LAST_ORDERS = text(f"""
+    SELECT {ORDER}
     FROM orders
     WHERE account_id = :account_id AND source_id = :source_id AND customer_id = :customer_id AND deleted_at IS NULL
     ORDER BY ordered_at DESC, order_id DESC
@@ -29,16 +34,34 @@ LAST_ORDERS = text("""
 """)
 """A customer's orders, newest first."""
 
-RANKS = ", ".join(
-    f"{ABOVE.format(board='b.id', metric=metric, measure=measure, value=f's.{measure}')} + 1 AS {measure}_rank,"
-    f" (SELECT min(n.{measure}) FROM standings AS n WHERE n.account_id = :account_id AND n.board_id = b.id"
-    f" AND n.{measure} > s.{measure}) AS {measure}_above"
-    for metric, measure in MEASURES.items()
+EVERY_ORDER = text(f"""
+    SELECT {ORDER}, guest_email, deleted_at
+    FROM orders
+    WHERE account_id = :account_id AND source_id = :source_id AND customer_id = :customer_id
+    ORDER BY ordered_at DESC, order_id DESC
+""")
+"""The same with those that were deleted, and the address of those that name nothing else."""
+
+# ---------------------------------------------------------------- standings
+
+FIGURES = "s.purchases, s.spend, s.average, s.last_order_at"
+VIP = f"""m.min_spend, m.min_orders, {SPENDS_MUCH} AS big_spender, {BUYS_OFTEN} AS frequent_buyer""".format(
+    p="s.", t="m."
 )
 
+# Only where there is a standing, and only in the frames whose ranks are shown.
+PLACED = "CASE WHEN s.board_id IS NOT NULL AND f.place <= cast(:ranked AS bigint) THEN {} END AS {}"
+
+
+def _places(metric: str, measure: str) -> str:
+    rank = ABOVE.format(board="b.id", metric=metric, measure=measure, value=f"s.{measure}")
+    better = f"""(SELECT min(n.{measure}) FROM standings AS n
+        WHERE n.account_id = :account_id AND n.board_id = b.id AND n.{measure} > s.{measure})"""
+    return f"{PLACED.format(f'{rank} + 1', f'{measure}_rank')}, {PLACED.format(better, f'{measure}_better')}"
+
+
 STANDINGS = text(f"""
-    SELECT b.id IS NOT NULL AS is_live, b.customers, b.purchases AS all_purchases, b.spend AS all_spend,
-           s.purchases, s.spend, s.average, s.last_order_at, r.*
+    SELECT b.id IS NOT NULL AS is_live, b.customers, {FIGURES}, {VIP}, {", ".join(_places(*m) for m in MEASURES.items())}
     FROM unnest(cast(:kinds AS text[]), cast(:board_starts AS timestamptz[]), cast(:starts AS timestamptz[]),
                 cast(:befores AS timestamptz[]), cast(:untils AS timestamptz[]))
          WITH ORDINALITY AS f (kind, board_start, start, before, until, place)
@@ -52,27 +75,29 @@ STANDINGS = text(f"""
                          AND o.ordered_at >= f.before AND o.ordered_at < f.until)
     LEFT JOIN standings AS s
         ON s.account_id = :account_id AND s.board_id = b.id AND s.customer_id = :customer_id
-    LEFT JOIN LATERAL (SELECT {RANKS}) AS r ON s.board_id IS NOT NULL
+    {SUGGESTED.format(b="b.")}
     ORDER BY f.place
 """)
-"""How a customer stands in each frame that a board can answer: values, ranks, and the next better values."""
+"""How a customer stands in each frame that a board can answer: values, ranks, the next better values, VIP thresholds."""
 
 
 @cache
 def standing_from_orders() -> TextClause:
     """The same of one frame, from the orders."""
-    figures = AVERAGED.format(p="").format(whose="")
     ranks = ", ".join(
         f"rank() OVER (ORDER BY {measure} DESC) AS {measure}_rank,"
         f" first_value({measure}) OVER (ORDER BY {measure} DESC GROUPS BETWEEN 1 PRECEDING AND 1 PRECEDING)"
-        f" AS {measure}_above"
+        f" AS {measure}_better"
         for measure in MEASURES.values()
     )
+    shown = ", ".join(f"s.{measure}_rank, s.{measure}_better" for measure in MEASURES.values())
     return text(f"""
         WITH ranked AS MATERIALIZED (
-            SELECT customer_id, purchases, spend, average, last_order_at, {ranks} FROM ({figures}) AS a)
-        SELECT t.customers, t.all_purchases, t.all_spend, r.*
-        FROM (SELECT count(*) AS customers, coalesce(sum(purchases), 0) AS all_purchases,
-                     coalesce(sum(spend), 0) AS all_spend FROM ranked) AS t
-        LEFT JOIN ranked AS r ON r.customer_id = :customer_id
+            SELECT customer_id, purchases, spend, average, last_order_at, {ranks}
+            FROM ({AVERAGED.format(p="").format(whose="")}) AS a)
+        SELECT b.customers, {FIGURES}, {VIP}, {shown}
+        FROM (SELECT count(*) AS customers, coalesce(sum(purchases), 0) AS purchases,
+                     coalesce(sum(spend), 0) AS spend FROM ranked) AS b
+        LEFT JOIN ranked AS s ON s.customer_id = :customer_id
+        {SUGGESTED.format(b="b.")}
     """)

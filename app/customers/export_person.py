@@ -2,7 +2,7 @@
 
 from app.customers import directory, dossier
 from app.customers.read_profile import UnknownCustomer, contact, shown_order
-from app.customers.schemas import Consent, Export
+from app.customers.schemas import Consent, Export, ExportedOrder
 from app.database import Connection
 from app.orders.source import Source
 from app.wire import rfc3339
@@ -17,7 +17,7 @@ async def export_person(conn: Connection, account_id: int, customer_id: int) -> 
     source = Source(account_id, known.source_id, known.audience_id, known.currency, known.time_zone, known.week_start)
     history = (await conn.execute(directory.CONSENT_HISTORY, bound)).all()
     addresses = (await conn.execute(directory.ADDRESSES, bound)).scalars().all()
-    orders = (await conn.execute(dossier.LAST_ORDERS, bound | {"source_id": source.id, "limit": None})).all()
+    orders = (await conn.execute(dossier.EVERY_ORDER, bound | {"source_id": source.id})).all()
     return Export(
         **contact(known),
         consent_history=[
@@ -25,6 +25,13 @@ async def export_person(conn: Connection, account_id: int, customer_id: int) -> 
             for row in history
         ],
         addresses=list(addresses),
-        orders=[shown_order(order, source) for order in orders],
+        orders=[
+            ExportedOrder(
+                **shown_order(order, source),
+                email=order.guest_email,
+                deleted_at=rfc3339(order.deleted_at) if order.deleted_at else None,
+            )
+            for order in orders
+        ],
         messages=[],
     )

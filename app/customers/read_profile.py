@@ -1,16 +1,15 @@
 """Reading a profile: one customer whole, in a fixed number of statements."""
 
-
 from datetime import datetime
 from typing import Any
 
 from app.customers import dossier
-from app.customers.schemas import Figures, FrameFigures, Gaps, Profile, Ranks, ShownOrder, Vip
+from app.customers.schemas import Criterion, Figures, FrameFigures, Gaps, Profile, Ranks, ShownOrder, Vip
 from app.database import Connection
+from app.orders.buckets import BUCKET_EDGES, MEASURES
 from app.orders.source import Source
 from app.periods import Frame, TimeFrame, named_frame
 from app.problems import NotFound
-from app.segments.vip import Thresholds
 from app.wire import CURRENCIES, decimal_string, public_id, rfc3339
 
 SHOWN_ORDERS = 10
@@ -23,8 +22,8 @@ SEVEN = (
     TimeFrame.LAST_YEAR,
     TimeFrame.YEAR_TO_DATE,
 )
+"""Shown with ranks."""
 READ = (*SEVEN, TimeFrame.ALL_TIME, TimeFrame.LAST_365_DAYS)
-MEASURED = {"number_of_purchases": "purchases", "total_spend": "spend", "average_order_amount": "average"}
 
 
 class UnknownCustomer(NotFound):
@@ -56,7 +55,7 @@ async def read_profile(conn: Connection, account_id: int, customer_id: int, now:
         all_time=Figures(**figures(standings[TimeFrame.ALL_TIME], source)),
         time_frames=[framed(source, each, frames[each], standings[each]) for each in SEVEN],
         vip=vip(standings[TimeFrame.LAST_365_DAYS], source),
-        orders=[shown_order(order, source) for order in orders],
+        orders=[ShownOrder(**shown_order(order, source)) for order in orders],
         messages=[],
     )
 
@@ -74,7 +73,8 @@ async def _standings(
         "befores": [frame.before for frame in frames.values()],
     }
     bound = bound | source.key
-    rows = (await conn.execute(dossier.STANDINGS, bound | columns | dossier.EDGES)).all()
+    asked = bound | columns | {"ranked": len(SEVEN), "bucket_edges": BUCKET_EDGES}
+    rows = (await conn.execute(dossier.STANDINGS, asked)).all()
     standings: dict[TimeFrame, Any] = dict(zip(frames, rows, strict=True))
     for time_frame, frame in frames.items():
         if not standings[time_frame].is_live:
@@ -111,60 +111,66 @@ def figures(row: Any, source: Source) -> dict[str, Any]:  # noqa: ANN401 - a sta
 def framed(source: Source, time_frame: TimeFrame, frame: Frame, row: Any) -> FrameFigures:  # noqa: ANN401
     """One time frame of a profile."""
     zone = source.calendar.zone
-    missing = {
-        metric: getattr(row, f"{column}_above") - getattr(row, column)
-        for metric, column in MEASURED.items()
-        if row.purchases is not None and getattr(row, f"{column}_above") is not None
+    ranks = {metric: getattr(row, f"{measure}_rank") for metric, measure in MEASURES.items()}
+    better = {metric: getattr(row, f"{measure}_better") for metric, measure in MEASURES.items()}
+    gaps = {
+        metric: better[metric] - getattr(row, measure)
+        for metric, measure in MEASURES.items()
+        if better[metric] is not None
     }
-    money = {metric: decimal_string(by, source.digits) for metric, by in missing.items()}
     return FrameFigures(
         **figures(row, source),
         time_frame=time_frame,
         start=frame.start.astimezone(zone).isoformat(),
         end=frame.end.astimezone(zone).isoformat(),
-        ranks=Ranks(**{metric: getattr(row, f"{column}_rank") for metric, column in MEASURED.items()}),
+        ranks=Ranks(**ranks),
         gaps=Gaps(
-            number_of_purchases=missing.get("number_of_purchases"),
-            total_spend=money.get("total_spend"),
-            average_order_amount=money.get("average_order_amount"),
+            number_of_purchases=gaps.get("number_of_purchases"),
+            total_spend=_money(gaps.get("total_spend"), source),
+            average_order_amount=_money(gaps.get("average_order_amount"), source),
         ),
-        ranked_customers=row.customers or 0,
+        ranked_customers=row.customers,
     )
 
 
 def vip(row: Any, source: Source) -> Vip:  # noqa: ANN401 - a standing
     """Membership among the VIPs of the last 365 days, by the thresholds that set themselves."""
-    thresholds = Thresholds.suggested(int(row.customers or 0), int(row.all_purchases or 0), int(row.all_spend or 0))
-    if thresholds is None:
-        return Vip(member=False, matched=[], min_spend=None, min_orders=None, missing_spend=None, missing_orders=None)
-    spend, purchases = row.spend or 0, row.purchases or 0
-    matched = thresholds.matched(spend, purchases)
-    to_spend, to_orders = thresholds.min_spend + 1 - spend, thresholds.min_orders + 1 - purchases
+    missing = {}
+    for measure, threshold in (("spend", row.min_spend), ("purchases", row.min_orders)):
+        if threshold is not None:
+            missing[measure] = threshold + 1 - (getattr(row, measure) or 0)
+    matched: list[Criterion] = []
+    if row.big_spender:
+        matched.append("big_spender")
+    if row.frequent_buyer:
+        matched.append("frequent_buyer")
     return Vip(
         member=bool(matched),
         matched=matched,
-        min_spend=decimal_string(thresholds.min_spend, source.digits),
-        min_orders=thresholds.min_orders,
-        missing_spend=decimal_string(to_spend, source.digits) if to_spend > 0 else None,
-        missing_orders=to_orders if to_orders > 0 else None,
+        min_spend=_money(row.min_spend, source),
+        min_orders=row.min_orders,
+        missing_spend=None if row.big_spender else _money(missing.get("spend"), source),
+        missing_orders=None if row.frequent_buyer else missing.get("purchases"),
     )
 
 
-def shown_order(row: Any, source: Source) -> ShownOrder:  # noqa: ANN401 - a row of the dossier
-    """An order as it is shown."""
+def _money(minor: int | None, source: Source) -> str | None:
+    return None if minor is None else decimal_string(minor, source.digits)
+
+
+def shown_order(row: Any, source: Source) -> dict[str, Any]:  # noqa: ANN401 - a row of the dossier
+    """An order's fields as they are shown."""
     currency = row.foreign_currency or source.currency
     digits = CURRENCIES[currency]
-    return ShownOrder(
-        order_id=row.order_id,
-        ordered_at=rfc3339(row.ordered_at),
-        total=decimal_string(row.total, digits),
-        refunded=decimal_string(row.refunded, digits),
-        currency=currency,
-        items=row.items,
-        status=row.status,
-        is_purchase=row.is_purchase,
-        test=row.test,
-        updated_at=rfc3339(row.updated_at),
-    )
-
-
+    return {
+        "order_id": row.order_id,
+        "ordered_at": rfc3339(row.ordered_at),
+        "total": decimal_string(row.total, digits),
+        "refunded": decimal_string(row.refunded, digits),
+        "currency": currency,
+        "items": row.items,
+        "status": row.status,
+        "is_purchase": row.is_purchase,
+        "test": row.test,
+        "updated_at": rfc3339(row.updated_at),
+    }

@@ -1,62 +1,73 @@
 """Customer routes: find one, see everything of one, set consent, forget one."""
 
+import unicodedata
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from app.accounts.access import GuardedRoute, KeyRequired, Reader, ScopeRequired, Writer
 from app.customers import directory
+from app.customers.change_consent import change_consent
 from app.customers.erase_person import erase_person
 from app.customers.export_person import export_person
 from app.customers.read_profile import UnknownCustomer, contact, read_profile
 from app.customers.schemas import ConsentChange, Customer, CustomerPage, Export, Profile
-from app.database import Pools, ReadConn
+from app.database import Database, Pools, ReadConn
 from app.orders.normal_form import normal_address
 from app.orders.remember_sources import Sources
-from app.orders.source import UnknownSource
+from app.orders.source import Source, UnknownSource
 from app.problems import InvalidRequest, ServiceUnavailable, UnreadableBody, documented
 from app.wire import CURSOR_PATTERN, InvalidCursor, Now, PublicId, Strict, link_next, plain, public_id, seal, unseal
 
 router = APIRouter(route_class=GuardedRoute, tags=["customers"])
 
 CustomerId = Annotated[int, PublicId("cus", UnknownCustomer)]
+Sought = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(plain)]
+WAYS = ("external_id", "email", "q")
 FIRST = ("", 0)
 """Before every text and every id."""
-LAST_CHARACTER = "\U0010ffff"
 
 
 class CustomerQuery(Strict):
     """Which customers of a source: by one of `external_id`, `email` and `q`, or all."""
 
-    source: Annotated[int, PublicId("src", UnknownSource)]
-    external_id: str | None = Field(None, max_length=255)
-    email: str | None = Field(None, max_length=320, description="any address they were seen with")
-    q: str | None = Field(None, min_length=1, max_length=100, description="how name or e-mail begins")
+    source: Annotated[int, PublicId("src", UnknownSource)] = Field(description="the store")
+    external_id: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(plain)] | None = Field(
+        None, description="the store's own id"
+    )
+    email: Annotated[Sought, Field(max_length=320)] | None = Field(
+        None, description="theirs now, or one whose orders are theirs"
+    )
+    q: Annotated[Sought, Field(max_length=100)] | None = Field(
+        None, description="how their name or e-mail address begins, in any case"
+    )
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
-    cursor: Annotated[str, Field(json_schema_extra={"pattern": CURSOR_PATTERN})] | None = None
+    cursor: Annotated[str, Field(json_schema_extra={"pattern": CURSOR_PATTERN})] | None = Field(
+        None, description="`next_cursor` of the page before"
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        given = [text for text in (self.external_id, self.email, self.q) if text is not None]
-        if len(given) > 1:
+        if sum(getattr(self, way) is not None for way in WAYS) > 1:
             raise ValueError("give one of external_id, email and q")
-        for text in given:
-            plain(text)
         return self
 
+    @property
     def way(self) -> str:
         """How to look."""
-        return next((name for name in ("external_id", "email", "q") if getattr(self, name) is not None), "")
+        return next((way for way in WAYS if getattr(self, way) is not None), "")
 
     def sought(self) -> dict[str, str]:
         """What to look for, as the directory writes it."""
-        if self.email is not None:
-            return {"email": normal_address(self.email) if "@" in self.email else self.email}
         if self.q is not None:
-            low = self.q.strip().lower()
-            return {"low": low, "high": low + LAST_CHARACTER}
-        return {"external_id": self.external_id} if self.external_id is not None else {}
+            return {"name": self.q, "address": unicodedata.normalize("NFC", self.q).lower()}
+        if self.email is not None:
+            try:
+                return {"email": normal_address(self.email)}
+            except ValueError:
+                return {"email": ""}  # nobody has it
+        return {} if self.external_id is None else {"external_id": self.external_id}
 
 
 @router.get(
@@ -72,12 +83,9 @@ async def find_customers(
     source = await sources.read(database, caller.account_id, query.source)
     binding = query.model_dump_json(exclude={"limit", "cursor"})
     after, after_id = unseal(caller.cursor_secret, binding, query.cursor) if query.cursor else FIRST
-    position = {"after_id": after_id, "limit": query.limit + 1} if query.way() in {"", "q"} else {}
-    if query.way() == "q":
-        position["after"] = after
+    position = {"after_id": after_id, "limit": query.limit + 1} | ({"after": after} if query.way == "q" else {})
     async with database.read() as conn:
-        found = await conn.execute(directory.found(query.way()), source.key | query.sought() | position)
-        rows = found.all()
+        rows = (await conn.execute(directory.found(query.way), source.key | query.sought() | position)).all()
     following = None
     if len(rows) > query.limit:
         last = rows[query.limit - 1]
@@ -106,33 +114,40 @@ async def export_customer(id: CustomerId, caller: Reader, conn: ReadConn) -> Exp
     return await export_person(conn, caller.account_id, id)
 
 
+async def source_of(request: Request, database: Database, account_id: int, customer_id: int) -> Source:
+    """The store of a customer; UnknownCustomer where there is none."""
+    sources: Sources = request.app.state.sources
+    async with database.read() as conn:
+        found = await conn.execute(directory.ONE, {"account_id": account_id, "customer_id": customer_id})
+        row = found.one_or_none()
+    if row is None:
+        raise UnknownCustomer
+    return await sources.read(database, account_id, row.source_id)
+
+
 @router.patch(
     "/customers/{id}",
-    operation_id="changeConsent",
-    responses=documented(KeyRequired, ScopeRequired, UnknownCustomer, UnreadableBody, InvalidRequest),
+    operation_id="changeCustomer",
+    responses=documented(
+        KeyRequired, ScopeRequired, UnknownCustomer, UnreadableBody, InvalidRequest, ServiceUnavailable
+    ),
 )
-async def change_consent(
+async def change_customer(
     id: CustomerId,  # noqa: A002 - the name in the path
     change: ConsentChange,
     caller: Writer,
     database: Pools,
+    request: Request,
     now: Now,
 ) -> Customer:
-    """Set what a customer agreed to; it is noted who did it and when, and no import overwrites it."""
-    person = {"account_id": caller.account_id, "customer_id": id}
-    async with database.write() as conn:
-        row = (await conn.execute(directory.ONE_LOCKED, person)).one_or_none()
-        if row is None:
+    """Set what a customer agreed to; it is noted which key did it and when, and no import overwrites it."""
+    source = await source_of(request, database, caller.account_id, id)
+    by = public_id("key", caller.key_id)
+    async with database.write_in_turn(source.id) as conn:
+        if not await change_consent(conn, source, id, change.marketing, by, now):
             raise UnknownCustomer
-        if row.marketing != change.marketing:
-            consent = person | {"marketing": change.marketing}
-            await conn.execute(directory.CONSENTED, consent)
-            noted = consent | {"changed_by": public_id("key", caller.key_id), "now": now}
-            await conn.execute(directory.CONSENT_NOTED, noted)
-            await conn.execute(
-                directory.CONTACTS_CHANGED, {"account_id": caller.account_id, "source_id": row.source_id}
-            )
-            row = (await conn.execute(directory.ONE, person)).one()
+        person = {"account_id": caller.account_id, "customer_id": id}
+        row = (await conn.execute(directory.ONE, person)).one()
     return Customer(**contact(row))
 
 
@@ -149,14 +164,11 @@ async def erase_customer(
     request: Request,
     now: Now,
 ) -> None:
-    """Erase a person for good; their orders stay as figures of no one, and ranks close up."""
-    sources: Sources = request.app.state.sources
-    person = {"account_id": caller.account_id, "customer_id": id}
-    async with database.read() as conn:
-        row = (await conn.execute(directory.ONE, person)).one_or_none()
-    if row is None:
-        raise UnknownCustomer
-    source = await sources.read(database, caller.account_id, row.source_id)
+    """Erase a person for good; their orders stay as figures of no one, and ranks close up.
+
+    The same orders sent again do not bring them back; a new order of theirs makes a new customer.
+    """
+    source = await source_of(request, database, caller.account_id, id)
     async with database.write_in_turn(source.id) as conn:
         if not await erase_person(conn, source, id, now):
             raise UnknownCustomer

@@ -193,4 +193,5 @@ async def _hand_over(
         merging = source.key | {"ids": [*gone], "heirs": [*gone.values()]}
         for statement in people.CONSENT_INHERITED:
             await conn.execute(statement, merging)
+        resolved.contacts_changed = True
         await conn.execute(people.MERGED_AWAY, merging)
