@@ -73,9 +73,9 @@ def moment(name: str, *, nullable: bool = False) -> sa.Column[object]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
 
 
-def moments(*names: str) -> tuple[sa.Column[object], ...]:
-    """Instants that are always there."""
-    return tuple(moment(name) for name in names)
+def moments(*names: str, nullable: bool = False) -> tuple[sa.Column[object], ...]:
+    """Instants."""
+    return tuple(moment(name, nullable=nullable) for name in names)
 
 
 def belongs_to(parent: str, column: str) -> sa.ForeignKeyConstraint:
@@ -141,21 +141,21 @@ sources = owned_table(
     sa.Index(None, "boards_due_at"),
 )
 
+FOLDED_NAME = sa.literal_column("lower(name)").label("folded_name")
+PREFIXED = dict.fromkeys(("email", "folded_name"), "text_pattern_ops")
+
 customers = owned_table(
     "customers",
     number("source_id"),
     *words("external_id", "email", "name", nullable=True),
     # How new the contact data are: that of an older order never replaces that of a newer one.
-    moment("email_at", nullable=True),
-    moment("name_at", nullable=True),
+    *moments("email_at", "name_at", nullable=True),
     one_of(*("marketing", "subscribed", "unsubscribed", "non_subscribed", "cleaned"), default="non_subscribed"),
     moment("created_at"),
     belongs_to("sources", "source_id"),
     sa.UniqueConstraint("account_id", "source_id", "external_id"),
-    *(
-        sa.Index(f"customers_{name}_idx", "account_id", "source_id", sa.text(f"{column} text_pattern_ops"), "id")
-        for name, column in (("email", "email"), ("name", "lower(name)"))
-    ),
+    sa.Index("customers_email_idx", "account_id", "source_id", "email", "id", postgresql_ops=PREFIXED),
+    sa.Index("customers_name_idx", "account_id", "source_id", FOLDED_NAME, "id", postgresql_ops=PREFIXED),
 )
 
 consent_changes = owned_table(

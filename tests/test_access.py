@@ -34,6 +34,13 @@ PERMISSIONS = {
     "importOrders": "write",
     "readLeaderboard": "read",
     "readLeaderboardOptions": "read",
+    "readVips": "read",
+    "previewVips": "read",
+    "findCustomers": "read",
+    "readCustomer": "read",
+    "exportCustomer": "read",
+    "changeCustomer": "write",
+    "eraseCustomer": "write",
     "readLiveness": None,
     "readReadiness": None,
     "readVersion": None,
@@ -55,6 +62,15 @@ IDS = {
     ("readLeaderboard", "query", "audience"): "aud",
     ("readLeaderboard", "query", "source"): "src",
     ("readLeaderboard", "query", "around"): "cus",
+    ("readVips", "query", "audience"): "aud",
+    ("readVips", "query", "source"): "src",
+    ("previewVips", "query", "audience"): "aud",
+    ("previewVips", "query", "source"): "src",
+    ("findCustomers", "query", "source"): "src",
+    ("readCustomer", "path", "id"): "cus",
+    ("exportCustomer", "path", "id"): "cus",
+    ("changeCustomer", "path", "id"): "cus",
+    ("eraseCustomer", "path", "id"): "cus",
 }
 """Every place where an operation takes an id."""
 
@@ -117,6 +133,13 @@ def requests(store) -> dict[str, dict]:
             "headers": {"Content-Type": "application/x-ndjson"},
         },
         "readLeaderboard": {"params": store.board(time_frame="all_time")},
+        "readVips": {"params": store.board()},
+        "previewVips": {"params": store.board()},
+        "findCustomers": {"params": {"source": store.source}},
+        "readCustomer": {"path": {"id": "cus_999"}},
+        "exportCustomer": {"path": {"id": "cus_999"}},
+        "changeCustomer": {"path": {"id": "cus_999"}, "json": {"marketing": "subscribed"}},
+        "eraseCustomer": {"path": {"id": "cus_999"}},
         "readProblem": {"path": {"slug": "not-found"}},
     }
 

@@ -61,7 +61,8 @@ def _places(metric: str, measure: str) -> str:
 
 
 STANDINGS = text(f"""
-    SELECT b.id IS NOT NULL AS is_live, b.customers, {FIGURES}, {VIP}, {", ".join(_places(*m) for m in MEASURES.items())}
+    SELECT b.id IS NOT NULL AS is_live, b.customers, {FIGURES}, {VIP},
+           {", ".join(_places(metric, measure) for metric, measure in MEASURES.items())}
     FROM unnest(cast(:kinds AS text[]), cast(:board_starts AS timestamptz[]), cast(:starts AS timestamptz[]),
                 cast(:befores AS timestamptz[]), cast(:untils AS timestamptz[]))
          WITH ORDINALITY AS f (kind, board_start, start, before, until, place)
@@ -78,7 +79,7 @@ STANDINGS = text(f"""
     {SUGGESTED.format(b="b.")}
     ORDER BY f.place
 """)
-"""How a customer stands in each frame that a board can answer: values, ranks, the next better values, VIP thresholds."""
+"""How a customer stands in each frame that a board can answer: values, ranks, next better values, VIP thresholds."""
 
 
 @cache
