@@ -272,14 +272,12 @@ async def test_customers_are_found_by_id_by_address_and_by_how_they_begin(open_s
     assert sorted(await who(email="shared@example.test")) == ["11", "12"]
     for nobody in ("", "nobody@example.test", "x", "a@b@c", "@", "'", "ada@example.tes"):
         assert not nobody or await who(email=nobody) == []
-    assert await who(q="ada") == ["7", "ada@example.test", "8"] or sorted(await who(q="ada")) == sorted(
-        ["7", "ada@example.test", "8"]
-    )
-    assert sorted(await who(q=" aDA ")) == sorted(["7", "ada@example.test", "8"])
+    assert await who(q="ada") == ["7", "ada@example.test", "8"]
+    assert await who(q=" aDA ") == ["7", "ada@example.test", "8"]
     assert await who(q="ada l") == ["7"]
     assert sorted(await who(q="COUNT")) == ["7", "8"]
     assert await who(q="éLO") == await who(q="ÉLO") == ["9"]
-    assert await who(q="e\u0301lo") in ([], ["9"])
+    assert await who(q="e\u0301lo") == ["9"]
     assert await who(q="%") == ["9"]
     assert await who(q="_") == []
     assert await who(q="100%_\\ 'b") == ["10"]
@@ -553,9 +551,8 @@ async def boards(store: Store) -> dict[str, Any]:
     shown = {}
     for frame in (*SEVEN, "last_365_days", "all_time"):
         for metric in METRICS:
-            page = await store.ask(
-                time_frame=frame, rank_by=metric, compare="previous" if frame != "all_time" else "none"
-            )
+            compared = {} if frame == "all_time" else {"compare": "previous"}
+            page = await store.ask(time_frame=frame, rank_by=metric, **compared)
             shown[frame, metric] = page
     question = store.board(min_orders=0)
     for path in ("/segments/vip", "/segments/vip/preview"):

@@ -61,7 +61,8 @@ class CustomerQuery(Strict):
     def sought(self) -> dict[str, str]:
         """What to look for, as the directory writes it."""
         if self.q is not None:
-            return {"name": self.q, "address": unicodedata.normalize("NFC", self.q).lower()}
+            composed = unicodedata.normalize("NFC", self.q)
+            return {"name": composed, "address": composed.lower()}
         if self.email is not None:
             try:
                 return {"email": normal_address(self.email)}
