@@ -6,7 +6,7 @@ wait; when it is over, the answer is 503.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Annotated, Any
@@ -17,6 +17,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy import Dialect, TextClause, event
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -70,6 +71,8 @@ class Database:
         )
         _at_connect(self.writing, *WRITE_LIMITS, *PLANS)
         _at_connect(self.reading, *READ_LIMITS, *PLANS, *(READ_ONLY if read_url is None else ()))
+        for engine in (self.writing, self.reading):
+            event.listen(engine.sync_engine, "handle_error", _give_up_confused)
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -116,6 +119,12 @@ class Database:
         await self.reading.dispose()
 
 
+def _give_up_confused(context: ExceptionContext) -> None:
+    """A connection that was cut in the middle of an answer: the driver cannot go on with it, nor may the pool."""
+    if isinstance(context.original_exception.__cause__, asyncpg.InternalClientError):
+        context.is_disconnect = True
+
+
 def _at_connect(engine: AsyncEngine, *settings: str) -> None:
     """Statements for each new connection; behind a pooler every session gets the same ones, so none can leak."""
 
@@ -149,6 +158,15 @@ async def first_row(conn: Connection, statement: TextClause, bound: Mapping[str,
     return row
 
 
+async def copy_rows(conn: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Add many rows that are known to be new: COPY takes half of what an INSERT of the same rows does."""
+    sync = conn.sync_connection
+    if sync is None:
+        raise RuntimeError("the connection is closed")
+    driver: Any = sync.connection.driver_connection
+    await driver.copy_records_to_table(table, records=rows, columns=columns)
+
+
 @cache
 def _driver_form(statement: TextClause) -> tuple[str, tuple[str, ...]]:
     compiled = statement.compile(dialect=DRIVER_DIALECT)
@@ -176,7 +194,10 @@ ReadConn = Annotated[AsyncConnection, Depends(_reading, scope="function")]
 WriteConn = Annotated[AsyncConnection, Depends(_writing, scope="function")]
 
 
-ERRORS = (DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+ERRORS = (
+    *(DBAPIError, PoolTimeout, OSError),
+    *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+)
 """What a statement or a connection fails with: SQLAlchemy lets the driver's own through while it connects."""
 
 
@@ -189,7 +210,7 @@ def problem_of(error: Exception) -> Problem:
     sqlstate = _sqlstate(error)
     if sqlstate == SUM_TOO_LARGE_SQLSTATE:
         return FiguresTooLarge()
-    cannot_connect = isinstance(error, (PoolTimeout, OSError, asyncpg.InterfaceError))
+    cannot_connect = isinstance(error, (PoolTimeout, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError))
     gone = cannot_connect or getattr(error, "connection_invalidated", False)
     if gone or sqlstate in BUSY_SQLSTATES or sqlstate[:2] in GONE_CLASSES:
         return ServiceUnavailable()
@@ -218,8 +239,3 @@ def install(app: FastAPI) -> None:
 
     for kind in ERRORS:
         app.add_exception_handler(kind, on_error)
-
-
-def engine_of(url: str) -> AsyncEngine:
-    """A small engine for a command."""
-    return create_async_engine(url, pool_size=1, max_overflow=0)

@@ -277,6 +277,8 @@ def is_refused(url: str) -> bool:
         httpx.get(f"{url}/livez", timeout=1)
     except httpx.ConnectError:
         return True
+    except httpx.TransportError:  # it was waiting to be accepted when the port was closed
+        return False
     return False
 
 

@@ -71,7 +71,7 @@ def expected_of_csv(rows: int) -> tuple[int, int]:
     return rows, sum(1 + number % 9 for number in range(rows))
 
 
-def less_patient(connection: Any, _record: object) -> None:
+def less_patient(connection: Any, _record: object, _proxy: object) -> None:
     cursor = connection.cursor()
     cursor.execute("SET lock_timeout = '700ms'")
     cursor.close()
@@ -131,7 +131,7 @@ class TestAtTheSameTime:
     async def test_a_source_that_someone_else_holds_makes_writes_wait_then_503_or_success(
         self, open_store, sql, database
     ):
-        event.listen(database.writing.sync_engine, "connect", less_patient)
+        event.listen(database.writing.sync_engine, "checkout", less_patient)
         store = await open_store()
         await store.sold(("ada", "10.00"))
         await database.writing.dispose()

@@ -1,6 +1,7 @@
 """Local PostgreSQL: real servers, started, interrupted and killed as an operator or a power cut would."""
 
 import asyncio
+import contextlib
 import json
 import os
 import pwd
@@ -242,7 +243,8 @@ def test_after_a_power_cut_the_tables_recover_whatever_the_pid_file_says(begin, 
     pid_file = folder / "cluster" / "postmaster.pid"
     lines = pid_file.read_text().split("\n")
     for process in (psutil.Process(service.process.pid), *servers(folder)):
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may follow its parent before we come to it
+            process.kill()
     wait_until_gone(folder)
     pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]))  # it lives, and is no PostgreSQL
 

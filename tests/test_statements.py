@@ -21,11 +21,16 @@ from app.database import Database
 from app.leaderboard import ranking
 from app.leaderboard.ranking import Metric
 from app.leaderboard.read_board import Asked, resolve
+from app.orders import answers
 from app.orders import source as source_statements
+from app.orders.answers import Way
 from app.orders.buckets import BUCKET_EDGES
 from app.orders.recount import rebuild
 from app.orders.source import Source
 from app.periods import TimeFrame
+from app.segments import read_vips
+from app.segments.read_vips import Thresholds
+from app.segments.vips import Criteria, vip_page
 
 HELD = "account_id = $1"
 
@@ -271,11 +276,12 @@ MOST_BLOCKS = {
     "page": 80,
     "keyset page": 80,
     "keyset page of a changed board": 120,
-    "page of a moment ago": 220,
+    "page of a moment ago": 120,
     "page with ranks of before": 160,
     "page around a customer": 120,
     "304": 20,
     "304 with ranks of before": 40,
+    **{f"VIPs, {criteria}": 160 for criteria in Criteria},
 }
 
 
@@ -337,7 +343,7 @@ async def grow(sql: asyncpg.Connection, database: Database, source: Source, firs
     )
     async with database.write() as conn:
         await rebuild(conn, source, NOW)
-    await sql.execute("VACUUM ANALYZE customers, orders, standings, standing_buckets, boards, sources")
+    await sql.execute("VACUUM ANALYZE customers, orders, standings, standing_buckets, standing_cells, boards, sources")
 
 
 OTHER_STORES = """
@@ -361,19 +367,27 @@ def hot_reads(source: Source, metric: Metric, place: dict[str, Any]) -> dict[str
 
     alone, compared = asked(compared=False), asked(compared=True)
     following = alone | place
-    return {
-        "page": (ranking.board_page(metric, continued=False, compared=False, late=False), alone),
-        "keyset page": (ranking.board_page(metric, continued=True, compared=False, late=False), following),
-        "keyset page of a changed board": (
-            ranking.board_page(metric, continued=True, compared=False, late=False),
-            following | {"version": -1},
-        ),
-        "page of a moment ago": (ranking.board_page(metric, continued=False, compared=False, late=True), alone),
-        "page with ranks of before": (ranking.board_page(metric, continued=False, compared=True, late=False), compared),
-        "page around a customer": (ranking.board_place(metric), alone | {"around": place["customer"]}),
-        "304": (ranking.board_versions(compared=False), alone),
-        "304 with ranks of before": (ranking.board_versions(compared=True), compared),
+    pages = {
+        (continued, with_previous): ranking.board_page(metric, continued=continued, compared=with_previous, late=False)
+        for continued, with_previous in ((False, False), (True, False), (False, True))
     }
+    return {
+        "page": (pages[False, False], alone),
+        "keyset page": (pages[True, False], following),
+        "keyset page of a changed board": (pages[True, False], following | {"version": -1}),
+        "page of a moment ago": (ranking.board_page(metric, continued=False, compared=False, late=True), alone),
+        "page with ranks of before": (pages[False, True], compared),
+        "page around a customer": (ranking.board_place(metric), alone | {"around": place["customer"]}),
+        "304": (answers.board_versions(compared=False), alone),
+        "304 with ranks of before": (answers.board_versions(compared=True), compared),
+        **hot_segments(source),
+    }
+
+
+def hot_segments(source: Source) -> dict[str, tuple[Any, dict[str, Any]]]:
+    given = Thresholds(None, None)
+    bound = read_vips.resolve(source, NOW, 365, given).parameters() | {"limit": LIMIT, "bucket_edges": BUCKET_EDGES}
+    return {f"VIPs, {criteria}": (vip_page(criteria, Way.BOARD, continued=False), bound) for criteria in Criteria}
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,8 @@ LATE = f"""
         WHERE account_id = :account_id AND board_id = (SELECT id FROM board_now)
           AND customer_id = ANY(ARRAY(SELECT customer_id FROM later_orders))),
     late_then AS MATERIALIZED (
-        {AVERAGED.format(p="").format(whose="AND customer_id = ANY(ARRAY(SELECT customer_id FROM later_orders))")}),
+        SELECT f.* FROM (SELECT DISTINCT customer_id FROM later_orders) AS l CROSS JOIN LATERAL (
+            {AVERAGED.format(p="").format(whose="AND customer_id = l.customer_id")}) AS f),
     board AS MATERIALIZED (
         SELECT id, source_version AS version, contacts_version,
                customers - (SELECT count(*) FROM late_now) + (SELECT count(*) FROM late_then) AS customers,

@@ -8,9 +8,9 @@ without `updated_at` is as new as its arrival. Nothing is written that would cha
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from app.database import Connection
+from app.database import Connection, copy_rows
 from app.orders import ledger
 from app.orders import source as source_statements
 from app.orders.normal_form import Order
@@ -18,6 +18,9 @@ from app.orders.recount import lock, refresh, set_aside
 from app.orders.resolve_customers import Resolved, resolve
 from app.orders.source import Source
 from app.tables import ORDER_STATUSES
+
+COPIED_FROM_ROWS = 200
+"""From so many new orders on they are copied in."""
 
 PROGRESS = {status: progress for progress, status in enumerate(ORDER_STATUSES)}
 
@@ -73,7 +76,7 @@ async def ingest(
     if resolved.touched:
         known = await _known(conn, source, orders)
     tally, changes = _decide(orders, known, resolved, now)
-    await _write(conn, source, changes, resolved)
+    await _write(conn, source, changes, resolved, known)
     touched = changes.touched | resolved.touched
     if changes.write or changes.advance or resolved.contacts_changed or touched:
         await _count_source(conn, source, changes, contacts=resolved.contacts_changed)
@@ -174,27 +177,28 @@ def _count(changes: Changes, order: Stored | None, by: int) -> None:
             changes.touched.add(order.customer_id)
 
 
-async def _write(conn: Connection, source: Source, changes: Changes, resolved: Resolved) -> None:
-    if changes.write:
-        await conn.execute(ledger.WRITTEN, source.key | _columns(sorted(changes.write.values()), resolved))
+async def _write(
+    conn: Connection, source: Source, changes: Changes, resolved: Resolved, known: Mapping[str, Stored]
+) -> None:
+    versions = sorted(changes.write.values())
+    fresh = [_row(source, *each, resolved) for each in versions if each[0].order_id not in known]
+    changed = [_row(source, *each, resolved) for each in versions if each[0].order_id in known]
+    if len(fresh) < COPIED_FROM_ROWS:
+        fresh, changed = [], fresh + changed
+    if fresh:
+        await copy_rows(conn, "orders", ledger.WRITTEN_COLUMNS, fresh)
+    if changed:
+        columns = dict(zip(ledger.WRITTEN_COLUMNS, map(list, zip(*changed, strict=True)), strict=True))
+        await conn.execute(ledger.WRITTEN, columns | source.key)
     if changes.advance:
         order_ids, updated_at = (list(column) for column in zip(*sorted(changes.advance.items()), strict=True))
         await conn.execute(ledger.ADVANCED, source.key | {"order_ids": order_ids, "updated_at": updated_at})
 
 
-def _columns(versions: Sequence[tuple[Order, datetime]], resolved: Resolved) -> dict[str, Any]:
-    orders = [order for order, _ in versions]
-    return {
-        "order_ids": [order.order_id for order in orders],
-        "customer_ids": [resolved.customer_of(order) for order in orders],
-        "guest_emails": [None if order.external_id else order.email for order in orders],
-        "ordered_at": [order.ordered_at for order in orders],
-        "totals": [order.total for order in orders],
-        "refunded": [order.refunded for order in orders],
-        "foreign_currencies": [order.foreign_currency for order in orders],
-        "items": [order.items for order in orders],
-        "statuses": [order.status for order in orders],
-        "updated_at": [version for _, version in versions],
-        "content_hashes": [order.content_hash for order in orders],
-        "tests": [order.test for order in orders],
-    }
+def _row(source: Source, order: Order, version: datetime, resolved: Resolved) -> tuple[object, ...]:
+    guest_email = None if order.external_id else order.email
+    return (
+        *(source.account_id, source.id, order.order_id, resolved.customer_of(order), guest_email, order.ordered_at),
+        *(order.total, order.refunded, order.foreign_currency, order.items, order.status, version),
+        *(order.content_hash, order.test),
+    )

@@ -17,10 +17,10 @@ WRITTEN = text("""
     SELECT cast(:account_id AS bigint), cast(:source_id AS bigint),
            n.order_id, n.customer_id, n.guest_email, n.ordered_at, n.total, n.refunded,
            n.foreign_currency, n.items, n.status::order_status, n.updated_at, n.content_hash, n.test
-    FROM unnest(cast(:order_ids AS text[]), cast(:customer_ids AS bigint[]), cast(:guest_emails AS text[]),
-                cast(:ordered_at AS timestamptz[]), cast(:totals AS bigint[]), cast(:refunded AS bigint[]),
-                cast(:foreign_currencies AS text[]), cast(:items AS bigint[]), cast(:statuses AS text[]),
-                cast(:updated_at AS timestamptz[]), cast(:content_hashes AS bigint[]), cast(:tests AS boolean[]))
+    FROM unnest(cast(:order_id AS text[]), cast(:customer_id AS bigint[]), cast(:guest_email AS text[]),
+                cast(:ordered_at AS timestamptz[]), cast(:total AS bigint[]), cast(:refunded AS bigint[]),
+                cast(:foreign_currency AS text[]), cast(:items AS bigint[]), cast(:status AS text[]),
+                cast(:updated_at AS timestamptz[]), cast(:content_hash AS bigint[]), cast(:test AS boolean[]))
          AS n (order_id, customer_id, guest_email, ordered_at, total, refunded, foreign_currency, items, status,
                updated_at, content_hash, test)
     ON CONFLICT (account_id, source_id, order_id) DO UPDATE SET
@@ -30,6 +30,12 @@ WRITTEN = text("""
         content_hash = excluded.content_hash, test = excluded.test
 """)
 """Orders stored as they are given; the caller has found out that they are new or newer."""
+
+WRITTEN_COLUMNS = (
+    *("account_id", "source_id", "order_id", "customer_id", "guest_email", "ordered_at", "total", "refunded"),
+    *("foreign_currency", "items", "status", "updated_at", "content_hash", "test"),
+)
+"""The columns of `orders` in the order that new ones are copied in."""
 
 ADVANCED = text("""
     UPDATE orders AS o

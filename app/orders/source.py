@@ -66,8 +66,11 @@ def one(account_id: int, source_id: int) -> SourceSelect:
 
 
 def locked(account_id: int, source_id: int) -> SourceSelect:
-    """One source, its row locked: there is one writer of a source's orders and standings at a time."""
-    return one(account_id, source_id).with_for_update()
+    """One source, its row locked: there is one writer of a source's orders and standings at a time.
+
+    NO KEY: rows that refer to the source, such as the note of an import, need not wait for it.
+    """
+    return one(account_id, source_id).with_for_update(key_share=True)
 
 
 def account_of(source_id: int) -> Select[int]:
