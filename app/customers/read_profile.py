@@ -60,21 +60,26 @@ async def read_profile(conn: Connection, account_id: int, customer_id: int, now:
     )
 
 
-async def _standings(
-    conn: Connection, source: Source, frames: dict[TimeFrame, Frame], bound: dict[str, Any]
-) -> dict[TimeFrame, Any]:
-    """The customer's standing in each frame: from the boards in one statement, from the orders where none can tell."""
+def standings_parameters(frames: dict[TimeFrame, Frame]) -> dict[str, Any]:
+    """What the boards of these frames are asked by; those of the seven for ranks too."""
     periods = [frame.period for frame in frames.values() if frame.period is not None]
-    columns = {
+    return {
         "kinds": [period.kind.value for period in periods],
         "board_starts": [period.start for period in periods],
         "starts": [period.counted_from for period in periods],
         "untils": [period.counted_until for period in periods],
         "befores": [frame.before for frame in frames.values()],
+        "ranked": len(SEVEN),
+        "bucket_edges": BUCKET_EDGES,
     }
+
+
+async def _standings(
+    conn: Connection, source: Source, frames: dict[TimeFrame, Frame], bound: dict[str, Any]
+) -> dict[TimeFrame, Any]:
+    """The customer's standing in each frame: from the boards in one statement, from the orders where none can tell."""
     bound = bound | source.key
-    asked = bound | columns | {"ranked": len(SEVEN), "bucket_edges": BUCKET_EDGES}
-    rows = (await conn.execute(dossier.STANDINGS, asked)).all()
+    rows = (await conn.execute(dossier.STANDINGS, bound | standings_parameters(frames))).all()
     standings: dict[TimeFrame, Any] = dict(zip(frames, rows, strict=True))
     for time_frame, frame in frames.items():
         if not standings[time_frame].is_live:
