@@ -20,7 +20,7 @@ async def question(scene: Scene, time_frame: TimeFrame) -> Question:
     database = scene.database()
     source = await scene.source(database)
     await database.close()
-    return resolve(source, Asked(Metric.SPEND, time_frame, NOW, None, None, compared=False))
+    return resolve(source, Asked(Metric.SPEND, time_frame, NOW, None, None, compare=None))
 
 
 async def first_page(conn: Connection, asked: Question) -> Page:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from conftest import NOW, order
@@ -188,3 +189,33 @@ async def test_paging_a_busy_board_goes_on_as_it_stood_at_the_first_page(open_st
     late = await store.ask(**question, limit=1000)
     await sql.execute("DELETE FROM boards")
     assert await store.ask(**question, limit=1000) == late
+
+
+@pytest.mark.parametrize("rank_by", [*Metric])
+async def test_a_gap_is_what_reaches_the_next_better_rank(api, open_store, clock, sql, rank_by):
+    store = await open_store()
+    for number in range(17):
+        await store.sold(*((f"c{number:02}", f"{number % 5 + 1}.50") for _ in range(number % 4 + 1)), on="2026-03-02")
+    question = {"time_frame": "month_to_date", "rank_by": rank_by, "compare": "gap"}
+    whole = (await store.ask(**question, limit=1000))["items"]
+
+    def expected(rows):
+        values = sorted({Decimal(row[rank_by]) for row in rows})
+        better = dict(zip(values, [*values[1:], None], strict=True))
+        gaps = [(row, better[Decimal(row[rank_by])]) for row in rows]
+        shown = int if rank_by == "number_of_purchases" else str
+        return [None if up is None else shown(up - Decimal(row[rank_by])) for row, up in gaps]
+
+    assert [row["gap"] for row in whole] == expected(whole)
+    for limit in (1, 2, 3, 7):
+        assert await store.all_rows(**question, limit=limit) == whole
+    table = await api.get("/leaderboard", params=store.board(**question), headers=store.auth | {"Accept": "text/csv"})
+    cells = [line.rpartition(",")[2] for line in table.text.splitlines()]
+    assert cells == ["gap", *("" if row["gap"] is None else str(row["gap"]) for row in whole)]
+
+    as_of = clock().isoformat()
+    clock.now += timedelta(minutes=1)
+    await store.send(order("late", "c03", "70.00", clock().isoformat()))
+    assert await store.all_rows(**question, limit=3, as_of=as_of) == whole
+    await sql.execute("DELETE FROM boards")
+    assert await store.all_rows(**question, limit=3, as_of=as_of) == whole

@@ -21,7 +21,7 @@ from app.customers import dossier
 from app.customers.read_profile import READ, standings_parameters
 from app.database import Database
 from app.leaderboard import ranking
-from app.leaderboard.ranking import Metric
+from app.leaderboard.ranking import Compare, Metric
 from app.leaderboard.read_board import Asked, resolve
 from app.orders import answers
 from app.orders import source as source_statements
@@ -366,20 +366,24 @@ OTHER_STORES = """
 
 def hot_reads(source: Source, metric: Metric, place: dict[str, Any]) -> dict[str, tuple[Any, dict[str, Any]]]:
     def asked(*, compared: bool) -> dict[str, Any]:
-        question = resolve(source, Asked(metric, TimeFrame.YEAR_TO_DATE, NOW, None, None, compared=compared))
+        question = resolve(
+            source, Asked(metric, TimeFrame.YEAR_TO_DATE, NOW, None, None, Compare.PREVIOUS if compared else None)
+        )
         return question.parameters() | {"limit": LIMIT, "bucket_edges": BUCKET_EDGES}
 
     alone, compared = asked(compared=False), asked(compared=True)
     following = alone | place
     pages = {
-        (continued, with_previous): ranking.board_page(metric, continued=continued, compared=with_previous, late=False)
+        (continued, with_previous): ranking.board_page(
+            metric, continued=continued, compare=Compare.PREVIOUS if with_previous else None, late=False
+        )
         for continued, with_previous in ((False, False), (True, False), (False, True))
     }
     return {
         "page": (pages[False, False], alone),
         "keyset page": (pages[True, False], following),
         "keyset page of a changed board": (pages[True, False], following | {"version": -1}),
-        "page of a moment ago": (ranking.board_page(metric, continued=False, compared=False, late=True), alone),
+        "page of a moment ago": (ranking.board_page(metric, continued=False, compare=None, late=True), alone),
         "page with ranks of before": (pages[False, True], compared),
         "page around a customer": (ranking.board_place(metric), alone | {"around": place["customer"]}),
         "304": (answers.board_versions(compared=False), alone),

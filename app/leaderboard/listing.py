@@ -4,20 +4,20 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-from app.leaderboard.ranking import COMPARED, ITEM, Metric, previous_by_window
+from app.leaderboard.ranking import BETTER, ITEM, Compare, Metric, compared_members, gap, previous_by_window
 from app.orders import rows
 from app.orders.answers import AVERAGED
 from app.orders.buckets import MEASURES
 
 COLUMNS = ("rank", *rows.COLUMNS)
-COMPARED_COLUMNS = ("previous_rank", "movement")
+COMPARED_COLUMNS = {None: (), Compare.PREVIOUS: ("previous_rank", "movement"), Compare.GAP: ("gap",)}
 
 CELLS = f"p.rank, {rows.CELLS}"
 COMPARED_CELLS = ", q.rank AS previous_rank, coalesce((q.rank - p.rank)::text, 'new') AS movement"
 
 
 @cache
-def whole_board(metric: Metric, *, live: bool, compared: bool, as_json: bool) -> TextClause:
+def whole_board(metric: Metric, *, live: bool, compare: Compare | None, as_json: bool) -> TextClause:
     """Every row of a board in order, as JSON text or as cells."""
     measure = MEASURES[metric]
     standings = "SELECT * FROM standings WHERE account_id = :account_id AND board_id = :board_id"
@@ -26,11 +26,13 @@ def whole_board(metric: Metric, *, live: bool, compared: bool, as_json: bool) ->
         ON q.customer_id = p.customer_id"""
     if not live:
         standings, previous = AVERAGED.format(p="").format(whose=""), previous_by_window(metric)
-    cells = ITEM.format(compared=COMPARED if compared else "") if as_json else CELLS
+    compared_cells = {None: "", Compare.PREVIOUS: COMPARED_CELLS, Compare.GAP: f", {gap(metric)} AS gap"}[compare]
+    cells = ITEM.format(compared=compared_members(metric, compare)) if as_json else CELLS + compared_cells
+    better = f", {BETTER.format(measure=measure)} AS better" if compare is Compare.GAP else ""
     return text(f"""
-        SELECT {cells}{COMPARED_CELLS if compared and not as_json else ""}
-        FROM (SELECT *, rank() OVER (ORDER BY {measure} DESC) AS rank FROM ({standings}) AS a) AS p
+        SELECT {cells}
+        FROM (SELECT *, rank() OVER (ORDER BY {measure} DESC) AS rank{better} FROM ({standings}) AS a) AS p
         JOIN customers AS c ON c.account_id = :account_id AND c.id = p.customer_id
-        {previous if compared else ""}
+        {previous if compare is Compare.PREVIOUS else ""}
         ORDER BY p.{measure} DESC, p.customer_id
     """)

@@ -24,8 +24,18 @@ class Metric(StrEnum):
     SPEND = "total_spend"
 
 
+class Compare(StrEnum):
+    """What each row is compared with."""
+
+    PREVIOUS = "previous"
+    GAP = "gap"
+
+
 COMPARED = """, 'previous_rank', q.rank,
     'movement', CASE WHEN q.rank IS NULL THEN '"new"'::json ELSE to_json(q.rank - p.rank) END"""
+BETTER = "first_value({measure}) OVER (ORDER BY {measure} DESC GROUPS BETWEEN 1 PRECEDING AND 1 PRECEDING)"
+"""The value of the next better rank: that of the peer group before; nothing for the best."""
+
 ITEM = f"json_build_object('rank', p.rank, {CUSTOMER}, {FIGURES}{{compared}})::text"
 
 PAGE = """
@@ -50,18 +60,30 @@ KEYSET = "AND {measure} <= :value AND ({measure} < :value OR customer_id > :cust
 PUT_BACK = "UNION ALL (SELECT customer_id, purchases, spend, average, last_order_at FROM late_then WHERE true {keyset})"
 
 
+def gap(metric: Metric) -> str:
+    """What is missing to the next better rank, as the metric is shown."""
+    missing = f"(p.better - p.{MEASURES[metric]})"
+    return missing if metric is Metric.PURCHASES else f"({missing} * cast(:unit AS numeric))::text"
+
+
+def compared_members(metric: Metric, compare: Compare | None) -> str:
+    """The members that a comparison adds to a row."""
+    return {None: "", Compare.PREVIOUS: COMPARED, Compare.GAP: f", 'gap', {gap(metric)}"}[compare]
+
+
 @cache
-def board_page(metric: Metric, *, continued: bool, compared: bool, late: bool) -> TextClause:
+def board_page(metric: Metric, *, continued: bool, compare: Compare | None, late: bool) -> TextClause:
     """One page of a board from its standings; no row when no board can answer.
 
     A page that continues another knows from the cursor how many rows lie before it, as long as
     the board is unchanged; otherwise that is counted.
     """
-    measure = MEASURES[metric]
+    measure, compared = MEASURES[metric], compare is Compare.PREVIOUS
     keyset = KEYSET.format(measure=measure) if continued else ""
-    rank = f"rank() OVER (ORDER BY {measure} DESC)"
+    rank, better = f"rank() OVER (ORDER BY {measure} DESC)", BETTER.format(measure=measure)
     if continued:
         rank = f"CASE WHEN {measure} = o.value THEN o.above + 1 ELSE o.before + {rank} END"
+        better = f"coalesce({better}, CASE WHEN {measure} = o.value THEN o.better END)"
     return text(f"""
         WITH {LATE if late else f"board AS MATERIALIZED ({board()}),"}
         {f"previous_board AS MATERIALIZED ({board('previous_')})," if compared else ""}
@@ -75,18 +97,19 @@ def board_page(metric: Metric, *, continued: bool, compared: bool, late: bool) -
                    LIMIT cast(:limit AS bigint) + 1) {PUT_BACK.format(keyset=keyset) if late else ""}) AS u
             ORDER BY {measure} DESC, customer_id
             LIMIT cast(:limit AS bigint) + 1),
-        {f"offsets AS MATERIALIZED ({_offsets(metric, late=late)})," if continued else ""}
+        {f"offsets AS MATERIALIZED ({_offsets(metric, compare, late=late)})," if continued else ""}
         numbered AS MATERIALIZED (
             SELECT customer_id, purchases, spend, average, last_order_at, {rank} AS rank,
+                   {f"{better} AS better," if compare is Compare.GAP else ""}
                    row_number() OVER (ORDER BY {measure} DESC, customer_id) AS place
             FROM page {"CROSS JOIN offsets AS o" if continued else ""})
-        {_page(measure, "board", _previous_by_buckets(metric) if compared else "", "offsets" if continued else "")}
+        {_page(metric, compare, "board", _previous_by_buckets(metric), "offsets" if continued else "")}
         {"WHERE EXISTS (SELECT FROM previous_board)" if compared else ""}
     """)
 
 
-def _offsets(metric: Metric, *, late: bool) -> str:
-    """How many rows lie above the value of the page's first row, and how many before that row."""
+def _offsets(metric: Metric, compare: Compare | None, *, late: bool) -> str:
+    """How many rows lie above the value of the page's first row, how many before that row, and the next value above."""
     measure = MEASURES[metric]
     here = "n.account_id = :account_id AND n.board_id = (SELECT id FROM board)"
     above = ABOVE.format(board="(SELECT id FROM board)", metric=metric, measure=measure, value="f.value")
@@ -96,9 +119,13 @@ def _offsets(metric: Metric, *, late: bool) -> str:
         for sign, rows in LATE_CORRECTIONS:
             above += f" {sign} (SELECT count(*) FROM {rows} AS n WHERE n.{measure} > f.value)"
             ties += f" {sign} (SELECT count(*) FROM {rows} AS n WHERE {same})"
+    better = f"SELECT min(n.{measure}) FROM standings AS n WHERE {here} AND n.{measure} > f.value"
+    if late:
+        then = f"SELECT min(n.{measure}) FROM late_then AS n WHERE n.{measure} > f.value"
+        better = f"SELECT least(({better} {NOT_LATE}), ({then}))"
     unchanged = "false" if late else "(SELECT id FROM board) = :board AND (SELECT version FROM board) = :version"
     return f"""
-        SELECT f.value,
+        SELECT f.value, {f"({better}) AS better," if compare is Compare.GAP else ""}
             CASE WHEN {unchanged} THEN CASE WHEN f.value = :value THEN cast(:rank AS bigint) - 1
                  ELSE cast(:position AS bigint) END ELSE {above} END AS above,
             CASE WHEN {unchanged} THEN cast(:position AS bigint) ELSE {above} + {ties} END AS before
@@ -120,22 +147,23 @@ def previous_by_window(metric: Metric) -> str:
         FROM ({AVERAGED.format(p="previous_").format(whose="")}) AS a) AS q ON q.customer_id = p.customer_id"""
 
 
-def _page(measure: str, totals: str, previous: str, offsets: str = "") -> str:
+def _page(metric: Metric, compare: Compare | None, totals: str, previous: str, offsets: str = "") -> str:
+    compared = compare is Compare.PREVIOUS
     return PAGE.format(
         before=f"(SELECT before FROM {offsets})" if offsets else "0",
-        item=ITEM.format(compared=COMPARED if previous else ""),
+        item=ITEM.format(compared=compared_members(metric, compare)),
         named=NAMED.format(ranked="numbered"),
-        previous=previous,
-        previous_version=PREVIOUS_VERSION if previous and totals == "board" else "",
+        previous=previous if compared else "",
+        previous_version=PREVIOUS_VERSION if compared and totals == "board" else "",
         totals=totals,
-        measure=measure,
+        measure=MEASURES[metric],
     )
 
 
 RANKED = """
     ranked AS MATERIALIZED (
         SELECT account_id, customer_id, purchases, spend, average, last_order_at,
-               rank() OVER (ORDER BY {measure} DESC) AS rank
+               rank() OVER (ORDER BY {measure} DESC) AS rank{better}
         FROM ({averaged}) AS a),
     totals AS MATERIALIZED (
         SELECT 0 AS id, version, contacts_version, (SELECT count(*) FROM ranked) AS customers,
@@ -145,19 +173,27 @@ RANKED = """
 """
 
 
+def ranked(metric: Metric, compare: Compare | None = None) -> str:
+    """Everyone over an interval, from the orders, and the totals."""
+    better = f", {BETTER.format(measure=MEASURES[metric])} AS better" if compare is Compare.GAP else ""
+    averaged = AVERAGED.format(p="").format(whose="")
+    return RANKED.format(measure=MEASURES[metric], averaged=averaged, better=better)
+
+
 @cache
-def orders_page(metric: Metric, *, continued: bool, compared: bool) -> TextClause:
+def orders_page(metric: Metric, *, continued: bool, compare: Compare | None) -> TextClause:
     """One page over any interval, from the orders; always a row."""
     measure = MEASURES[metric]
     return text(f"""
-        WITH {RANKED.format(measure=measure, averaged=AVERAGED.format(p="").format(whose=""))},
+        WITH {ranked(metric, compare)},
         numbered AS MATERIALIZED (
             SELECT customer_id, purchases, spend, average, last_order_at, rank,
+                   {"better," if compare is Compare.GAP else ""}
                    row_number() OVER (ORDER BY {measure} DESC, customer_id) AS place
             FROM (SELECT * FROM ranked
                   WHERE account_id = :account_id {KEYSET.format(measure=measure) if continued else ""}
                   ORDER BY {measure} DESC, customer_id LIMIT cast(:limit AS bigint) + 1) AS r)
-        {_page(measure, "totals", previous_by_window(metric) if compared else "")}
+        {_page(metric, compare, "totals", previous_by_window(metric))}
     """)
 
 
@@ -196,7 +232,7 @@ def orders_place(metric: Metric) -> TextClause:
     """The same as `board_place` over any interval, from the orders."""
     measure = MEASURES[metric]
     return text(f"""
-        WITH {RANKED.format(measure=measure, averaged=AVERAGED.format(p="").format(whose=""))},
+        WITH {ranked(metric)},
         placed AS MATERIALIZED (
             SELECT customer_id, {measure} AS value, rank,
                    row_number() OVER (ORDER BY {measure} DESC, customer_id) - 1 AS before

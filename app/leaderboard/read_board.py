@@ -10,7 +10,7 @@ from typing import Any
 
 from app.database import Connection, first_row
 from app.leaderboard import ranking
-from app.leaderboard.ranking import Metric
+from app.leaderboard.ranking import Compare, Metric
 from app.orders import ask_store
 from app.orders.answers import Way
 from app.orders.ask_store import Version
@@ -33,7 +33,7 @@ class Asked:
     as_of: datetime
     start: date | datetime | None
     end: date | datetime | None
-    compared: bool
+    compare: Compare | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,9 @@ def resolve(source: Source, asked: Asked) -> Question:
         frame = custom_frame(moment(asked.start), moment(asked.end), asked.as_of)
     else:
         frame = named_frame(asked.time_frame, asked.as_of, calendar)
-    previous = previous_frame(asked.time_frame, frame, asked.as_of, calendar) if asked.compared else None
-    return Question(source, asked, frame, previous)
+    if asked.compare is not Compare.PREVIOUS:
+        return Question(source, asked, frame, None)
+    return Question(source, asked, frame, previous_frame(asked.time_frame, frame, asked.as_of, calendar))
 
 
 async def read_version(conn: Connection, question: Question) -> Version:
@@ -120,11 +121,12 @@ async def read_version(conn: Connection, question: Question) -> Version:
 async def read_page(conn: Connection, question: Question, way: Way, *, limit: int, place: Place | None) -> Page | None:
     """One page; nothing when the board that was to answer cannot."""
     live = way is not Way.ORDERS
-    shape = {"continued": place is not None, "compared": question.previous is not None}
+    asked, continued = question.asked, place is not None
     if live:
-        statement = ranking.board_page(question.asked.metric, **shape, late=way is Way.LATE_BOARD)
+        late = way is Way.LATE_BOARD
+        statement = ranking.board_page(asked.metric, continued=continued, compare=asked.compare, late=late)
     else:
-        statement = ranking.orders_page(question.asked.metric, **shape)
+        statement = ranking.orders_page(asked.metric, continued=continued, compare=asked.compare)
     bound = question.parameters() | {"limit": limit}
     if live and (place is not None or question.previous is not None):
         bound["bucket_edges"] = BUCKET_EDGES
@@ -142,7 +144,7 @@ async def read_page(conn: Connection, question: Question, way: Way, *, limit: in
         following = Place(
             row["last_value"], row["last_customer"], row["before"] + limit, row["last_rank"], board, row["version"]
         )
-    parts = tuple(row)[: VERSION_PARTS[shape["compared"]]] if way is Way.BOARD else (row["version"],)
+    parts = tuple(row)[: VERSION_PARTS[question.previous is not None]] if way is Way.BOARD else (row["version"],)
     version = Version(way is Way.BOARD, parts)
     return Page(row["items"], row["customers"], int(row["purchases"]), row["spend"], version, following)
 

@@ -73,7 +73,7 @@ async def read_leaderboard(
     binding = query.model_dump_json(exclude={"limit", "cursor", "around"})
     position = unseal(caller.cursor_secret, binding, query.cursor) if query.cursor else None
     as_of = datetime.fromisoformat(position[0]) if position else past(query.as_of, now)
-    asked = Asked(query.rank_by, query.time_frame, as_of, query.start, query.end, query.compare is not None)
+    asked = Asked(query.rank_by, query.time_frame, as_of, query.start, query.end, query.compare)
     question = resolve(source, asked)
     if question.frame.start > question.frame.end:
         raise InvalidRequest(errors=[invalid("start", "must be before end")])

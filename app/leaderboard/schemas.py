@@ -1,20 +1,13 @@
 """Leaderboard forms: the question, the board and the drop-downs."""
 
-from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.leaderboard.ranking import Metric
+from app.leaderboard.ranking import Compare, Metric
 from app.orders.schemas import Buyer
 from app.periods import TimeFrame, WeekStart
 from app.wire import CURSOR_PATTERN, Instant, Money, QueryDay, QueryInstant, Strict
-
-
-class Compare(StrEnum):
-    """What each row is compared with."""
-
-    PREVIOUS = "previous"
 
 
 class BoardQuery(Strict):
@@ -31,7 +24,9 @@ class BoardQuery(Strict):
     cursor: Annotated[str, Field(json_schema_extra={"pattern": CURSOR_PATTERN})] | None = Field(
         None, description="`next_cursor` of the page before"
     )
-    compare: Compare | None = Field(None, description="`previous` adds the rank in the period before")
+    compare: Compare | None = Field(
+        None, description="`previous` adds the rank in the period before, `gap` what is missing to the next better rank"
+    )
     around: str | None = Field(None, description="a customer: gives the page that holds it", examples=["cus_1"])
 
     @model_validator(mode="after")
@@ -41,7 +36,7 @@ class BoardQuery(Strict):
                 raise ValueError("time_frame=custom needs start and end")
         elif self.start is not None or self.end is not None:
             raise ValueError("start and end go with time_frame=custom")
-        if self.time_frame is TimeFrame.ALL_TIME and self.compare is not None:
+        if self.time_frame is TimeFrame.ALL_TIME and self.compare is Compare.PREVIOUS:
             raise ValueError("nothing precedes all_time: leave out compare")
         return self
 
@@ -58,6 +53,9 @@ class Row(BaseModel):
     previous_rank: int | None = Field(None, description="only with `compare=previous`; null where there was none")
     movement: int | Literal["new"] | None = Field(
         None, description="only with `compare=previous`: places gained (positive) or lost, or `new`"
+    )
+    gap: int | Money | None = Field(
+        None, description="only with `compare=gap`: more purchases or money that reach the next better rank; null at 1"
     )
 
 

@@ -15,12 +15,12 @@ async def rows(database: Database, question: Question, *, as_json: bool) -> Asyn
     """All rows of the board."""
     async with database.snapshot() as conn:
         version = await read_version(conn, question)
-        compared = question.previous is not None
         bound = question.parameters()
         if version.live:
             bound["board_id"], _, _, *previous = version.parts
             bound["previous_board_id"] = previous[0] if previous else None
-        statement = listing.whole_board(question.asked.metric, live=version.live, compared=compared, as_json=as_json)
+        asked = question.asked
+        statement = listing.whole_board(asked.metric, live=version.live, compare=asked.compare, as_json=as_json)
         result = await conn.stream(statement, bound)
         async for some in result.partitions(ROWS_AT_ONCE):
             yield some
@@ -30,5 +30,5 @@ def written(database: Database, question: Question, form: str) -> AsyncGenerator
     """The whole board in this form."""
     if form != CSV:
         return json_lines(rows(database, question, as_json=True))
-    header = (*listing.COLUMNS, *(listing.COMPARED_COLUMNS if question.previous is not None else ()))
+    header = (*listing.COLUMNS, *listing.COMPARED_COLUMNS[question.asked.compare])
     return comma_separated(header, rows(database, question, as_json=False))
