@@ -4,7 +4,7 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-from app.orders.answers import ABOVE, AVERAGED
+from app.orders.answers import ABOVE, AVERAGED, BETTER
 from app.orders.buckets import MEASURES
 from app.segments.vips import BUYS_OFTEN, SPENDS_MUCH, SUGGESTED
 
@@ -86,9 +86,7 @@ STANDINGS = text(f"""
 def standing_from_orders() -> TextClause:
     """The same of one frame, from the orders."""
     ranks = ", ".join(
-        f"rank() OVER (ORDER BY {measure} DESC) AS {measure}_rank,"
-        f" first_value({measure}) OVER (ORDER BY {measure} DESC GROUPS BETWEEN 1 PRECEDING AND 1 PRECEDING)"
-        f" AS {measure}_better"
+        f"rank() OVER (ORDER BY {measure} DESC) AS {measure}_rank, {BETTER.format(measure=measure)} AS {measure}_better"
         for measure in MEASURES.values()
     )
     shown = ", ".join(f"s.{measure}_rank, s.{measure}_better" for measure in MEASURES.values())

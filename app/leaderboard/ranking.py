@@ -11,7 +11,7 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-from app.orders.answers import ABOVE, AVERAGED, LATE, LATE_CORRECTIONS, NOT_LATE, board
+from app.orders.answers import ABOVE, AVERAGED, BETTER, LATE, LATE_CORRECTIONS, NOT_LATE, board
 from app.orders.buckets import MEASURES
 from app.orders.rows import CUSTOMER, FIGURES, NAMED
 
@@ -33,9 +33,6 @@ class Compare(StrEnum):
 
 COMPARED = """, 'previous_rank', q.rank,
     'movement', CASE WHEN q.rank IS NULL THEN '"new"'::json ELSE to_json(q.rank - p.rank) END"""
-BETTER = "first_value({measure}) OVER (ORDER BY {measure} DESC GROUPS BETWEEN 1 PRECEDING AND 1 PRECEDING)"
-"""The value of the next better rank: that of the peer group before; nothing for the best."""
-
 ITEM = f"json_build_object('rank', p.rank, {CUSTOMER}, {FIGURES}{{compared}})::text"
 
 PAGE = """
