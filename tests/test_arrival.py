@@ -7,7 +7,7 @@ from conftest import NOW, order
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-QUICK, THOROUGH = 10, 300
+QUICK, THOROUGH = 10, 100
 STATUSES = (
     *("pending", "authorized", "partially_paid", "paid"),
     *("partially_refunded", "refunded", "cancelled", "voided"),

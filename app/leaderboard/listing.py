@@ -4,7 +4,7 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-from app.leaderboard.ranking import ITEM, Compare, Metric, compared_members, gap, previous_by_window
+from app.leaderboard.ranking import Compare, Metric, gap, item, previous_by_window
 from app.orders import rows
 from app.orders.answers import AVERAGED, BETTER
 from app.orders.buckets import MEASURES
@@ -27,7 +27,7 @@ def whole_board(metric: Metric, *, live: bool, compare: Compare | None, as_json:
     if not live:
         standings, previous = AVERAGED.format(p="").format(whose=""), previous_by_window(metric)
     compared_cells = {None: "", Compare.PREVIOUS: COMPARED_CELLS, Compare.GAP: f", {gap(metric)} AS gap"}[compare]
-    cells = ITEM.format(compared=compared_members(metric, compare)) if as_json else CELLS + compared_cells
+    cells = item(metric, compare) if as_json else CELLS + compared_cells
     better = f", {BETTER.format(measure=measure)} AS better" if compare is Compare.GAP else ""
     return text(f"""
         SELECT {cells}

@@ -13,7 +13,7 @@ from sqlalchemy import TextClause, text
 
 from app.orders.answers import ABOVE, AVERAGED, BETTER, LATE, LATE_CORRECTIONS, NOT_LATE, board
 from app.orders.buckets import MEASURES
-from app.orders.rows import CUSTOMER, FIGURES, NAMED
+from app.orders.rows import CUSTOMER, FIGURES, NAMED, json_object, member
 
 
 class Metric(StrEnum):
@@ -30,10 +30,6 @@ class Compare(StrEnum):
     PREVIOUS = "previous"
     GAP = "gap"
 
-
-COMPARED = """, 'previous_rank', q.rank,
-    'movement', CASE WHEN q.rank IS NULL THEN '"new"'::json ELSE to_json(q.rank - p.rank) END"""
-ITEM = f"json_build_object('rank', p.rank, {CUSTOMER}, {FIGURES}{{compared}})::text"
 
 PAGE = """
     SELECT t.id, t.version, t.contacts_version{previous_version}, t.customers, t.purchases,
@@ -60,12 +56,19 @@ PUT_BACK = "UNION ALL (SELECT customer_id, purchases, spend, average, last_order
 def gap(metric: Metric) -> str:
     """What is missing to the next better rank, as the metric is shown."""
     missing = f"(p.better - p.{MEASURES[metric]})"
-    return missing if metric is Metric.PURCHASES else f"({missing} * cast(:unit AS numeric))::text"
+    return f"{missing}::text" if metric is Metric.PURCHASES else f"({missing} * cast(:unit AS numeric))::text"
 
 
-def compared_members(metric: Metric, compare: Compare | None) -> str:
-    """The members that a comparison adds to a row."""
-    return {None: "", Compare.PREVIOUS: COMPARED, Compare.GAP: f", 'gap', {gap(metric)}"}[compare]
+def item(metric: Metric, compare: Compare | None) -> str:
+    """One row as JSON text, with the members that a comparison adds."""
+    added: tuple[str, ...] = ()
+    if compare is Compare.PREVIOUS:
+        movement = """coalesce((q.rank - p.rank)::text, '"new"')"""
+        added = (member("previous_rank", "coalesce(q.rank::text, 'null')"), member("movement", movement))
+    elif compare is Compare.GAP:
+        shown = gap(metric) if metric is Metric.PURCHASES else f"""'"' || {gap(metric)} || '"'"""
+        added = (member("gap", f"coalesce({shown}, 'null')"),)
+    return json_object(member("rank", "p.rank"), CUSTOMER, FIGURES, *added)
 
 
 @cache
@@ -148,7 +151,7 @@ def _page(metric: Metric, compare: Compare | None, totals: str, previous: str, o
     compared = compare is Compare.PREVIOUS
     return PAGE.format(
         before=f"(SELECT before FROM {offsets})" if offsets else "0",
-        item=ITEM.format(compared=compared_members(metric, compare)),
+        item=item(metric, compare),
         named=NAMED.format(ranked="numbered"),
         previous=previous if compared else "",
         previous_version=PREVIOUS_VERSION if compared and totals == "board" else "",

@@ -4,7 +4,7 @@ import hashlib
 import re
 import unicodedata
 from datetime import datetime, timedelta
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -66,7 +66,7 @@ def written_order_id(row: object) -> str | None:
 def normalised(row: object, source: Source, now: datetime) -> Order | Refusal:
     """The order that a row tells of, or the first reason why it cannot be stored."""
     try:
-        said = {name: value for name, value in row.items() if not _is_blank(name, value)} if _is_object(row) else row
+        said = _without_blanks(row) if isinstance(row, dict) else row
         return _order_of(VALIDATE(said), source, now)
     except ValidationError as invalid:
         code, detail = _first_error(invalid)
@@ -75,13 +75,13 @@ def normalised(row: object, source: Source, now: datetime) -> Order | Refusal:
     return Refusal(written_order_id(row), code, detail)
 
 
-def _is_object(row: object) -> TypeGuard[dict[str, object]]:
-    return isinstance(row, dict)
-
-
-def _is_blank(name: str, value: object) -> bool:
-    """Shops send `""` where they have nothing, and so does CSV."""
-    return name in FIELDS and (value is None or (isinstance(value, str) and (not value or value.isspace())))
+def _without_blanks(row: dict[str, object]) -> dict[str, object]:
+    """The fields that say something: shops send `""` where they have nothing, and so does CSV."""
+    return {
+        name: value
+        for name, value in row.items()
+        if (value.strip() if isinstance(value, str) else value is not None) or name not in FIELDS
+    }
 
 
 class FieldRefused(Exception):  # noqa: N818 - it is about a field, not about us

@@ -12,7 +12,7 @@ from sqlalchemy import TextClause, text
 
 from app.orders.answers import ABOVE, AVERAGED, LATE, LATE_CORRECTIONS, NOT_LATE, Way, board
 from app.orders.cells import SPEND_ALONE_ABOVE
-from app.orders.rows import CELLS, COLUMNS, CUSTOMER, FIGURES, NAMED
+from app.orders.rows import CELLS, COLUMNS, CUSTOMER, FIGURES, NAMED, json_object, member
 
 
 class Criteria(StrEnum):
@@ -144,9 +144,9 @@ def _rows_of_figures(figures: str, criteria: Criteria, keyset: str) -> str:
 
 # ---------------------------------------------------------------- pages
 
-MATCHED = f"""CASE WHEN NOT {BUYS_OFTEN} THEN '["big_spender"]' WHEN NOT {SPENDS_MUCH} THEN '["frequent_buyer"]'
-    ELSE '["big_spender", "frequent_buyer"]' END::json""".format(p="p.", t="t.")
-ITEM = f"json_build_object({CUSTOMER}, {FIGURES}, 'matched', {MATCHED})::text"
+MATCHED = f"""(CASE WHEN NOT {BUYS_OFTEN} THEN '["big_spender"]' WHEN NOT {SPENDS_MUCH} THEN '["frequent_buyer"]'
+    ELSE '["big_spender", "frequent_buyer"]' END)""".format(p="p.", t="t.")
+ITEM = json_object(CUSTOMER, FIGURES, member("matched", MATCHED))
 
 TOTALS = """t.id, t.version, t.contacts_version, t.customers, t.purchases, t.spend, t.min_spend, t.min_orders,
     t.big, t.frequent, t.big_only"""
