@@ -13,6 +13,7 @@ from app import database as database_errors
 from app import openapi, operation, problems
 from app.accounts import routes as account_routes
 from app.accounts.access import Callers, permission_of
+from app.customers import routes as customer_routes
 from app.database import Database
 from app.envelope import Envelope, Metrics
 from app.leaderboard import routes as leaderboard_routes
@@ -74,7 +75,7 @@ def create_app(
     app.state.operator_key = admin_key.encode() if admin_key else None
     app.state.callers, app.state.sources = Callers(), Sources()
     app.include_router(leaderboard_routes.hot)  # first, because routes are tried one after the other
-    for routes in (account_routes, source_routes, order_routes, leaderboard_routes, segment_routes):
+    for routes in (account_routes, source_routes, order_routes, leaderboard_routes, segment_routes, customer_routes):
         app.include_router(routes.router)
     problems.install(app)
     database_errors.install(app)

@@ -41,9 +41,9 @@ def row_id(table: str) -> sa.Column[int]:
     )
 
 
-def words(name: str) -> sa.Column[str]:
-    """Text that is always there."""
-    return sa.Column(name, sa.Text, nullable=False)
+def words(*names: str, nullable: bool = False) -> tuple[sa.Column[str], ...]:
+    """Texts."""
+    return tuple(sa.Column(name, sa.Text, nullable=nullable) for name in names)
 
 
 def number(name: str, default: str | None = None) -> sa.Column[int]:
@@ -73,6 +73,11 @@ def moment(name: str, *, nullable: bool = False) -> sa.Column[object]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
 
 
+def moments(*names: str, nullable: bool = False) -> tuple[sa.Column[object], ...]:
+    """Instants."""
+    return tuple(moment(name, nullable=nullable) for name in names)
+
+
 def belongs_to(parent: str, column: str) -> sa.ForeignKeyConstraint:
     """A reference inside one account."""
     return sa.ForeignKeyConstraint(["account_id", column], [f"{parent}.account_id", f"{parent}.id"])
@@ -99,7 +104,7 @@ accounts = sa.Table(
     "accounts",
     metadata,
     row_id("accounts"),
-    words("name"),
+    *words("name"),
     one_of("plan", "free", "paid"),
     # Signs the cursors of this account: replicas share it and no other account's cursor fits.
     sa.Column("cursor_secret", sa.LargeBinary, nullable=False),
@@ -109,7 +114,7 @@ accounts = sa.Table(
 
 api_keys = owned_table(
     "api_keys",
-    words("name"),
+    *words("name"),
     sa.Column("scopes", ARRAY(sa.Text), nullable=False),
     sa.Column("hash", sa.LargeBinary, nullable=False),
     moment("created_at"),
@@ -118,49 +123,48 @@ api_keys = owned_table(
     of_account(),
 )
 
-audiences = owned_table(
-    "audiences",
-    words("name"),
-    moment("created_at"),
-    of_account(),
-)
+audiences = owned_table("audiences", *words("name"), moment("created_at"), of_account())
 
 sources = owned_table(
     "sources",
     number("audience_id"),
-    words("name"),
-    words("platform"),
-    words("currency"),
-    words("time_zone"),
-    words("week_start"),
+    *words("name", "platform", "currency", "time_zone", "week_start"),
     # Counted with every write, under the lock of this row; `verify` counts them again.
-    number("orders", "0"),
-    number("unattributed", "0"),
-    number("foreign_currency", "0"),
+    *(number(name, "0") for name in ("orders", "unattributed", "foreign_currency")),
     # One more with every change of an order, a contact or a setting: part of the ETags.
     number("version", "0"),
     number("contacts_version", "0"),
     # When periods change next: the worker opens, moves and drops boards then.
-    moment("boards_due_at"),
-    moment("created_at"),
+    *moments("boards_due_at", "created_at"),
     belongs_to("audiences", "audience_id"),
     sa.Index(None, "account_id", "audience_id"),
     sa.Index(None, "boards_due_at"),
 )
 
+FOLDED_NAME: sa.Label[str] = sa.literal_column("lower(name)").label("folded_name")
+PREFIXED = dict.fromkeys(("email", "folded_name"), "text_pattern_ops")
+
 customers = owned_table(
     "customers",
     number("source_id"),
-    sa.Column("external_id", sa.Text),
-    sa.Column("email", sa.Text),
-    sa.Column("name", sa.Text),
+    *words("external_id", "email", "name", nullable=True),
     # How new the contact data are: that of an older order never replaces that of a newer one.
-    moment("email_at", nullable=True),
-    moment("name_at", nullable=True),
+    *moments("email_at", "name_at", nullable=True),
     one_of(*("marketing", "subscribed", "unsubscribed", "non_subscribed", "cleaned"), default="non_subscribed"),
     moment("created_at"),
     belongs_to("sources", "source_id"),
     sa.UniqueConstraint("account_id", "source_id", "external_id"),
+    sa.Index("customers_email_idx", "account_id", "source_id", "email", "id", postgresql_ops=PREFIXED),
+    sa.Index("customers_name_idx", "account_id", "source_id", FOLDED_NAME, "id", postgresql_ops=PREFIXED),
+)
+
+consent_changes = owned_table(
+    "consent_changes",
+    number("customer_id"),
+    *words("marketing", "changed_by"),
+    moment("changed_at"),
+    belongs_to("customers", "customer_id"),
+    sa.Index(None, "account_id", "customer_id"),
 )
 
 addresses = sa.Table(
@@ -168,9 +172,8 @@ addresses = sa.Table(
     metadata,
     # Whose purchases those of an e-mail address alone are. Once an address was seen with a
     # customer id it stays that customer's, whatever arrives in whatever order.
-    number("account_id"),
-    number("source_id"),
-    words("email"),
+    *numbers("account_id", "source_id"),
+    *words("email"),
     number("customer_id"),
     sa.PrimaryKeyConstraint("account_id", "source_id", "email"),
     belongs_to("sources", "source_id"),
@@ -181,9 +184,8 @@ addresses = sa.Table(
 orders = sa.Table(
     "orders",
     metadata,
-    number("account_id"),
-    number("source_id"),
-    words("order_id"),
+    *numbers("account_id", "source_id"),
+    *words("order_id"),
     sa.Column("customer_id", sa.BigInteger),
     # Only of orders that name no customer id: such an order follows the owner of its address.
     sa.Column("guest_email", sa.Text),
@@ -199,6 +201,8 @@ orders = sa.Table(
     number("content_hash"),
     sa.Column("test", sa.Boolean, nullable=False),
     moment("deleted_at", nullable=True),
+    # Its person was erased: it belongs to no one and no later version gives it an owner again.
+    moment("erased_at", nullable=True),
     # What the order adds to its customer's spend; null when it is not a purchase.
     sa.Column(
         "spend",
@@ -216,9 +220,7 @@ orders = sa.Table(
     sa.Index("orders_by_customer_idx", "account_id", "customer_id", "ordered_at"),
     sa.Index(
         "orders_purchases_idx",
-        "account_id",
-        "source_id",
-        "ordered_at",
+        *("account_id", "source_id", "ordered_at"),
         postgresql_include=["customer_id", "spend"],
         postgresql_where=sa.text("spend IS NOT NULL"),
     ),
@@ -231,8 +233,7 @@ boards = owned_table(
     moment("start"),
     # What it counts: purchases in [counted_from, counted_until). Equal to the period of that
     # name except while the worker still has to move the edge of the last 365 days.
-    moment("counted_from"),
-    moment("counted_until"),
+    *moments("counted_from", "counted_until"),
     counts("customers", ">= 0"),
     number("purchases"),
     sa.Column("spend", sa.Numeric, nullable=False),
@@ -263,8 +264,7 @@ standings = sa.Table(
 standing_buckets = sa.Table(
     "standing_buckets",
     metadata,
-    number("account_id"),
-    number("board_id"),
+    *numbers("account_id", "board_id"),
     sa.Column("metric", sa.Enum(*METRICS, name="metric", metadata=metadata), nullable=False),
     number("bucket"),
     counts("customers", ">= 0"),
@@ -292,8 +292,7 @@ outdated_standings = sa.Table(
 imports = owned_table(
     "imports",
     *numbers("source_id", "received", "created", "updated", "unchanged", "rejected"),
-    moment("started_at"),
-    moment("progressed_at"),
+    *moments("started_at", "progressed_at"),
     moment("finished_at", nullable=True),
     belongs_to("sources", "source_id"),
     sa.Index(None, "account_id", "source_id"),

@@ -36,6 +36,11 @@ PERMISSIONS = {
     "readLeaderboardOptions": "read",
     "readVips": "read",
     "previewVips": "read",
+    "findCustomers": "read",
+    "readCustomer": "read",
+    "exportCustomer": "read",
+    "changeCustomer": "write",
+    "eraseCustomer": "write",
     "readLiveness": None,
     "readReadiness": None,
     "readVersion": None,
@@ -61,6 +66,11 @@ IDS = {
     ("readVips", "query", "source"): "src",
     ("previewVips", "query", "audience"): "aud",
     ("previewVips", "query", "source"): "src",
+    ("findCustomers", "query", "source"): "src",
+    ("readCustomer", "path", "id"): "cus",
+    ("exportCustomer", "path", "id"): "cus",
+    ("changeCustomer", "path", "id"): "cus",
+    ("eraseCustomer", "path", "id"): "cus",
 }
 """Every place where an operation takes an id."""
 
@@ -125,6 +135,11 @@ def requests(store) -> dict[str, dict]:
         "readLeaderboard": {"params": store.board(time_frame="all_time")},
         "readVips": {"params": store.board()},
         "previewVips": {"params": store.board()},
+        "findCustomers": {"params": {"source": store.source}},
+        "readCustomer": {"path": {"id": "cus_999"}},
+        "exportCustomer": {"path": {"id": "cus_999"}},
+        "changeCustomer": {"path": {"id": "cus_999"}, "json": {"marketing": "subscribed"}},
+        "eraseCustomer": {"path": {"id": "cus_999"}},
         "readProblem": {"path": {"slug": "not-found"}},
     }
 

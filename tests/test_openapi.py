@@ -112,10 +112,12 @@ def examples_of(document, content: dict[str, Any]) -> list[Any]:
 async def test_every_example_of_a_body_is_accepted(api, open_store, document, clock):
     clock.now = None
     store = await open_store()
+    await store.sold(("ada", "10.00"))
+    customer = (await store.ask(time_frame="all_time"))["items"][0]["customer"]["id"]
     operator = {"Authorization": f"Bearer {OPERATOR}"}
     sent = 0
     for method, path, operation in operations(document):
-        wanted = store.account if path.startswith("/accounts") else store.source
+        wanted = {"accounts": store.account, "customers": customer}.get(path.split("/")[1], store.source)
         auth = operator if operation.get("x-scope") == "operator" else store.auth
         for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
             for example in examples_of(document, content):
@@ -134,7 +136,12 @@ async def test_answers_are_as_the_document_says_and_no_field_is_missing_from_it(
     store = await open_store()
     await store.sold(("ada", "10.00"), ("bea", "5.00"), on="2026-02-01")
     await store.sold(("ada", "10.00"), ("cyd", "5.00"))
-    await store.send(order("named", "dan", name="Dan", email="dan@example.test"))
+    await store.send(order("named", "dan", name="Dan", email="dan@example.test"), order("o", "eve", status="voided"))
+    found = (await api.get("/customers", params={"source": store.source}, headers=store.auth)).json()
+    everyone = [customer["id"] for customer in found["items"]]
+    change = {"marketing": "subscribed"}
+    changed = await api.patch(f"/customers/{everyone[0]}", json=change, headers=store.auth)
+    says(document, "changeCustomer", 200, changed.json())
     asked = [
         ("readAccount", "/account", {}),
         ("listKeys", "/account/keys", {}),
@@ -154,6 +161,9 @@ async def test_answers_are_as_the_document_says_and_no_field_is_missing_from_it(
             if question["time_frame"] != "all_time" or not compared
         ),
         ("readLeaderboardOptions", "/leaderboard/options", {}),
+        ("findCustomers", "/customers", {"source": store.source}),
+        *(("readCustomer", f"/customers/{customer}", {}) for customer in everyone),
+        *(("exportCustomer", f"/customers/{customer}/export", {}) for customer in everyone),
         ("readLiveness", "/livez", {}),
         ("readReadiness", "/readyz", {}),
         ("readVersion", "/version", {}),

@@ -4,9 +4,9 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-from app.leaderboard.ranking import BETTER, Compare, Metric, gap, item, previous_by_window
+from app.leaderboard.ranking import Compare, Metric, gap, item, previous_by_window
 from app.orders import rows
-from app.orders.answers import AVERAGED
+from app.orders.answers import AVERAGED, BETTER
 from app.orders.buckets import MEASURES
 
 COLUMNS = ("rank", *rows.COLUMNS)

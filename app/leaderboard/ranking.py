@@ -11,7 +11,7 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-from app.orders.answers import ABOVE, AVERAGED, LATE, LATE_CORRECTIONS, NOT_LATE, board
+from app.orders.answers import ABOVE, AVERAGED, BETTER, LATE, LATE_CORRECTIONS, NOT_LATE, board
 from app.orders.buckets import MEASURES
 from app.orders.rows import CUSTOMER, FIGURES, NAMED, json_object, member
 
@@ -30,9 +30,6 @@ class Compare(StrEnum):
     PREVIOUS = "previous"
     GAP = "gap"
 
-
-BETTER = "first_value({measure}) OVER (ORDER BY {measure} DESC GROUPS BETWEEN 1 PRECEDING AND 1 PRECEDING)"
-"""The value of the next better rank: that of the peer group before; nothing for the best."""
 
 PAGE = """
     SELECT t.id, t.version, t.contacts_version{previous_version}, t.customers, t.purchases,

@@ -74,6 +74,9 @@ ABOVE = """
 
 # ---------------------------------------------------------------- from the orders
 
+BETTER = "first_value({measure}) OVER (ORDER BY {measure} DESC GROUPS BETWEEN 1 PRECEDING AND 1 PRECEDING)"
+"""The value of the next better rank: that of the peer group before; nothing for the best."""
+
 FIGURES = """
     SELECT account_id, customer_id, count(*) AS purchases, sum(spend)::bigint AS spend,
            max(ordered_at) AS last_order_at

@@ -34,6 +34,7 @@ class Stored(NamedTuple):
     customer_id: int | None
     is_foreign: bool
     is_deleted: bool
+    is_erased: bool = False
 
 
 @dataclass(slots=True)
@@ -68,8 +69,12 @@ async def ingest(
 ) -> Tally:
     """Store a batch; with `defer_standings` its customers are set aside for `recount.catch_up`."""
     await lock(conn, source)
-    resolved = await resolve(conn, source, orders, now)
     known = await _known(conn, source, orders)
+    erased = {order_id for order_id, stored in known.items() if stored.is_erased}
+    # What an erased person's order says of the person must not be learned again.
+    resolved = await resolve(conn, source, [order for order in orders if order.order_id not in erased], now)
+    if resolved.touched:
+        known = await _known(conn, source, orders)
     tally, changes = _decide(orders, known, resolved, now)
     await _write(conn, source, changes, resolved, known)
     touched = changes.touched | resolved.touched
@@ -119,7 +124,7 @@ def _decide(
         before = current.get(order.order_id)
         if before is None:
             tally.created += 1
-        elif before.is_deleted:
+        elif before.is_deleted or before.is_erased:
             tally.unchanged += 1
             continue
         elif before.content_hash == order.content_hash:

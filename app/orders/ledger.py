@@ -4,7 +4,8 @@ from sqlalchemy import text
 
 KNOWN = text("""
     SELECT order_id, updated_at, status::text AS status, content_hash, customer_id,
-           foreign_currency IS NOT NULL AS is_foreign, deleted_at IS NOT NULL AS is_deleted
+           foreign_currency IS NOT NULL AS is_foreign, deleted_at IS NOT NULL AS is_deleted,
+           erased_at IS NOT NULL AS is_erased
     FROM orders
     WHERE account_id = :account_id AND source_id = :source_id AND order_id = ANY(cast(:order_ids AS text[]))
 """)

@@ -59,6 +59,25 @@ MOVED = text("""
 """)
 """The orders of an address alone given to its new owner."""
 
+CONSENT_INHERITED = (
+    text("""
+        UPDATE consent_changes AS h
+        SET customer_id = n.heir
+        FROM unnest(cast(:ids AS bigint[]), cast(:heirs AS bigint[])) AS n (id, heir)
+        WHERE h.account_id = :account_id AND h.customer_id = n.id
+    """),
+    text("""
+        UPDATE customers AS c
+        SET marketing = h.marketing
+        FROM (SELECT DISTINCT ON (account_id, customer_id) account_id, customer_id, marketing
+              FROM consent_changes
+              WHERE account_id = :account_id AND customer_id = ANY(cast(:heirs AS bigint[]))
+              ORDER BY account_id, customer_id, changed_at DESC, id DESC) AS h
+        WHERE c.account_id = :account_id AND h.account_id = c.account_id AND c.id = h.customer_id
+    """),
+)
+"""What merged customers agreed to is their heirs' from now on, the last word counting."""
+
 MERGED_AWAY = text("""
     DELETE FROM customers
     WHERE account_id = :account_id AND source_id = :source_id AND id = ANY(cast(:ids AS bigint[]))

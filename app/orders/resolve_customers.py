@@ -187,5 +187,11 @@ async def _hand_over(
         addresses, owners, heirs = (list(column) for column in zip(*moves, strict=True))
         await conn.execute(people.MOVED, source.key | {"addresses": addresses, "owners": owners, "heirs": heirs})
         resolved.touched.update(i for _, *pair in moves for i in pair if i is not None)
-    if merged:
-        await conn.execute(people.MERGED_AWAY, source.key | {"ids": [person.id for person in merged]})
+    merged_ids = {person.id for person in merged}
+    gone = {owner: heir for _, owner, heir in moves if owner in merged_ids}
+    if gone:
+        merging = source.key | {"ids": [*gone], "heirs": [*gone.values()]}
+        for statement in people.CONSENT_INHERITED:
+            await conn.execute(statement, merging)
+        resolved.contacts_changed = True
+        await conn.execute(people.MERGED_AWAY, merging)

@@ -33,16 +33,21 @@ RULES = {
     Criteria.BLENDED: f"({SPENDS_MUCH} OR {BUYS_OFTEN})",
 }
 
-AIMED = """
+SUGGESTED = """LEFT JOIN LATERAL (
+    SELECT least(div(22 * b.spend + 10 * b.buyers, 20 * b.buyers), 9223372036854775807)::bigint AS min_spend,
+           div(b.purchases::numeric, b.buyers)::bigint + 1 AS min_orders
+    FROM (SELECT {b}spend::numeric AS spend, {b}purchases AS purchases,
+                 nullif({b}customers, 0) AS buyers) AS b) AS m ON {b}customers > 0"""
+"""Thresholds that set themselves: mean spend times 1.10, rounded half up, and one more than the whole mean orders."""
+
+AIMED = f"""
     aimed AS MATERIALIZED (
         SELECT b.id, b.version, b.contacts_version, b.customers, b.purchases, b.spend,
                coalesce(cast(:min_spend AS bigint), m.min_spend) AS min_spend,
                coalesce(cast(:min_orders AS bigint), m.min_orders) AS min_orders
-        FROM (SELECT *, nullif(customers, 0) AS buyers FROM board) AS b LEFT JOIN LATERAL (
-            SELECT least(div(22 * b.spend + 10 * b.buyers, 20 * b.buyers), 9223372036854775807)::bigint AS min_spend,
-                   div(b.purchases::numeric, b.buyers)::bigint + 1 AS min_orders) AS m ON b.customers > 0),
+        FROM board AS b {SUGGESTED.format(b="b.")}),
 """
-"""The totals with the thresholds: mean spend times 1.10, rounded half up, and one more than the whole mean orders."""
+"""The totals with the thresholds."""
 
 # ---------------------------------------------------------------- from a board
 

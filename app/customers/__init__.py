@@ -1,0 +1,1 @@
+"""Customers: who bought, how they stand, what they agreed to, and how they are forgotten."""

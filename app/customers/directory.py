@@ -1,0 +1,130 @@
+"""Directory: statements that find a source's customers, keep what they agreed to, and forget them."""
+
+from functools import cache
+
+from sqlalchemy import TextClause, text
+
+CONTACT = "c.id, c.source_id, c.external_id, c.name, c.email, c.marketing, c.created_at"
+
+ONE = text(f"""
+    SELECT {CONTACT}
+    FROM customers AS c
+    WHERE c.account_id = :account_id AND c.id = :customer_id
+""")
+"""One customer."""
+
+# ---------------------------------------------------------------- finding
+
+OF_SOURCE = "c.account_id = :account_id AND c.source_id = :source_id"
+FOLLOWING = "AND c.id > :after_id ORDER BY c.id LIMIT cast(:limit AS bigint)"
+
+EVERYONE = f"SELECT {CONTACT}, '' AS matched FROM customers AS c WHERE {OF_SOURCE} {FOLLOWING}"
+
+BY_EXTERNAL_ID = f"""
+    SELECT {CONTACT}, '' AS matched FROM customers AS c
+    WHERE {OF_SOURCE} AND c.external_id = :external_id {FOLLOWING}
+"""
+
+BY_EMAIL = f"""
+    SELECT {CONTACT}, '' AS matched FROM customers AS c WHERE {OF_SOURCE} AND c.email = :email AND c.id > :after_id
+    UNION
+    SELECT {CONTACT}, '' AS matched
+    FROM addresses AS a JOIN customers AS c ON c.account_id = a.account_id AND c.id = a.customer_id
+    WHERE a.account_id = :account_id AND a.source_id = :source_id AND a.email = :email AND c.id > :after_id
+    ORDER BY id LIMIT cast(:limit AS bigint)
+"""
+
+# Names are folded by PostgreSQL, what is sought too; addresses are stored as normal_form.py writes them.
+FOLDED = {"c.email": "cast(:address AS text)", "lower(c.name)": "lower(cast(:name AS text))"}
+LAST_CHARACTER = "chr(1114111)"
+
+
+def _begins(column: str) -> str:
+    low = FOLDED[column]
+    return f"{column} ~>=~ {low} AND {column} ~<~ ({low} || {LAST_CHARACTER})"
+
+
+def _beginning_with(column: str, but: str = "") -> str:
+    """One walk along the index of the column, from where the page before has ended."""
+    return f"""
+        (SELECT {CONTACT}, {column} AS matched FROM customers AS c
+         WHERE {OF_SOURCE} AND {_begins(column)} AND {column} ~>=~ :after
+           AND ({column} ~>~ :after OR c.id > :after_id) {but}
+         ORDER BY {column} USING ~<~, c.id LIMIT cast(:limit AS bigint))
+    """
+
+
+BY_PREFIX = f"""
+    {_beginning_with("c.email")}
+    UNION ALL
+    {_beginning_with("lower(c.name)", f"AND ({_begins('c.email')}) IS NOT TRUE")}
+    ORDER BY matched USING ~<~, id LIMIT cast(:limit AS bigint)
+"""
+
+FINDINGS = {"external_id": BY_EXTERNAL_ID, "email": BY_EMAIL, "q": BY_PREFIX, "": EVERYONE}
+
+
+@cache
+def found(by: str) -> TextClause:
+    """Customers by `external_id`, by `email` (any they were seen with), by a prefix `q`, or all of them."""
+    return text(FINDINGS[by])
+
+
+# ---------------------------------------------------------------- consent
+
+CONSENT_LOCKED = text("""
+    SELECT c.marketing, EXISTS (SELECT FROM consent_changes AS h
+                                WHERE h.account_id = :account_id AND h.customer_id = c.id) AS is_explicit
+    FROM customers AS c
+    WHERE c.account_id = :account_id AND c.id = :customer_id
+    FOR UPDATE OF c
+""")
+"""A customer's consent that is about to change, and whether anybody has ever set it."""
+
+CONSENTED = text("""
+    UPDATE customers SET marketing = :marketing
+    WHERE account_id = :account_id AND id = :customer_id
+""")
+"""Another consent."""
+
+CONSENT_NOTED = text("""
+    INSERT INTO consent_changes (account_id, customer_id, marketing, changed_by, changed_at)
+    VALUES (:account_id, :customer_id, :marketing, :changed_by, :now)
+""")
+"""Who changed a consent, when and to what."""
+
+CONSENT_HISTORY = text("""
+    SELECT marketing, changed_by, changed_at FROM consent_changes
+    WHERE account_id = :account_id AND customer_id = :customer_id
+    ORDER BY changed_at, id
+""")
+"""Every change of a customer's consent, oldest first."""
+
+ADDRESSES = text("""
+    SELECT email FROM addresses WHERE account_id = :account_id AND customer_id = :customer_id ORDER BY email
+""")
+"""The addresses whose orders are this customer's."""
+
+# ---------------------------------------------------------------- erasure
+
+ONE_LOCKED = text(f"{ONE.text} FOR UPDATE")
+"""One customer who is about to be forgotten."""
+
+ORDERS_ANONYMISED = text("""
+    UPDATE orders
+    SET customer_id = NULL, guest_email = NULL, content_hash = 0, erased_at = :now
+    WHERE account_id = :account_id AND source_id = :source_id AND customer_id = :customer_id
+    RETURNING deleted_at IS NULL AS counted
+""")
+"""A person's orders without the person: figures of no one, which no later version gives an owner again."""
+
+FORGOTTEN = tuple(
+    text(f"DELETE FROM {table} WHERE account_id = :account_id AND {column} = :customer_id")
+    for table, column in (
+        ("consent_changes", "customer_id"),
+        ("addresses", "customer_id"),
+        ("outdated_standings", "customer_id"),
+        ("customers", "id"),
+    )
+)
+"""Everything else that is known of a person, gone."""

@@ -1,0 +1,102 @@
+"""Dossier: statements that gather one customer's orders, standings and exact ranks."""
+
+from functools import cache
+
+from sqlalchemy import TextClause, text
+
+from app.orders.answers import ABOVE, AVERAGED, BETTER
+from app.orders.buckets import MEASURES
+from app.segments.vips import BUYS_OFTEN, SPENDS_MUCH, SUGGESTED
+
+KNOWN = text("""
+    SELECT c.id, c.source_id, c.external_id, c.name, c.email, c.marketing, c.created_at,
+           s.audience_id, s.currency, s.time_zone, s.week_start,
+           (SELECT min(o.ordered_at) FROM orders AS o
+            WHERE o.account_id = :account_id AND o.customer_id = c.id AND o.spend IS NOT NULL) AS first_order_at,
+           (SELECT max(o.ordered_at) FROM orders AS o
+            WHERE o.account_id = :account_id AND o.customer_id = c.id AND o.spend IS NOT NULL) AS last_order_at
+    FROM customers AS c JOIN sources AS s ON s.account_id = c.account_id AND s.id = c.source_id
+    WHERE c.account_id = :account_id AND c.id = :customer_id
+""")
+"""One customer, and the store."""
+
+ORDER = """
+    order_id, ordered_at, total, refunded, foreign_currency, items, status::text AS status,
+    spend IS NOT NULL AS is_purchase, updated_at, test
+"""
+
+LAST_ORDERS = text(f"""
+    SELECT {ORDER}
+    FROM orders
+    WHERE account_id = :account_id AND source_id = :source_id AND customer_id = :customer_id AND deleted_at IS NULL
+    ORDER BY ordered_at DESC, order_id DESC
+    LIMIT cast(:limit AS bigint)
+""")
+"""A customer's orders, newest first."""
+
+EVERY_ORDER = text(f"""
+    SELECT {ORDER}, guest_email, deleted_at
+    FROM orders
+    WHERE account_id = :account_id AND source_id = :source_id AND customer_id = :customer_id
+    ORDER BY ordered_at DESC, order_id DESC
+""")
+"""The same with those that were deleted, and the address of those that name nothing else."""
+
+# ---------------------------------------------------------------- standings
+
+FIGURES = "s.purchases, s.spend, s.average, s.last_order_at"
+VIP = f"""m.min_spend, m.min_orders, {SPENDS_MUCH} AS big_spender, {BUYS_OFTEN} AS frequent_buyer""".format(
+    p="s.", t="m."
+)
+
+# Only where there is a standing, and only in the frames whose ranks are shown.
+PLACED = "CASE WHEN s.board_id IS NOT NULL AND f.place <= cast(:ranked AS bigint) THEN {} END AS {}"
+
+
+def _places(metric: str, measure: str) -> str:
+    rank = ABOVE.format(board="b.id", metric=metric, measure=measure, value=f"s.{measure}")
+    better = f"""(SELECT min(n.{measure}) FROM standings AS n
+        WHERE n.account_id = :account_id AND n.board_id = b.id AND n.{measure} > s.{measure})"""
+    return f"{PLACED.format(f'{rank} + 1', f'{measure}_rank')}, {PLACED.format(better, f'{measure}_better')}"
+
+
+STANDINGS = text(f"""
+    SELECT b.id IS NOT NULL AS is_live, b.customers, {FIGURES}, {VIP},
+           {", ".join(_places(metric, measure) for metric, measure in MEASURES.items())}
+    FROM unnest(cast(:kinds AS text[]), cast(:board_starts AS timestamptz[]), cast(:starts AS timestamptz[]),
+                cast(:befores AS timestamptz[]), cast(:untils AS timestamptz[]))
+         WITH ORDINALITY AS f (kind, board_start, start, before, until, place)
+    LEFT JOIN boards AS b
+        ON b.account_id = :account_id AND b.source_id = :source_id AND b.kind = f.kind::board_kind
+       AND b.start = f.board_start AND b.counted_from = f.start AND b.counted_until = f.until
+       AND NOT EXISTS (SELECT FROM outdated_standings AS o
+                       WHERE o.account_id = :account_id AND o.source_id = :source_id)
+       AND NOT EXISTS (SELECT FROM orders AS o
+                       WHERE o.account_id = :account_id AND o.source_id = :source_id AND o.spend IS NOT NULL
+                         AND o.ordered_at >= f.before AND o.ordered_at < f.until)
+    LEFT JOIN standings AS s
+        ON s.account_id = :account_id AND s.board_id = b.id AND s.customer_id = :customer_id
+    {SUGGESTED.format(b="b.")}
+    ORDER BY f.place
+""")
+"""How a customer stands in each frame that a board can answer: values, ranks, next better values, VIP thresholds."""
+
+
+@cache
+def standing_from_orders() -> TextClause:
+    """The same of one frame, from the orders."""
+    ranks = ", ".join(
+        f"rank() OVER (ORDER BY {measure} DESC) AS {measure}_rank, {BETTER.format(measure=measure)} AS {measure}_better"
+        for measure in MEASURES.values()
+    )
+    shown = ", ".join(f"s.{measure}_rank, s.{measure}_better" for measure in MEASURES.values())
+    return text(f"""
+        WITH ranked AS MATERIALIZED (
+            SELECT customer_id, purchases, spend, average, last_order_at, {ranks}
+            FROM ({AVERAGED.format(p="").format(whose="")}) AS a)
+        SELECT b.customers, {FIGURES}, {VIP}, {shown}
+        FROM (SELECT count(*) AS customers, coalesce(sum(purchases), 0) AS purchases,
+                     coalesce(sum(spend), 0) AS spend FROM ranked) AS b
+        LEFT JOIN ranked AS s ON s.customer_id = :customer_id
+        {SUGGESTED.format(b="b.")}
+    """)

@@ -1,0 +1,28 @@
+"""Erasing a person: name, addresses and ids go for good, the orders stay as figures of no one."""
+
+from datetime import datetime
+
+from app.customers import directory
+from app.database import Connection
+from app.orders import source as source_statements
+from app.orders.recount import lock, refresh
+from app.orders.source import Source
+
+
+async def erase_person(conn: Connection, source: Source, customer_id: int, now: datetime) -> bool:
+    """Forget the customer, and let the boards close up; False where there was none (any more)."""
+    await lock(conn, source)
+    person = {"account_id": source.account_id, "customer_id": customer_id}
+    if (await conn.execute(directory.ONE_LOCKED, person)).one_or_none() is None:
+        return False
+    orders = (await conn.execute(directory.ORDERS_ANONYMISED, person | {"source_id": source.id, "now": now})).all()
+    await refresh(conn, source, [customer_id])
+    for statement in directory.FORGOTTEN:
+        await conn.execute(statement, person)
+    ownerless = sum(order.counted for order in orders)
+    await conn.execute(
+        source_statements.counted(
+            source.account_id, source.id, orders=0, unattributed=ownerless, foreign_currency=0, contacts=True
+        )
+    )
+    return True

@@ -1,0 +1,226 @@
+"""Customer forms: contact data, consent, and the profile."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+from app.periods import TimeFrame
+from app.wire import Instant, Money, Strict
+
+Marketing = Literal["subscribed", "unsubscribed", "non_subscribed", "cleaned"]
+Criterion = Literal["big_spender", "frequent_buyer"]
+
+CUSTOMER_EXAMPLE: JsonDict = {
+    "id": "cus_42",
+    "source": "src_1",
+    "external_id": "00042",
+    "name": "Ada",
+    "email": "ada@example.test",
+    "marketing": "subscribed",
+    "messageable": True,
+    "created_at": "2026-01-05T09:30:00Z",
+}
+ORDER_EXAMPLE: JsonDict = {
+    "order_id": "1001",
+    "ordered_at": "2026-10-30T11:02:00Z",
+    "total": "130.49",
+    "refunded": "0.00",
+    "currency": "EUR",
+    "items": 3,
+    "status": "paid",
+    "is_purchase": True,
+    "test": False,
+    "updated_at": "2026-10-30T11:02:05Z",
+}
+FIGURES_EXAMPLE: JsonDict = {
+    "number_of_purchases": 7,
+    "total_spend": "913.40",
+    "average_order_amount": "130.49",
+}
+FRAME_EXAMPLE: JsonDict = FIGURES_EXAMPLE | {
+    "time_frame": "last_month",
+    "start": "2026-10-01T00:00:00+02:00",
+    "end": "2026-11-01T00:00:00+01:00",
+    "ranks": {"number_of_purchases": 2, "total_spend": 1, "average_order_amount": 310},
+    "gaps": {"number_of_purchases": 1, "total_spend": None, "average_order_amount": "0.26"},
+    "ranked_customers": 4448,
+}
+VIP_EXAMPLE: JsonDict = {
+    "member": True,
+    "matched": ["big_spender"],
+    "min_spend": "412.50",
+    "min_orders": 7,
+    "missing_spend": None,
+    "missing_orders": 1,
+}
+
+
+class Customer(BaseModel):
+    """One person in one source."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [CUSTOMER_EXAMPLE]})
+
+    id: str
+    source: str
+    external_id: str | None
+    name: str | None
+    email: str | None
+    marketing: Marketing
+    messageable: bool = Field(description="subscribed to marketing, with an address")
+    created_at: Instant
+
+
+class CustomerPage(BaseModel):
+    """Customers that match, by id; a prefix is found by what it matches, in order."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [CUSTOMER_EXAMPLE], "next_cursor": None}]})
+
+    items: list[Customer]
+    next_cursor: str | None
+
+
+class ConsentChange(Strict):
+    """What a customer agreed to, or took back."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"marketing": "subscribed"}]})
+
+    marketing: Marketing
+
+
+class Consent(BaseModel):
+    """One change of consent."""
+
+    marketing: Marketing
+    changed_by: str = Field(description="a key's id, or `import`, `unsubscribe`, `bounce`")
+    changed_at: Instant
+
+
+class Figures(BaseModel):
+    """What a customer bought in a time."""
+
+    number_of_purchases: int
+    total_spend: Money
+    average_order_amount: Money | None
+
+
+class Ranks(BaseModel):
+    """Exact places; null without a purchase."""
+
+    number_of_purchases: int | None
+    total_spend: int | None
+    average_order_amount: int | None
+
+
+class Gaps(BaseModel):
+    """What is missing to the next better rank; null for the best and for who is not ranked."""
+
+    number_of_purchases: int | None
+    total_spend: Money | None
+    average_order_amount: Money | None
+
+
+class FrameFigures(Figures):
+    """How a customer stands in a time frame."""
+
+    time_frame: TimeFrame
+    start: Instant
+    end: Instant
+    ranks: Ranks
+    gaps: Gaps
+    ranked_customers: int = Field(description="the size of that board")
+
+
+class Vip(BaseModel):
+    """Whether the customer is a VIP of the last 365 days, and why, or what is missing."""
+
+    member: bool
+    matched: list[Criterion] = Field(description="every rule that holds: spend or orders above the threshold")
+    min_spend: Money | None = Field(description="spend must be greater; null when nobody bought")
+    min_orders: int | None = Field(description="orders must be more; null when nobody bought")
+    missing_spend: Money | None = Field(description="to become a big spender; null when already one")
+    missing_orders: int | None = Field(description="to become a frequent buyer; null when already one")
+
+
+class ShownOrder(BaseModel):
+    """One of the customer's orders."""
+
+    order_id: str
+    ordered_at: Instant
+    total: Money
+    refunded: Money
+    currency: str
+    items: int | None
+    status: str
+    is_purchase: bool
+    test: bool
+    updated_at: Instant
+
+
+class Profile(Customer):
+    """Everything a shop wants to see of a customer, in one answer."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                CUSTOMER_EXAMPLE
+                | {
+                    "audience": "aud_1",
+                    "currency": "EUR",
+                    "time_zone": "Europe/Rome",
+                    "as_of": "2026-11-21T20:15:00Z",
+                    "first_order_at": "2026-01-05T09:30:00Z",
+                    "last_order_at": "2026-10-30T11:02:00Z",
+                    "all_time": FIGURES_EXAMPLE,
+                    "time_frames": [FRAME_EXAMPLE],
+                    "vip": VIP_EXAMPLE,
+                    "orders": [ORDER_EXAMPLE],
+                    "messages": [],
+                }
+            ]
+        }
+    )
+
+    audience: str
+    currency: str
+    time_zone: str
+    as_of: Instant
+    first_order_at: Instant | None = Field(description="the first purchase; null before any")
+    last_order_at: Instant | None = Field(description="the last purchase; null before any")
+    all_time: Figures
+    time_frames: list[FrameFigures] = Field(description="the seven of the drop-down, in its order")
+    vip: Vip
+    orders: list[ShownOrder] = Field(description="the last 10, newest first")
+    messages: list[dict[str, Any]] = Field(description="the last 10, newest first")
+
+
+class ExportedOrder(ShownOrder):
+    """One of the customer's orders, deleted ones among them."""
+
+    email: str | None = Field(description="of an order that names no customer id")
+    deleted_at: Instant | None
+
+
+class Export(Customer):
+    """Everything that is known of a person."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                CUSTOMER_EXAMPLE
+                | {
+                    "consent_history": [
+                        {"marketing": "subscribed", "changed_by": "key_1", "changed_at": "2026-02-01T08:00:00Z"}
+                    ],
+                    "addresses": ["ada@example.test"],
+                    "orders": [ORDER_EXAMPLE | {"email": None, "deleted_at": None}],
+                    "messages": [],
+                }
+            ]
+        }
+    )
+
+    consent_history: list[Consent] = Field(description="oldest first")
+    addresses: list[str] = Field(description="whose orders without an id are this customer's")
+    orders: list[ExportedOrder] = Field(description="newest first")
+    messages: list[dict[str, Any]]
