@@ -11,7 +11,8 @@ from sqlalchemy.pool import NullPool
 from app.settings import asyncpg_url
 from app.tables import metadata
 
-ONE_AT_A_TIME = text("SELECT pg_advisory_lock(5071845)")
+MY_TURN = text("SELECT pg_try_advisory_lock(5071845)")
+WAIT_SECONDS = 0.2
 
 
 def run(connection: Connection | None = None) -> None:
@@ -31,8 +32,11 @@ async def online(url: str) -> None:
     """Run the migrations on a database."""
     engine = create_async_engine(url, poolclass=NullPool)
     async with engine.connect() as connection:
-        # Processes that start together take turns; the lock ends with the connection.
-        await connection.execute(ONE_AT_A_TIME)
+        # Processes that start together take turns; the lock ends with the connection. Who waits inside a statement
+        # would be waited for by an index that is built concurrently, so it is tried again and again.
+        while not (await connection.execute(MY_TURN)).scalar_one():
+            await connection.rollback()
+            await asyncio.sleep(WAIT_SECONDS)
         await connection.commit()
         await connection.run_sync(run)
         await connection.commit()

@@ -28,9 +28,11 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change 
 
 # As whom it runs is changed inside, because another user may not reach this interpreter.
 CHILD = f"""
-import importlib.metadata, json, os, sys
+import importlib.metadata, json, os, signal, sys
 from pathlib import Path
 from app import local_postgres
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs the tests in the background ignores it
 
 asked = json.loads(sys.argv[1])
 sys.path[:0] = asked["packages"]
