@@ -11,10 +11,12 @@ from pathlib import Path
 from benchmarks.export import measure_export
 from benchmarks.ingestion import Files, measure_ingestion
 from benchmarks.material import DAYS, NOW, customers_of, write_files
+from benchmarks.profiles import measure_profiles
 from benchmarks.reads import measure_reads
 from benchmarks.report import table
 from benchmarks.requests import measure_requests
 from benchmarks.scene import opened, run_as_superuser
+from benchmarks.vips import measure_vips
 
 DEFAULT_ORDERS = 1_000_000
 SMOKE_ORDERS = 100_000
@@ -44,6 +46,8 @@ def main() -> None:
         asyncio.run(run_as_superuser(scene, "VACUUM ANALYZE", "CHECKPOINT"))
         tell("pages and ranks")
         reads = measure_reads(scene, orders)
+        tell("profiles and VIPs")
+        reads += [*measure_profiles(scene, orders), *measure_vips(scene, orders)]
         tell("requests over HTTP")
         requests = measure_requests(scene, SECONDS["smoke" if orders < SMOKE_ORDERS else "whole"])
         tell("the export")

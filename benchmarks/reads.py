@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import statistics
-import time
-from collections.abc import Awaitable, Callable
 
 import asyncpg
 from sqlalchemy import Row, TextClause, text
@@ -18,8 +15,8 @@ from app.periods import TimeFrame
 from benchmarks.first_page import LIMIT, first_page, question, statement_of
 from benchmarks.report import Figure
 from benchmarks.scene import Scene
+from benchmarks.timing import compare, goal_for, shown
 
-ROUNDS = 7
 PAGES_A_ROUND = 60
 RANKS_A_ROUND = 40
 DEPTHS = (0.001, 0.01, 0.1, 0.5, 0.9)
@@ -87,17 +84,14 @@ async def _page(scene: Scene, orders: int) -> Figure:
 
     async with database.read() as conn:
         await _agree(conn, asked)
-    await _seconds(page, PAGES_A_ROUND)
-    await _seconds(window, 1)
-    rounds = [(await _seconds(page, PAGES_A_ROUND), await _seconds(window, 1)) for _ in range(ROUNDS)]
+    measured = await compare(page, window, ours_a_round=PAGES_A_ROUND)
     await database.close()
-    pages, windows = ([each[place] for each in rounds] for place in (0, 1))
     return Figure(
         "page of 100, year to date, from the pool",
-        shown(statistics.median(pages)),
-        f"{shown(statistics.median(windows))} window query over orders",
-        statistics.median(window / page for page, window in rounds),
-        next((goal for size, goal in GOALS if orders >= size), None),
+        shown(measured.ours),
+        f"{shown(measured.reference)} window query over orders",
+        measured.ratio,
+        goal_for(GOALS, orders),
     )
 
 
@@ -150,35 +144,19 @@ async def _rank(conn: Connection, board: dict[str, object], customers: int, dept
     with_edges = bound | {"bucket_edges": BUCKET_EDGES}
     if (await _one(conn, BY_BUCKETS, with_edges))[0] != (await _one(conn, BY_COUNTING, bound))[0]:
         raise RuntimeError("the two ways to a rank differ")
-    rounds = [
-        (
-            await _seconds(lambda: _one(conn, BY_BUCKETS, with_edges), RANKS_A_ROUND),
-            await _seconds(lambda: _one(conn, BY_COUNTING, bound), RANKS_A_ROUND // 8),
-        )
-        for _ in range(ROUNDS)
-    ]
+    measured = await compare(
+        lambda: _one(conn, BY_BUCKETS, with_edges),
+        lambda: _one(conn, BY_COUNTING, bound),
+        ours_a_round=RANKS_A_ROUND,
+        references_a_round=RANKS_A_ROUND // 8,
+    )
     return Figure(
         f"exact rank at {depth:.1%} of the board of all time",
-        shown(statistics.median(buckets for buckets, _ in rounds)),
-        f"{shown(statistics.median(counting for _, counting in rounds))} count(*) of those above",
-        statistics.median(counting / buckets for buckets, counting in rounds),
+        shown(measured.ours),
+        f"{shown(measured.reference)} count(*) of those above",
+        measured.ratio,
     )
 
 
 async def _one(conn: Connection, statement: TextClause, bound: dict[str, object]) -> Row[tuple[object, ...]]:
     return (await conn.execute(statement, bound)).one()
-
-
-async def _seconds(task: Callable[[], Awaitable[object]], times: int) -> float:
-    """The median time of a task."""
-    taken = []
-    for _ in range(times):
-        begun = time.perf_counter()
-        await task()
-        taken.append(time.perf_counter() - begun)
-    return statistics.median(taken)
-
-
-def shown(seconds: float) -> str:
-    """A time in milliseconds."""
-    return f"{seconds * 1000:,.2f} ms"
