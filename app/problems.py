@@ -7,7 +7,6 @@ Each kind is a class beside the code that raises it. `type` is a page of this se
 
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -142,6 +141,22 @@ class InternalError(Problem):
     status = 500
 
 
+PHRASES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    409: "Conflict",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+"""As RFC 9110 has them: those of Python differ by version."""
+
 OF_STATUS: dict[int, type[Problem]] = {
     404: NotFound,
     405: MethodNotAllowed,
@@ -164,7 +179,7 @@ def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
         response = responses.setdefault(
             kind.status,
             {
-                "description": HTTPStatus(kind.status).phrase,
+                "description": PHRASES[kind.status],
                 "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
             },
         )
