@@ -33,3 +33,10 @@ def problem(answer: httpx.Response, status: int, code: str, **extra: Any) -> dic
 def pointers(answer: httpx.Response) -> list[str]:
     """The fields that an answer names as invalid."""
     return [error["pointer"] for error in problem(answer, 422, "invalid_request")["errors"]]
+
+
+def operations(document):
+    """Every operation of an OpenAPI document: method, path, what it says."""
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield method.upper(), path, operation

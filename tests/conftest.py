@@ -217,6 +217,12 @@ async def api(database: Database, clock: Clock) -> AsyncIterator[httpx.AsyncClie
         yield client
 
 
+@pytest.fixture
+async def document(api: httpx.AsyncClient) -> Any:
+    """The OpenAPI document that is served."""
+    return (await api.get("/openapi.json")).json()
+
+
 @dataclass
 class Store:
     """A connected store, in the language of the shop."""

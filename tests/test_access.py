@@ -6,7 +6,7 @@ import re
 
 import httpx
 import pytest
-from answers import CANARY, problem
+from answers import CANARY, operations, problem
 from conftest import NOW, OPERATOR, order, serving
 
 from app.accounts import access
@@ -81,17 +81,6 @@ NO_IDS = {("readProblem", "path", "slug"), ("deleteOrder", "path", "order_id")}
 @pytest.fixture(autouse=True)
 def midday(clock):
     clock.now = NOW
-
-
-@pytest.fixture
-async def document(api):
-    return (await api.get("/openapi.json")).json()
-
-
-def operations(document):
-    for path, item in document["paths"].items():
-        for method, operation in item.items():
-            yield method.upper(), path, operation
 
 
 def bearer(key: str) -> dict[str, str]:

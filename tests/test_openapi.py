@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from answers import problem
+from answers import operations, problem
 from conftest import NOW, OPERATOR, ROOT, order
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
@@ -21,17 +21,6 @@ OPEN = {"readLiveness", "readReadiness", "readVersion", "readMetrics", "readProb
 @pytest.fixture(autouse=True)
 def midday(clock):
     clock.now = NOW
-
-
-@pytest.fixture
-async def document(api):
-    return (await api.get("/openapi.json")).json()
-
-
-def operations(document):
-    for path, item in document["paths"].items():
-        for method, operation in item.items():
-            yield method.upper(), path, operation
 
 
 def closed(schema: Any) -> Any:
