@@ -1,0 +1,1 @@
+"""Messages: e-mails to customers, never lost, only where they are allowed."""

@@ -1,0 +1,1 @@
+"""Mailers: one file per way to hand over a mail."""
