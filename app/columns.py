@@ -4,6 +4,8 @@
 the same schema can be spread over machines by account.
 """
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from sqlalchemy.sql.schema import SchemaItem
 
@@ -86,3 +88,8 @@ def owned_table(name: str, *items: SchemaItem) -> sa.Table:
         *items,
         sa.PrimaryKeyConstraint("account_id", "id"),
     )
+
+
+def keyed_table(name: str, *items: SchemaItem, by: Sequence[str] = ()) -> sa.Table:
+    """A table of rows that belong to an account and are known by other columns than an id."""
+    return sa.Table(name, metadata, number("account_id"), *items, sa.PrimaryKeyConstraint("account_id", *by))

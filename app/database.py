@@ -6,8 +6,8 @@ wait; when it is over, the answer is 503.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from typing import Annotated, Any
 from weakref import WeakValueDictionary
@@ -34,6 +34,7 @@ GONE_CLASSES = frozenset({"08", "28", "3D", "57"})
 """The connection broke, was refused, its database is away, or an operator ended it."""
 
 SUM_TOO_LARGE_SQLSTATE = "22003"
+LOCK_TIMEOUT_SQLSTATE = "55P03"
 NOT_MIGRATED_SQLSTATES = frozenset({"42P01", "42703", "42704"})
 """A table, column or type that is not there."""
 
@@ -73,6 +74,7 @@ class Database:
         _at_connect(self.reading, *READ_LIMITS, *PLANS, *(READ_ONLY if read_url is None else ()))
         for engine in (self.writing, self.reading):
             event.listen(engine.sync_engine, "handle_error", _give_up_confused)
+        self._direct_url = write_url.replace("postgresql+asyncpg://", "postgresql://", 1)
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -112,6 +114,20 @@ class Database:
                 yield conn
         finally:
             turn.release()
+
+    async def listen(self, channel: str, heard: Callable[[], None]) -> None:
+        """Call `heard` at every notification, for as long as the connection lives.
+
+        It has a connection of its own, and does no more than save waiting: behind a pooler nothing is heard.
+        """
+        lost = asyncio.Event()
+        conn = await asyncpg.connect(self._direct_url)
+        try:
+            conn.add_termination_listener(lambda _conn: lost.set())
+            await conn.add_listener(channel, lambda *_: heard())
+            await lost.wait()
+        finally:
+            conn.terminate()
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -215,6 +231,17 @@ def problem_of(error: Exception) -> Problem:
     if gone or sqlstate in BUSY_SQLSTATES or sqlstate[:2] in GONE_CLASSES:
         return ServiceUnavailable()
     return InternalError()
+
+
+@contextmanager
+def instead_of_waiting(problem: Problem) -> Iterator[None]:
+    """Raise the problem where a statement inside would have to wait too long for another transaction."""
+    try:
+        yield
+    except DBAPIError as error:
+        if _sqlstate(error) == LOCK_TIMEOUT_SQLSTATE:
+            raise problem from None
+        raise
 
 
 def told(error: Exception) -> str:

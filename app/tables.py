@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.columns import (
     belongs_to,
     counts,
+    keyed_table,
     metadata,
     moment,
     moments,
@@ -56,6 +57,33 @@ api_keys = owned_table(
     of_account(),
 )
 
+senders = keyed_table(
+    "senders",
+    # Who an account's e-mails are from; without one it sends none.
+    *words("name", "email"),
+    *words("reply_to", nullable=True),
+    *words("postal_address"),
+    # The sending rate: what was sent so far has used up the time until then.
+    moment("rate_used_until"),
+    # A refused login keeps the queue until then.
+    moment("paused_until", nullable=True),
+    *words("paused_because", nullable=True),
+    of_account(),
+)
+
+idempotency_keys = keyed_table(
+    "idempotency_keys",
+    # What was answered to a request with an Idempotency-Key, kept in the transaction of its effect.
+    *words("operation", "key"),
+    sa.Column("fingerprint", sa.LargeBinary, nullable=False),
+    number("status", "0"),
+    *words("location", "answer", nullable=True),
+    moment("created_at"),
+    of_account(),
+    sa.Index(None, "created_at"),
+    by=("operation", "key"),
+)
+
 audiences = owned_table("audiences", *words("name"), moment("created_at"), of_account())
 
 sources = owned_table(
@@ -84,6 +112,8 @@ customers = owned_table(
     # How new the contact data are: that of an older order never replaces that of a newer one.
     *moments("email_at", "name_at", nullable=True),
     one_of(*("marketing", "subscribed", "unsubscribed", "non_subscribed", "cleaned"), default="non_subscribed"),
+    # What they are written to in; null is the language of the message's sender.
+    *words("language", nullable=True),
     moment("created_at"),
     belongs_to("sources", "source_id"),
     sa.UniqueConstraint("account_id", "source_id", "external_id"),
@@ -100,24 +130,22 @@ consent_changes = owned_table(
     sa.Index(None, "account_id", "customer_id"),
 )
 
-addresses = sa.Table(
+addresses = keyed_table(
     "addresses",
-    metadata,
     # Whose purchases those of an e-mail address alone are. Once an address was seen with a
     # customer id it stays that customer's, whatever arrives in whatever order.
-    *numbers("account_id", "source_id"),
+    *numbers("source_id"),
     *words("email"),
     number("customer_id"),
-    sa.PrimaryKeyConstraint("account_id", "source_id", "email"),
     belongs_to("sources", "source_id"),
     belongs_to("customers", "customer_id"),
     sa.Index(None, "account_id", "customer_id"),
+    by=("source_id", "email"),
 )
 
-orders = sa.Table(
+orders = keyed_table(
     "orders",
-    metadata,
-    *numbers("account_id", "source_id"),
+    *numbers("source_id"),
     *words("order_id"),
     sa.Column("customer_id", sa.BigInteger),
     # Only of orders that name no customer id: such an order follows the owner of its address.
@@ -147,7 +175,6 @@ orders = sa.Table(
             persisted=True,
         ),
     ),
-    sa.PrimaryKeyConstraint("account_id", "source_id", "order_id"),
     belongs_to("sources", "source_id"),
     belongs_to("customers", "customer_id"),
     sa.Index("orders_by_customer_idx", "account_id", "customer_id", "ordered_at"),
@@ -157,6 +184,7 @@ orders = sa.Table(
         postgresql_include=["customer_id", "spend"],
         postgresql_where=sa.text("spend IS NOT NULL"),
     ),
+    by=("source_id", "order_id"),
 )
 
 boards = owned_table(
@@ -175,10 +203,9 @@ boards = owned_table(
     sa.UniqueConstraint("account_id", "source_id", "kind", "start"),
 )
 
-standings = sa.Table(
+standings = keyed_table(
     "standings",
-    metadata,
-    *numbers("account_id", "board_id", "customer_id", "spend"),
+    *numbers("board_id", "customer_id", "spend"),
     sa.Column(
         "average",
         sa.BigInteger,
@@ -187,39 +214,36 @@ standings = sa.Table(
     ),
     moment("last_order_at"),
     counts("purchases", "> 0"),
-    sa.PrimaryKeyConstraint("account_id", "board_id", "customer_id"),
     *(
         sa.Index(f"standings_{metric}_idx", "account_id", "board_id", sa.text(f"{metric} DESC"), "customer_id")
         for metric in ("spend", "average", "purchases")
     ),
+    by=("board_id", "customer_id"),
 )
 
-standing_buckets = sa.Table(
+standing_buckets = keyed_table(
     "standing_buckets",
-    metadata,
-    *numbers("account_id", "board_id"),
+    *numbers("board_id"),
     sa.Column("metric", sa.Enum(*METRICS, name="metric", metadata=metadata), nullable=False),
     number("bucket"),
     counts("customers", ">= 0"),
-    sa.PrimaryKeyConstraint("account_id", "board_id", "metric", "bucket"),
+    by=("board_id", "metric", "bucket"),
 )
 
-standing_cells = sa.Table(
+standing_cells = keyed_table(
     "standing_cells",
-    metadata,
     # Only of boards of the last 365 days: where buckets of both, purchases and spend, meet.
-    *numbers("account_id", "board_id", "purchases_bucket", "spend_bucket"),
+    *numbers("board_id", "purchases_bucket", "spend_bucket"),
     counts("customers", ">= 0"),
-    sa.PrimaryKeyConstraint("account_id", "board_id", "purchases_bucket", "spend_bucket"),
+    by=("board_id", "purchases_bucket", "spend_bucket"),
 )
 
-outdated_standings = sa.Table(
+outdated_standings = keyed_table(
     "outdated_standings",
-    metadata,
     # Customers whose orders a running import changed and whose standings follow at its end.
     # While a source has any, its boards are not asked; a crash leaves them to the worker.
-    *numbers("account_id", "source_id", "customer_id"),
-    sa.PrimaryKeyConstraint("account_id", "source_id", "customer_id"),
+    *numbers("source_id", "customer_id"),
+    by=("source_id", "customer_id"),
 )
 
 imports = owned_table(
@@ -229,4 +253,47 @@ imports = owned_table(
     moment("finished_at", nullable=True),
     belongs_to("sources", "source_id"),
     sa.Index(None, "account_id", "source_id"),
+)
+
+MESSAGE_STATUSES = (
+    *("queued", "sending", "sent", "delivered", "bounced", "complained"),
+    *("failed", "cancelled", "held"),
+)
+
+messages = owned_table(
+    "messages",
+    # Null once its person was erased, and so is what was written to them.
+    sa.Column("customer_id", sa.BigInteger),
+    one_of("kind", "marketing", "transactional"),
+    *words("language"),
+    *words("template", "subject", "text", "html", nullable=True),
+    # The header of that name: every copy has the same one, whatever happens in between.
+    *words("message_id"),
+    one_of("status", *MESSAGE_STATUSES, default="queued"),
+    # Why it was cancelled, failed or is held.
+    *words("reason", nullable=True),
+    *(number(name, "0") for name in ("attempts", "crashes")),
+    sa.Column("maybe_duplicate", sa.Boolean, nullable=False, server_default=sa.false()),
+    *words("provider_id", nullable=True),
+    moment("created_at"),
+    # When a worker may take it: the next attempt, or the end of the lease of the worker that has it.
+    *moments("due_at", "first_tried_at", "sent_at", "settled_at", nullable=True),
+    # Fences a worker that has lost its lease: another one has drawn another number.
+    sa.Column("lease", sa.BigInteger),
+    of_account(),
+    belongs_to("customers", "customer_id"),
+    sa.Index("messages_due_idx", "account_id", "due_at", postgresql_where=sa.text("due_at IS NOT NULL")),
+    sa.Index(None, "account_id", "created_at", "id"),
+    sa.Index(None, "account_id", "customer_id", "created_at", "id"),
+    sa.Index(None, "account_id", "status", "created_at", "id"),
+)
+
+message_attempts = owned_table(
+    "message_attempts",
+    number("message_id"),
+    *moments("started_at", "ended_at"),
+    one_of("outcome", "accepted", "refused", "deferred", "misconfigured", "crashed"),
+    *words("code", "detail"),
+    belongs_to("messages", "message_id"),
+    sa.Index(None, "account_id", "message_id", "id"),
 )

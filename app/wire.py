@@ -64,7 +64,17 @@ def plain(text: str) -> str:
     return text
 
 
+def header_text(text: str) -> str:
+    """Text that can stand in the header of an e-mail: some mail libraries unfold `=?` into further headers."""
+    if "=?" in text:
+        raise ValueError("must not hold =?")
+    return plain(text)
+
+
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(plain)]
+HeaderText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(header_text)
+]
 
 
 # ---------------------------------------------------------------- money

@@ -10,7 +10,7 @@ from answers import CANARY, operations, problem
 from conftest import NOW, OPERATOR, order, serving
 
 from app.accounts import access
-from app.accounts.access import account_of, fresh_key
+from app.accounts.api_key import account_of, fresh_key
 from app.main import create_app
 
 OPERATOR_AUTH = {"Authorization": f"Bearer {OPERATOR}"}

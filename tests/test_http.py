@@ -14,7 +14,7 @@ import structlog
 from answers import CANARY, problem
 from conftest import NOW, OPERATOR, order, serving, with_asyncpg
 
-from app.accounts.access import fresh_key
+from app.accounts.api_key import fresh_key
 from app.database import Database
 from app.main import create_app
 

@@ -4,12 +4,8 @@ The key is checked before the body is read: `GuardedRoute` sees which permission
 signature names and authenticates first. A route that names none must be listed as open.
 """
 
-import hashlib
 import hmac
-import secrets
-import string
 import time
-import zlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,18 +18,14 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 
 from app.accounts import keys
+from app.accounts.api_key import account_of, hash_of
 from app.database import Database
 from app.problems import InvalidRequest, Problem, UnreadableBody, UnsupportedMediaType, invalid_fields
 from app.wire import strict_json
 
 REMEMBERED_SECONDS = 5.0
 REMEMBERED_KEYS = 10_000
-MOST_ID_DIGITS = 18
-ALPHABET = string.digits + string.ascii_letters
-KEY_PREFIX = "llb"
-RANDOM_DIGITS = 43
-"""256 random bits in base 62."""
-CHECK_DIGITS = 6
+KEY_HEADER = "Idempotency-Key"
 
 
 class KeyRequired(Problem):
@@ -56,6 +48,22 @@ class ScopeRequired(Problem):
     status = 403
 
 
+class PlanRequired(Problem):
+    """E-mails to customers are part of the paid plan, and this account is on the free one; the rest is open to it."""
+
+    slug = "plan-required"
+    title = "This is part of the paid plan"
+    status = 403
+
+
+class IdempotencyKeyRequired(Problem):
+    """Send an `Idempotency-Key` header: any text that is new for each request and the same when you repeat it."""
+
+    slug = "idempotency-key-required"
+    title = "An idempotency key is needed"
+    status = 400
+
+
 class Scope(StrEnum):
     """What a key may do; none implies another."""
 
@@ -74,43 +82,6 @@ class Caller:
     scopes: frozenset[str]
     plan: str
     cursor_secret: bytes
-
-
-def _base62(number: int, digits: int) -> str:
-    text = ""
-    for _ in range(digits):
-        number, digit = divmod(number, 62)
-        text = ALPHABET[digit] + text
-    return text
-
-
-def _checksum(text: str) -> str:
-    return _base62(zlib.crc32(text.encode()), CHECK_DIGITS)
-
-
-def fresh_key(account_id: int) -> str:
-    """A new key: fixed prefix, the account, 256 random bits, a checksum.
-
-    The account is in the key so that it is found on the machine that holds the account.
-    """
-    text = f"{KEY_PREFIX}_{account_id}_{_base62(secrets.randbits(256), RANDOM_DIGITS)}"
-    return text + _checksum(text)
-
-
-def hash_of(key: str) -> bytes:
-    """What is stored of a key; 256 random bits need no slow hash."""
-    return hashlib.sha256(key.encode()).digest()
-
-
-def account_of(key: str) -> int | None:
-    """The account a key names; nothing when its form or checksum is wrong, without asking the database."""
-    prefix, _, rest = key.partition("_")
-    account, _, tail = rest.partition("_")
-    if prefix != KEY_PREFIX or len(tail) != RANDOM_DIGITS + CHECK_DIGITS or not key.isascii():
-        return None
-    if not account.isdigit() or len(account) > MOST_ID_DIGITS or key[-CHECK_DIGITS:] != _checksum(key[:-CHECK_DIGITS]):
-        return None
-    return int(account)
 
 
 class Callers:
@@ -149,10 +120,11 @@ class Callers:
 class Permission:
     """A dependency that gives the caller; the check itself has run before the body was read."""
 
-    def __init__(self, scope: Scope | None, *, operator: bool = False) -> None:
-        """`scope` None: any valid key."""
+    def __init__(self, scope: Scope | None, *, operator: bool = False, paid: bool = False) -> None:
+        """`scope` None: any valid key; `paid`: only of a paying account."""
         self.scope = scope
         self.operator = operator
+        self.paid = paid
 
     async def __call__(self, request: Request) -> Caller | None:
         """The caller that `admit` has found."""
@@ -160,12 +132,14 @@ class Permission:
         return caller
 
     async def admit(self, request: Request) -> None:
-        """Let the request in, or raise KeyRequired or ScopeRequired."""
+        """Let the request in, or raise KeyRequired, PlanRequired or ScopeRequired, in this order."""
         request.state.caller = None
         if self.operator:
             _admit_operator(request)
             return
         caller = await request.app.state.callers.caller(request)
+        if self.paid and caller.plan != "paid":
+            raise PlanRequired
         if self.scope is not None and self.scope not in caller.scopes:
             raise ScopeRequired(f"This operation needs a key with the scope `{self.scope}`.")
         request.state.caller = caller
@@ -182,6 +156,8 @@ def _admit_operator(request: Request) -> None:
 AnyKey = Annotated[Caller, Depends(Permission(None))]
 Reader = Annotated[Caller, Depends(Permission(Scope.READ))]
 Writer = Annotated[Caller, Depends(Permission(Scope.WRITE))]
+Sender = Annotated[Caller, Depends(Permission(Scope.SEND))]
+PayingSender = Annotated[Caller, Depends(Permission(Scope.SEND, paid=True))]
 Admin = Annotated[Caller, Depends(Permission(Scope.ADMIN))]
 Operator = Annotated[None, Depends(Permission(None, operator=True))]
 
@@ -214,10 +190,15 @@ class GuardedRoute(APIRoute):
         permission = permission_of(self.dependant)
         takes_json = self.body_field is not None
         known = query_names(self.dependant)
+        needs_key = any(
+            field.alias == KEY_HEADER and field.field_info.is_required() for field in self.dependant.header_params
+        )
 
         async def guarded(request: Request) -> Response:
             if permission is not None:
                 await permission.admit(request)
+            if needs_key and KEY_HEADER not in request.headers:
+                raise IdempotencyKeyRequired
             if takes_json and not _is_plain_json(request):
                 raise UnsupportedMediaType("Send the body as Content-Type: application/json, not encoded.")
             _refuse_unknown_or_repeated(request, known)
@@ -261,8 +242,8 @@ class DirectRoute(GuardedRoute):
 
 def query_names(dependant: Dependant) -> frozenset[str]:
     """The query parameters that a route takes, those of a model among them."""
-    in_path = {field.alias for field in dependant.path_params}
-    return frozenset(field.alias for field in get_flat_params(dependant)) - in_path
+    elsewhere = {field.alias for field in (*dependant.path_params, *dependant.header_params)}
+    return frozenset(field.alias for field in get_flat_params(dependant)) - elsewhere
 
 
 def _refuse_unknown_or_repeated(request: Request, known: frozenset[str]) -> None:

@@ -17,13 +17,6 @@ def new_account(name: str, plan: str, cursor_secret: bytes, now: datetime) -> In
     )
 
 
-def account(account_id: int) -> Select[int, str, str, datetime]:
-    """One account."""
-    return select(accounts.c.id, accounts.c.name, accounts.c.plan, accounts.c.created_at).where(
-        accounts.c.id == account_id
-    )
-
-
 def account_locked(account_id: int) -> Select[int]:
     """One account, its row locked: decisions about all its keys come one after the other."""
     return select(accounts.c.id).where(accounts.c.id == account_id).with_for_update()

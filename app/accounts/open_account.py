@@ -4,7 +4,8 @@ import secrets
 from datetime import datetime
 
 from app.accounts import keys
-from app.accounts.access import Scope, fresh_key, hash_of
+from app.accounts.access import Scope
+from app.accounts.api_key import fresh_key, hash_of
 from app.database import Connection
 
 

@@ -1,21 +1,22 @@
 """Account routes: accounts for the operator, keys for their admins."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.accounts import keys
+from app.accounts import keys, senders
 from app.accounts.access import (
     Admin,
     AnyKey,
+    Caller,
     GuardedRoute,
     KeyRequired,
     Operator,
     Scope,
     ScopeRequired,
-    fresh_key,
-    hash_of,
 )
+from app.accounts.api_key import fresh_key, hash_of
 from app.accounts.open_account import open_account
 from app.accounts.schemas import (
     Account,
@@ -27,6 +28,9 @@ from app.accounts.schemas import (
     NewKey,
     OpenedAccount,
     OpenedKey,
+    OwnChange,
+    Pause,
+    Sender,
 )
 from app.database import ReadConn, WriteConn
 from app.problems import InvalidRequest, NotFound, Problem, UnreadableBody, documented
@@ -89,9 +93,26 @@ async def change_account(id: AccountId, change: AccountChange, _operator: Operat
 
 
 @router.get("/account", operation_id="readAccount", responses=documented(KeyRequired))
-async def read_account(caller: AnyKey, conn: ReadConn) -> Me:
-    """Tell who is calling, and what this key may do."""
-    row = (await conn.execute(keys.account(caller.account_id))).one()
+async def read_account(caller: AnyKey, conn: ReadConn, now: Now) -> Me:
+    """Tell who is calling, what this key may do, and who e-mails are from."""
+    return me(caller, (await conn.execute(senders.ACCOUNT, {"account_id": caller.account_id})).one(), now)
+
+
+@router.patch(
+    "/account",
+    operation_id="changeOwnAccount",
+    responses=documented(KeyRequired, ScopeRequired, UnreadableBody, InvalidRequest),
+)
+async def change_own_account(change: OwnChange, caller: Admin, conn: WriteConn, now: Now) -> Me:
+    """Set who the account's e-mails are from; sending goes on where a refused login had paused it."""
+    account = {"account_id": caller.account_id}
+    await conn.execute(senders.SET, account | change.sender.model_dump() | {"now": now})
+    return me(caller, (await conn.execute(senders.ACCOUNT, account)).one(), now)
+
+
+def me(caller: Caller, row: Any, now: datetime) -> Me:  # noqa: ANN401 - a row of senders.ACCOUNT
+    """The account as its own keys see it."""
+    is_paused = row.paused_until is not None and row.paused_until > now
     return Me(
         id=public_id("acc", row.id),
         name=row.name,
@@ -99,6 +120,10 @@ async def read_account(caller: AnyKey, conn: ReadConn) -> Me:
         created_at=rfc3339(row.created_at),
         key=public_id("key", caller.key_id),
         scopes=[scope for scope in Scope if scope in caller.scopes],
+        sender=Sender.model_construct(**{name: getattr(row, f"sender_{name}") for name in Sender.model_fields})
+        if row.sender_email is not None
+        else None,
+        sending_paused=Pause(until=rfc3339(row.paused_until), because=row.paused_because) if is_paused else None,
     )
 
 

@@ -2,12 +2,46 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
 
 from app.accounts.access import Scope
-from app.wire import Instant, Name, Strict
+from app.wire import HeaderText, Instant, Name, Strict, plain
 
 Plan = Literal["free", "paid"]
+
+
+def one_address(text: str) -> str:
+    """An e-mail address that mail can be sent from and answered to, its domain as DNS writes it."""
+    try:
+        address = validate_email(text, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError:
+        raise ValueError("must be one e-mail address") from None
+    if address.ascii_email is None:
+        raise ValueError("must be ASCII before the @: not every server takes other letters there")
+    return address.ascii_email
+
+
+def lines(text: str) -> str:
+    """Text of several lines."""
+    for line in text.splitlines():
+        plain(line)
+    return "\n".join(line.strip() for line in text.splitlines())
+
+
+OwnAddress = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), AfterValidator(one_address)]
+PostalAddress = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=5, max_length=500), AfterValidator(lines)
+]
+
+
+SENDER_EXAMPLE: JsonDict = {
+    "name": "Ada's shop",
+    "email": "hello@shop.example",
+    "reply_to": "care@shop.example",
+    "postal_address": "Ada's shop\nVia Roma 1\n20121 Milano, Italy",
+}
 
 
 class NewAccount(Strict):
@@ -36,6 +70,32 @@ class Account(BaseModel):
     created_at: Instant
 
 
+class Sender(Strict):
+    """Who an account's e-mails are from; the postal address stands at the end of each, as the law asks."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [SENDER_EXAMPLE]})
+
+    name: HeaderText
+    email: OwnAddress
+    reply_to: OwnAddress | None = None
+    postal_address: PostalAddress
+
+
+class OwnChange(Strict):
+    """What an account may change of itself."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"sender": SENDER_EXAMPLE}]})
+
+    sender: Sender
+
+
+class Pause(BaseModel):
+    """Why the account's e-mails wait, and until when; setting the sender anew ends it at once."""
+
+    until: Instant
+    because: str
+
+
 class OpenedAccount(Account):
     """A new account with its first key, which is shown this once."""
 
@@ -47,6 +107,8 @@ class Me(Account):
 
     key: str = Field(description="the id of the key")
     scopes: list[Scope]
+    sender: Sender | None = Field(description="without one no e-mail can be sent")
+    sending_paused: Pause | None
 
 
 class NewKey(Strict):

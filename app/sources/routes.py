@@ -5,6 +5,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from app.accounts.access import GuardedRoute, KeyRequired, Reader, ScopeRequired, Writer
+from app.accounts.answer_once import (
+    Done,
+    IdempotencyKeyReused,
+    OptionalIdempotencyKey,
+    RequestInProgress,
+    answer_once,
+)
 from app.database import ReadConn, WriteConn
 from app.orders.remember_sources import Sources
 from app.orders.source import SourceId, UnknownSource
@@ -43,12 +50,21 @@ AudienceId = Annotated[int, PublicId("aud", UnknownAudience)]
     "/audiences",
     status_code=201,
     operation_id="createAudience",
-    responses=documented(KeyRequired, ScopeRequired, UnreadableBody, InvalidRequest),
+    response_model=Audience,
+    responses=documented(
+        KeyRequired, ScopeRequired, UnreadableBody, RequestInProgress, InvalidRequest, IdempotencyKeyReused
+    ),
 )
-async def create_audience(new: NewAudience, caller: Writer, conn: WriteConn, now: Now) -> Audience:
+async def create_audience(
+    new: NewAudience, caller: Writer, conn: WriteConn, now: Now, key: OptionalIdempotencyKey = None
+) -> Response:
     """Create an audience."""
-    audience_id = (await conn.execute(stores.new_audience(caller.account_id, new.name, now))).scalar_one()
-    return Audience(id=public_id("aud", audience_id), name=new.name, created_at=rfc3339(now))
+
+    async def create() -> Done:
+        audience_id = (await conn.execute(stores.new_audience(caller.account_id, new.name, now))).scalar_one()
+        return Done(Audience(id=public_id("aud", audience_id), name=new.name, created_at=rfc3339(now)))
+
+    return await answer_once(conn, caller, "createAudience", key, new, now, create)
 
 
 @router.get(
@@ -93,17 +109,27 @@ def shown(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of stores.source
     "/sources",
     status_code=201,
     operation_id="connectSource",
-    responses=documented(KeyRequired, ScopeRequired, UnknownAudience, UnreadableBody, InvalidRequest),
+    response_model=Source,
+    responses=documented(
+        *(KeyRequired, ScopeRequired, UnknownAudience, UnreadableBody),
+        *(RequestInProgress, InvalidRequest, IdempotencyKeyReused),
+    ),
 )
-async def create_source(new: NewSource, caller: Writer, conn: WriteConn, now: Now) -> Source:
+async def create_source(
+    new: NewSource, caller: Writer, conn: WriteConn, now: Now, key: OptionalIdempotencyKey = None
+) -> Response:
     """Connect a store to an audience."""
-    audience_id = row_id("aud", new.audience)
-    known = await conn.execute(stores.audience(caller.account_id, audience_id or 0))
-    if audience_id is None or known.one_or_none() is None:
-        raise UnknownAudience
-    settings = new.model_dump(exclude={"audience"})
-    source = await connect_source(conn, caller.account_id, audience_id, settings, now)
-    return Source(**shown((await conn.execute(stores.source(source.account_id, source.id))).one()))
+
+    async def connect() -> Done:
+        audience_id = row_id("aud", new.audience)
+        known = await conn.execute(stores.audience(caller.account_id, audience_id or 0))
+        if audience_id is None or known.one_or_none() is None:
+            raise UnknownAudience
+        settings = new.model_dump(exclude={"audience"})
+        source = await connect_source(conn, caller.account_id, audience_id, settings, now)
+        return Done(Source(**shown((await conn.execute(stores.source(source.account_id, source.id))).one())))
+
+    return await answer_once(conn, caller, "connectSource", key, new, now, connect)
 
 
 @router.get(

@@ -1,0 +1,50 @@
+"""API key: a secret that opens an account, told from a typing error without asking the database."""
+
+import hashlib
+import secrets
+import string
+import zlib
+
+MOST_ID_DIGITS = 18
+ALPHABET = string.digits + string.ascii_letters
+KEY_PREFIX = "llb"
+RANDOM_DIGITS = 43
+"""256 random bits in base 62."""
+CHECK_DIGITS = 6
+
+
+def _base62(number: int, digits: int) -> str:
+    text = ""
+    for _ in range(digits):
+        number, digit = divmod(number, 62)
+        text = ALPHABET[digit] + text
+    return text
+
+
+def _checksum(text: str) -> str:
+    return _base62(zlib.crc32(text.encode()), CHECK_DIGITS)
+
+
+def fresh_key(account_id: int) -> str:
+    """A new key: fixed prefix, the account, 256 random bits, a checksum.
+
+    The account is in the key so that it is found on the machine that holds the account.
+    """
+    text = f"{KEY_PREFIX}_{account_id}_{_base62(secrets.randbits(256), RANDOM_DIGITS)}"
+    return text + _checksum(text)
+
+
+def hash_of(key: str) -> bytes:
+    """What is stored of a key; 256 random bits need no slow hash."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def account_of(key: str) -> int | None:
+    """The account a key names; nothing when its form or checksum is wrong, without asking the database."""
+    prefix, _, rest = key.partition("_")
+    account, _, tail = rest.partition("_")
+    if prefix != KEY_PREFIX or len(tail) != RANDOM_DIGITS + CHECK_DIGITS or not key.isascii():
+        return None
+    if not account.isdigit() or len(account) > MOST_ID_DIGITS or key[-CHECK_DIGITS:] != _checksum(key[:-CHECK_DIGITS]):
+        return None
+    return int(account)

@@ -1,0 +1,207 @@
+"""Delivering messages: the worker's loop, which claims what is due, sends it and settles it.
+
+No transaction is open while a mail is handed over. A few are in flight at a time, each with a
+lease that is kept up for as long as its provider takes; each is settled as soon as it has
+ended. Whatever dies, the lease ends and another worker takes the message up.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.database import ERRORS, Database
+from app.messages import outbox
+from app.messages.claim_messages import NOTHING, Claimed, Limits, Taken, claim
+from app.messages.compose_mail import Site
+from app.messages.mail import Deferred, Mailer, Outcome
+from app.messages.settle_messages import INTERRUPTED, Ended, settle
+from app.problems import ServiceUnavailable, log, places
+
+POLL_SECONDS = 1.0
+GATHERING_SECONDS = 0.02
+"""How long a claim waits for half of the slots to be free: many claims of one message cost more than a few of many."""
+GRACE_SECONDS = 20.0
+"""How long mails in flight may take when the worker is told to stop."""
+HEARTBEATS_PER_LEASE = 3
+TRIED_AGAIN_SECONDS = 0.5
+
+Clock = Callable[[], datetime]
+
+
+class Delivery:
+    """What one worker process has in flight."""
+
+    def __init__(self, database: Database, mailer: Mailer, clock: Clock, limits: Limits, site: Site) -> None:
+        """Nothing is in flight; `run` begins."""
+        self._database, self._mailer, self._clock, self._limits, self._site = database, mailer, clock, limits, site
+        self._in_flight: dict[tuple[int, int], Claimed] = {}
+        self._sending: set[asyncio.Task[None]] = set()
+        self._ended: asyncio.Queue[Ended] = asyncio.Queue()
+        self._changed = asyncio.Event()
+        self._account = 0
+        self._suspect_waits = False
+
+    async def run(self, stop: asyncio.Event, *, until_idle: bool = False) -> None:
+        """Send what is due until told to stop, or `until_idle`; then let what is in flight end."""
+        beside = [asyncio.create_task(each) for each in (self._settle(), self._keep_leases(), self._listen())]
+        telling = asyncio.create_task(self._tell(stop))
+        try:
+            while not stop.is_set():
+                begun = await self._begin()
+                if until_idle and not begun and not self._in_flight:
+                    break
+                if not begun:
+                    await self._wait(POLL_SECONDS)
+            await self._finish()
+        finally:
+            for task in (*beside, telling):
+                task.cancel()
+            await asyncio.gather(*beside, telling, return_exceptions=True)
+
+    # ------------------------------------------------------------ claiming
+
+    async def _begin(self) -> int:
+        """Claim what is due for one account, and send it; how many messages that were."""
+        free = await self._free_slots()
+        if free < 1 or (self._suspect_waits and self._in_flight):
+            return 0
+        try:
+            taken = await self._claim(free)
+        except ERRORS as error:
+            log.error("claim failed", kind=type(error).__name__)
+            await asyncio.sleep(TRIED_AGAIN_SECONDS)
+            return 0
+        self._suspect_waits = taken.suspect_waits
+        for each in taken.messages:
+            self._in_flight[each.account_id, each.id] = each
+            task = asyncio.create_task(self._send(each))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        return len(taken.messages)
+
+    async def _free_slots(self) -> int:
+        """How many more mails may be in flight; waits a little for half of them, so that claims are worth it."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + GATHERING_SECONDS
+        while self._free() < self._limits.concurrency / 2 and (left := deadline - clock()) > 0:
+            await self._wait(left)
+        return self._free()
+
+    def _free(self) -> int:
+        return self._limits.concurrency - len(self._in_flight)
+
+    async def _claim(self, most: int) -> Taken:
+        """Some of the next account's messages; of those after it where it has none to give, once around."""
+        first = None
+        while (account_id := await self._next_account()) is not None and account_id != first:
+            first = first or account_id
+            alone = not self._in_flight
+            now = self._clock()
+            async with self._database.write() as conn:
+                taken = await claim(
+                    conn, account_id, most=most, alone=alone, limits=self._limits, site=self._site, now=now
+                )
+            if taken.suspect_waits:
+                self._account = account_id - 1  # its turn comes again, with nothing else in flight
+            if taken != NOTHING:
+                return taken
+        return NOTHING
+
+    async def _next_account(self) -> int | None:
+        async with self._database.read() as conn:
+            for after in dict.fromkeys((self._account, 0)):
+                found = await conn.execute(outbox.NEXT_ACCOUNT, {"after": after, "now": self._clock()})
+                account_id: int | None = found.scalar_one_or_none()
+                if account_id is not None:
+                    self._account = account_id
+                    return account_id
+        return None
+
+    # ------------------------------------------------------------ sending
+
+    async def _send(self, claimed: Claimed) -> None:
+        try:
+            outcome: Outcome = await self._mailer.send(claimed.mail)
+        except asyncio.CancelledError:
+            outcome = INTERRUPTED
+        except Exception as error:  # noqa: BLE001 - a fault of a mailer must cost no message
+            log.error("mailer failed", kind=type(error).__name__, at=places(error))
+            outcome = Deferred("bug", "The service failed while it sent this message.", maybe_duplicate=True)
+        self._ended.put_nowait(Ended(claimed, outcome, self._clock()))
+
+    async def _settle(self) -> None:
+        """Store what has ended, at once; while the database is away, again and again."""
+        while True:
+            ended = [await self._ended.get()]
+            while not self._ended.empty():
+                ended.append(self._ended.get_nowait())
+            by_account: dict[int, list[Ended]] = defaultdict(list)
+            for each in ended:
+                by_account[each.claimed.account_id].append(each)
+            for account_id, some in by_account.items():
+                await self._insist(settle, self._database, account_id, some)
+            for each in ended:
+                self._in_flight.pop((each.claimed.account_id, each.claimed.id), None)
+            self._changed.set()
+
+    async def _insist(self, task: Callable[..., Any], *arguments: object) -> None:
+        while True:
+            try:
+                await task(*arguments)
+            except (*ERRORS, ServiceUnavailable) as error:
+                log.error("settling waits for the database", kind=type(error).__name__)
+                await asyncio.sleep(TRIED_AGAIN_SECONDS)
+            except Exception as error:  # noqa: BLE001 - the leases end, and the messages are taken up again
+                log.error("settling failed", kind=type(error).__name__, at=places(error))
+                return
+            else:
+                return
+
+    async def _keep_leases(self) -> None:
+        """Mails that take long keep their leases as long as this process lives."""
+        while True:
+            await asyncio.sleep(self._limits.lease_seconds / HEARTBEATS_PER_LEASE)
+            by_account: dict[int, list[Claimed]] = defaultdict(list)
+            for each in self._in_flight.values():
+                by_account[each.account_id].append(each)
+            until = self._clock() + timedelta(seconds=self._limits.lease_seconds)
+            for account_id, some in by_account.items():
+                kept = {"ids": [each.id for each in some], "leases": [each.lease for each in some]}
+                try:
+                    async with self._database.write() as conn:
+                        await conn.execute(outbox.LEASES_KEPT, kept | {"account_id": account_id, "lease_until": until})
+                except ERRORS as error:
+                    log.error("leases not kept", kind=type(error).__name__)
+
+    # ------------------------------------------------------------ waiting
+
+    async def _wait(self, seconds: float) -> None:
+        """Until something is queued or has ended, or the time is over."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), seconds)
+        self._changed.clear()
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                await self._database.listen(outbox.CHANNEL, self._changed.set)
+            except ERRORS as error:
+                log.warning("not listening", kind=type(error).__name__)
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _tell(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._changed.set()
+
+    async def _finish(self) -> None:
+        """Let what is in flight end, then let go of the rest."""
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=GRACE_SECONDS)
+        for task in tuple(self._sending):
+            task.cancel()
+        deadline = asyncio.get_running_loop().time() + GRACE_SECONDS
+        while self._in_flight and asyncio.get_running_loop().time() < deadline:
+            await self._wait(GATHERING_SECONDS)

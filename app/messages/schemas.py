@@ -1,0 +1,277 @@
+"""Message forms: the JSON of messages, batches and templates."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
+
+from app.leaderboard.ranking import Metric
+from app.messages.fill_text import LONGEST_SUBJECT, MOST_CHARACTERS
+from app.messages.messageable import Kind
+from app.messages.templates import Template
+from app.periods import TimeFrame
+from app.segments.vips import Criteria
+from app.wire import CURSOR_PATTERN, Instant, Money, Strict, header_text
+from app.words import Language
+
+Status = Literal[
+    "queued", "sending", "sent", "delivered", "bounced", "complained", "failed", "cancelled", "held"
+]
+MOST_RECIPIENTS = 1000
+MOST_VALUES = 20
+CONTROLS = "".join(chr(code) for code in range(32) if chr(code) not in "\t\n\r") + "\x7f"
+
+
+def body_text(text: str) -> str:
+    """Text of several lines that every mail program shows."""
+    if any(character in CONTROLS or "\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("must not hold control characters or lone surrogates")
+    return text
+
+
+Subject = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_SUBJECT),
+    AfterValidator(header_text),
+]
+Body = Annotated[str, StringConstraints(min_length=1, max_length=MOST_CHARACTERS), AfterValidator(body_text)]
+Variable = Annotated[str, Field(max_length=2000), AfterValidator(body_text)]
+
+WRITTEN_EXAMPLE: JsonDict = {"subject": "A gift for you, Ada", "text": "Thank you for your loyalty.\n"}
+TEMPLATE_EXAMPLE: JsonDict = {
+    "template": "early_access",
+    "variables": {"link": "https://shop.example/early"},
+    "language": "it",
+}
+
+
+class Wording(Strict):
+    """What is written: a text, or a template with its variables."""
+
+    kind: Annotated[Kind, Field(description="marketing goes only to who is subscribed")] = "marketing"
+    subject: Subject | None = None
+    text: Body | None = None
+    html: Annotated[Body | None, Field(description="beside the text; what mail should not hold is taken out")] = None
+    personalise: Annotated[
+        bool, Field(description="fill in `{{ customer.name }}`, `{{ rank.place }}`, `{{ store.name }}` and the like")
+    ] = False
+    template: Annotated[Template | None, Field(description="instead of subject and text")] = None
+    variables: Annotated[
+        dict[Annotated[str, Field(max_length=50)], Variable | Annotated[list[Variable], Field(max_length=MOST_VALUES)]],
+        Field(max_length=MOST_VALUES, description="of the template, see GET /messages/templates"),
+    ] = {}
+    language: Annotated[
+        Language | None, Field(description="of template and footer; else the customer's own, else English")
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_wording(self) -> Self:
+        if self.template is None and (self.subject is None or self.text is None):
+            raise ValueError("give subject and text, or a template")
+        if self.template is None and self.variables:
+            raise ValueError("variables belong to a template; use personalise for facts about the customer")
+        if self.template is not None and (self.subject or self.text or self.html or self.personalise):
+            raise ValueError("a template brings its own subject and text")
+        return self
+
+
+class NewMessage(Wording):
+    """A message to one customer."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"customer": "cus_42"} | WRITTEN_EXAMPLE, {"customer": "cus_42"} | TEMPLATE_EXAMPLE]
+        }
+    )
+
+    customer: Annotated[str, Field(max_length=40)]
+
+
+class Vips(Strict):
+    """The VIPs of a store as they are at this moment, best first."""
+
+    audience: Annotated[str, Field(max_length=40)]
+    source: Annotated[str, Field(max_length=40)]
+    criteria: Criteria = Criteria.BLENDED
+    days: Annotated[int, Field(ge=1, le=3650)] = 365
+    min_spend: Money | None = None
+    min_orders: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST_RECIPIENTS)] = MOST_RECIPIENTS
+    cursor: Annotated[str, Field(json_schema_extra={"pattern": CURSOR_PATTERN})] | None = Field(
+        None, description="`next_cursor` of the batch before, for those after it"
+    )
+
+
+class Top(Strict):
+    """The first of a board as it is at this moment."""
+
+    audience: Annotated[str, Field(max_length=40)]
+    source: Annotated[str, Field(max_length=40)]
+    rank_by: Metric = Metric.SPEND
+    time_frame: TimeFrame = TimeFrame.LAST_MONTH
+    limit: Annotated[int, Field(ge=1, le=MOST_RECIPIENTS)]
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.time_frame is TimeFrame.CUSTOM:
+            raise ValueError("a custom time frame has no place here")
+        return self
+
+
+class Recipients(Strict):
+    """Whom a batch is for: one of the three."""
+
+    customers: list[Annotated[str, Field(max_length=40)]] | None = Field(
+        None, min_length=1, max_length=MOST_RECIPIENTS
+    )
+    vips: Vips | None = None
+    top: Top | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if sum(way is not None for way in (self.customers, self.vips, self.top)) != 1:
+            raise ValueError("give one of customers, vips and top")
+        return self
+
+
+class NewBatch(Wording):
+    """The same message to many."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"to": {"top": {"audience": "aud_1", "source": "src_1", "limit": 100}}} | TEMPLATE_EXAMPLE,
+                {"to": {"customers": ["cus_42", "cus_43"]}} | WRITTEN_EXAMPLE,
+            ]
+        }
+    )
+
+    to: Recipients
+
+
+class Preview(Wording):
+    """A message that is only looked at; without a customer the names are made up."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"customer": "cus_42"} | TEMPLATE_EXAMPLE]})
+
+    customer: Annotated[str, Field(max_length=40)] | None = None
+
+
+class Previewed(BaseModel):
+    """What would be sent, footer included."""
+
+    language: Language
+    subject: str
+    text: str
+    html: str | None
+
+
+MESSAGE_EXAMPLE: JsonDict = {
+    "id": "msg_7",
+    "customer": "cus_42",
+    "kind": "marketing",
+    "status": "queued",
+    "reason": None,
+    "language": "en",
+    "template": None,
+    "subject": "A gift for you, Ada",
+    "message_id": "<0190f3b2a1c47d5e8f60@shop.example>",
+    "attempts": 0,
+    "maybe_duplicate": False,
+    "created_at": "2026-11-22T09:30:00Z",
+    "next_attempt_at": "2026-11-22T09:30:00Z",
+    "sent_at": None,
+    "settled_at": None,
+}
+
+
+class Message(BaseModel):
+    """A message and how far it has come."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [MESSAGE_EXAMPLE]})
+
+    id: str
+    customer: str | None = Field(description="none once the person was erased")
+    kind: Kind
+    status: Status
+    reason: str | None = Field(description="why it failed, was cancelled or is held")
+    language: Language
+    template: str | None
+    subject: str | None
+    message_id: str = Field(description="the header of that name, in every copy")
+    attempts: int
+    maybe_duplicate: bool = Field(description="an answer was lost after it was handed over, so it may arrive twice")
+    created_at: Instant
+    next_attempt_at: Instant | None
+    sent_at: Instant | None
+    settled_at: Instant | None
+
+
+class Attempt(BaseModel):
+    """One attempt to hand a message over, and what was answered."""
+
+    started_at: Instant
+    ended_at: Instant
+    outcome: Literal["accepted", "refused", "deferred", "misconfigured", "crashed"]
+    code: str
+    detail: str
+
+
+class WholeMessage(Message):
+    """A message with its text and every attempt to send it."""
+
+    text: str | None
+    html: str | None
+    log: list[Attempt]
+
+
+class MessagePage(BaseModel):
+    """Messages, newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [MESSAGE_EXAMPLE], "next_cursor": None}]})
+
+    items: list[Message]
+    next_cursor: str | None
+
+
+class BatchLine(BaseModel):
+    """What became of one recipient of a batch."""
+
+    customer: str
+    message: str | None
+    code: str | None = Field(description="`recipient_not_messageable` or `unknown_customer`; none when it was queued")
+    reason: str | None
+
+
+class Batch(BaseModel):
+    """What became of a batch."""
+
+    queued: int
+    refused: int
+    results: list[BatchLine]
+    next_cursor: str | None = Field(description="more VIPs are left: give it as `to.vips.cursor`")
+
+
+class TemplateVariable(BaseModel):
+    """A variable of a template."""
+
+    name: str
+    required: bool
+    description: str
+    example: str | list[str]
+
+
+class ShownTemplate(BaseModel):
+    """A template, labelled in the language of the request."""
+
+    name: Template
+    label: str
+    description: str
+    languages: list[Language]
+    variables: list[TemplateVariable]
+
+
+class Templates(BaseModel):
+    """What can be sent without writing it."""
+
+    items: list[ShownTemplate]
