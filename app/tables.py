@@ -199,18 +199,19 @@ standing_buckets = sa.Table(
     metadata,
     *numbers("account_id", "board_id"),
     sa.Column("metric", sa.Enum(*METRICS, name="metric", metadata=metadata), nullable=False),
-    number("bucket"),
+    # What a bucket is known by; it ends before the least value of the next one.
+    number("least_value"),
     counts("customers", ">= 0"),
-    sa.PrimaryKeyConstraint("account_id", "board_id", "metric", "bucket"),
+    sa.PrimaryKeyConstraint("account_id", "board_id", "metric", "least_value"),
 )
 
 standing_cells = sa.Table(
     "standing_cells",
     metadata,
     # Only of boards of the last 365 days: where buckets of both, purchases and spend, meet.
-    *numbers("account_id", "board_id", "purchases_bucket", "spend_bucket"),
+    *numbers("account_id", "board_id", "least_purchases", "least_spend"),
     counts("customers", ">= 0"),
-    sa.PrimaryKeyConstraint("account_id", "board_id", "purchases_bucket", "spend_bucket"),
+    sa.PrimaryKeyConstraint("account_id", "board_id", "least_purchases", "least_spend"),
 )
 
 outdated_standings = sa.Table(
