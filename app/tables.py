@@ -225,17 +225,18 @@ standing_buckets = keyed_table(
     "standing_buckets",
     *numbers("board_id"),
     sa.Column("metric", sa.Enum(*METRICS, name="metric", metadata=metadata), nullable=False),
-    number("bucket"),
+    # What a bucket is known by; it ends before the least value of the next one.
+    number("least_value"),
     counts("customers", ">= 0"),
-    by=("board_id", "metric", "bucket"),
+    by=("board_id", "metric", "least_value"),
 )
 
 standing_cells = keyed_table(
     "standing_cells",
     # Only of boards of the last 365 days: where buckets of both, purchases and spend, meet.
-    *numbers("board_id", "purchases_bucket", "spend_bucket"),
+    *numbers("board_id", "least_purchases", "least_spend"),
     counts("customers", ">= 0"),
-    by=("board_id", "purchases_bucket", "spend_bucket"),
+    by=("board_id", "least_purchases", "least_spend"),
 )
 
 outdated_standings = keyed_table(

@@ -10,7 +10,6 @@ from app.database import Connection
 from app.leaderboard.ranking import Metric
 from app.leaderboard.read_board import Question, read_version
 from app.orders.answers import ABOVE
-from app.orders.buckets import BUCKET_EDGES
 from app.periods import TimeFrame
 from benchmarks.first_page import LIMIT, first_page, question, statement_of
 from benchmarks.report import Figure
@@ -141,11 +140,10 @@ async def _ranks(scene: Scene) -> list[Figure]:
 async def _rank(conn: Connection, board: dict[str, object], customers: int, depth: float) -> Figure:
     row = await _one(conn, AT_DEPTH, board | {"position": int(customers * depth)})
     bound = board | {"customer_id": row.customer_id}
-    with_edges = bound | {"bucket_edges": BUCKET_EDGES}
-    if (await _one(conn, BY_BUCKETS, with_edges))[0] != (await _one(conn, BY_COUNTING, bound))[0]:
+    if (await _one(conn, BY_BUCKETS, bound))[0] != (await _one(conn, BY_COUNTING, bound))[0]:
         raise RuntimeError("the two ways to a rank differ")
     measured = await compare(
-        lambda: _one(conn, BY_BUCKETS, with_edges),
+        lambda: _one(conn, BY_BUCKETS, bound),
         lambda: _one(conn, BY_COUNTING, bound),
         ours_a_round=RANKS_A_ROUND,
         references_a_round=RANKS_A_ROUND // 8,

@@ -26,7 +26,6 @@ from app.leaderboard.read_board import Asked, resolve
 from app.orders import answers
 from app.orders import source as source_statements
 from app.orders.answers import Way
-from app.orders.buckets import BUCKET_EDGES
 from app.orders.recount import rebuild
 from app.orders.source import Source
 from app.periods import TimeFrame, named_frame
@@ -369,7 +368,7 @@ def hot_reads(source: Source, metric: Metric, place: dict[str, Any]) -> dict[str
         question = resolve(
             source, Asked(metric, TimeFrame.YEAR_TO_DATE, NOW, None, None, Compare.PREVIOUS if compared else None)
         )
-        return question.parameters() | {"limit": LIMIT, "bucket_edges": BUCKET_EDGES}
+        return question.parameters() | {"limit": LIMIT}
 
     alone, compared = asked(compared=False), asked(compared=True)
     following = alone | place
@@ -400,7 +399,7 @@ def profile_parameters(source: Source, customer: int) -> dict[str, Any]:
 
 def hot_segments(source: Source) -> dict[str, tuple[Any, dict[str, Any]]]:
     given = Thresholds(None, None)
-    bound = read_vips.resolve(source, NOW, 365, given).parameters() | {"limit": LIMIT, "bucket_edges": BUCKET_EDGES}
+    bound = read_vips.resolve(source, NOW, 365, given).parameters() | {"limit": LIMIT}
     return {f"VIPs, {criteria}": (vip_page(criteria, Way.BOARD, continued=False), bound) for criteria in Criteria}
 
 

@@ -16,6 +16,7 @@ from alembic import command
 from alembic.config import Config
 from conftest import NOW, ROOT, order, shared
 
+from app.orders.buckets import BUCKET_EDGES
 from app.orders.recount import rebuild
 from app.orders.source import Source, one
 from app.orders.verify_boards import verify
@@ -496,7 +497,7 @@ async def test_cells_follow_every_change_and_verify_finds_what_a_rebuild_repairs
     assert await sql.fetchval("SELECT count(DISTINCT board_id) FROM standing_cells WHERE customers > 0") == 1
     assert await verify(database, source) == []
 
-    await sql.execute("UPDATE standing_cells SET customers = customers + 1 WHERE purchases_bucket > 3")
+    await sql.execute("UPDATE standing_cells SET customers = customers + 1 WHERE least_purchases > 3")
     assert await verify(database, source) == ["cells of the board last_365_days of 1900-01-01"]
     await sql.execute("DELETE FROM standing_cells")
     assert await verify(database, source) == ["cells of the board last_365_days of 1900-01-01"]
@@ -506,13 +507,15 @@ async def test_cells_follow_every_change_and_verify_finds_what_a_rebuild_repairs
     assert await verify(database, source) == []
 
 
-async def test_the_migration_counts_the_cells_of_boards_that_are_there(open_store, database, urls):
+async def test_migrations_down_and_up_leave_boards_with_right_buckets_and_cells(open_store, database, urls, sql):
     store = await open_store()
     lines = random_lines(6)[0]
     await store.load("\n".join(lines).encode())
     config = Config(ROOT / "alembic.ini")
     config.attributes["url"] = urls.write
     await asyncio.to_thread(command.downgrade, config, "2026_11_22_first_schema")
-    await asyncio.to_thread(command.upgrade, config, "2026_11_22_standing_cells")
+    numbers = await sql.fetch("SELECT DISTINCT bucket FROM standing_buckets")
+    await asyncio.to_thread(command.upgrade, config, "head")
 
+    assert max(row["bucket"] for row in numbers) < len(BUCKET_EDGES)
     assert await verify(database, await source_of(store, database)) == []

@@ -6,7 +6,7 @@ from typing import Any
 from app.customers import dossier
 from app.customers.schemas import Criterion, Figures, FrameFigures, Gaps, Profile, Ranks, ShownOrder, Vip
 from app.database import Connection
-from app.orders.buckets import BUCKET_EDGES, MEASURES
+from app.orders.buckets import MEASURES
 from app.orders.source import Source
 from app.periods import Frame, TimeFrame, named_frame
 from app.problems import NotFound
@@ -70,7 +70,6 @@ def standings_parameters(frames: dict[TimeFrame, Frame]) -> dict[str, Any]:
         "untils": [period.counted_until for period in periods],
         "befores": [frame.before for frame in frames.values()],
         "ranked": len(SEVEN),
-        "bucket_edges": BUCKET_EDGES,
     }
 
 

@@ -14,7 +14,6 @@ from app.leaderboard.ranking import Compare, Metric
 from app.orders import ask_store
 from app.orders.answers import Way
 from app.orders.ask_store import Version
-from app.orders.buckets import BUCKET_EDGES
 from app.orders.source import Source
 from app.periods import Frame, TimeFrame, custom_frame, named_frame, previous_frame
 
@@ -128,8 +127,6 @@ async def read_page(conn: Connection, question: Question, way: Way, *, limit: in
     else:
         statement = ranking.orders_page(asked.metric, continued=continued, compare=asked.compare)
     bound = question.parameters() | {"limit": limit}
-    if live and (place is not None or question.previous is not None):
-        bound["bucket_edges"] = BUCKET_EDGES
     if place is not None:
         bound |= {"value": place.value, "customer": place.customer}
         known = {"position": place.position, "rank": place.rank, "board": place.board, "version": place.version}
@@ -155,7 +152,7 @@ async def find_place(
     """`(whether the customer is on the board, where the page that holds them begins)`; nothing if no board can tell."""
     statement = (ranking.board_place if live else ranking.orders_place)(question.asked.metric)
     bound = question.parameters() | {"limit": limit, "around": customer_id}
-    row = (await conn.execute(statement, bound | ({"bucket_edges": BUCKET_EDGES} if live else {}))).one_or_none()
+    row = (await conn.execute(statement, bound)).one_or_none()
     if row is None:
         return None
     if row.customer_id is None or not row.position:

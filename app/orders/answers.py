@@ -61,14 +61,22 @@ def board_versions(*, compared: bool) -> TextClause:
 SOURCE_VERSION = text("SELECT version FROM sources WHERE account_id = :account_id AND id = :source_id")
 """What the ETag of an answer from the orders is made of."""
 
-ABOVE = """
-    (SELECT coalesce(sum(k.customers), 0)::bigint FROM standing_buckets AS k
-     WHERE k.account_id = :account_id AND k.board_id = {board} AND k.metric = '{metric}'
-       AND k.bucket > width_bucket({value}::bigint, cast(:bucket_edges AS bigint[])))
-    + (SELECT count(*) FROM standings AS n
-       WHERE n.account_id = :account_id AND n.board_id = {board} AND n.{measure} > {value}
-         AND n.{measure} < coalesce((cast(:bucket_edges AS bigint[]))[
-             width_bucket({value}::bigint, cast(:bucket_edges AS bigint[])) + 1], 9223372036854775807))
+HIGHER = """
+    SELECT coalesce(sum(k.customers), 0)::bigint AS customers,
+           coalesce(min(k.least_value) - 1, 9223372036854775807) AS bucket_end
+    FROM standing_buckets AS k
+    WHERE k.account_id = :account_id AND k.board_id = {board} AND k.metric = '{metric}' AND k.least_value > {value}
+"""
+"""How many customers of a board are in higher buckets than a value's own, and the value that nobody below them exceeds.
+
+Between that value and the true end of the bucket there is no one: whoever has a value has a stored bucket.
+"""
+
+ABOVE = f"""
+    (SELECT higher.customers + (SELECT count(*) FROM standings AS n
+                           WHERE n.account_id = :account_id AND n.board_id = {{board}}
+                             AND n.{{measure}} > {{value}} AND n.{{measure}} <= higher.bucket_end)
+     FROM ({HIGHER}) AS higher)
 """
 """How many customers of a board have more than a value: whole buckets, and a count inside one."""
 

@@ -34,9 +34,9 @@ WRONG_TOTALS = text(f"""
 WRONG_BUCKETS = text(f"""
     SELECT coalesce(n.board_id, b.board_id) AS board_id
     FROM ({BUCKETED}) AS n
-    FULL JOIN (SELECT board_id, metric, bucket, customers FROM standing_buckets
+    FULL JOIN (SELECT board_id, metric, least_value, customers FROM standing_buckets
                WHERE account_id = :account_id AND board_id = ANY(cast(:boards AS bigint[]))) AS b
-        ON b.board_id = n.board_id AND b.metric = n.metric AND b.bucket = n.bucket
+        ON b.board_id = n.board_id AND b.metric = n.metric AND b.least_value = n.least_value
     WHERE coalesce(n.customers, 0) <> coalesce(b.customers, 0)
     ORDER BY 1 LIMIT :most
 """)
@@ -45,9 +45,9 @@ WRONG_BUCKETS = text(f"""
 WRONG_CELLS = text(f"""
     SELECT DISTINCT coalesce(n.board_id, c.board_id) AS board_id
     FROM ({CELLED}) AS n
-    FULL JOIN (SELECT board_id, purchases_bucket, spend_bucket, customers FROM standing_cells
+    FULL JOIN (SELECT board_id, least_purchases, least_spend, customers FROM standing_cells
                WHERE account_id = :account_id AND board_id = ANY(cast(:boards AS bigint[]))) AS c
-        ON c.board_id = n.board_id AND c.purchases_bucket = n.purchases_bucket AND c.spend_bucket = n.spend_bucket
+        ON c.board_id = n.board_id AND c.least_purchases = n.least_purchases AND c.least_spend = n.least_spend
     WHERE coalesce(n.customers, 0) <> coalesce(c.customers, 0)
     ORDER BY 1 LIMIT :most
 """)

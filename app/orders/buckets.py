@@ -25,43 +25,48 @@ BUCKET_EDGES = _bucket_edges()
 """The least value of each bucket: single values up to 128, then steps of 1/64; whole numbers, so that
 PostgreSQL's width_bucket and Python's bisect cannot disagree."""
 
+LEAST_VALUE = "(cast(:bucket_edges AS bigint[]))[width_bucket({value}, cast(:bucket_edges AS bigint[]))]"
+"""The least value of the bucket of a value: what a bucket is known by, so that reads need not be told the edges."""
 
-def bucket_of(value: int) -> int:
-    """The bucket of a value, as PostgreSQL's `width_bucket(value, BUCKET_EDGES)` gives it."""
-    return bisect_right(BUCKET_EDGES, value)
+
+def least_value(value: int) -> int:
+    """The same in Python."""
+    return BUCKET_EDGES[bisect_right(BUCKET_EDGES, value) - 1]
 
 
 BUCKETS_MOVED = text("""
-    INSERT INTO standing_buckets AS b (account_id, board_id, metric, bucket, customers)
-    SELECT cast(:account_id AS bigint), n.board_id, n.metric::metric, n.bucket, n.customers
-    FROM unnest(cast(:boards AS bigint[]), cast(:metrics AS text[]), cast(:buckets AS bigint[]),
-                cast(:customers AS bigint[])) AS n (board_id, metric, bucket, customers)
+    INSERT INTO standing_buckets AS b (account_id, board_id, metric, least_value, customers)
+    SELECT cast(:account_id AS bigint), n.board_id, n.metric::metric, n.least_value, n.customers
+    FROM unnest(cast(:boards AS bigint[]), cast(:metrics AS text[]), cast(:least_values AS bigint[]),
+                cast(:customers AS bigint[])) AS n (board_id, metric, least_value, customers)
     WHERE n.customers > 0
-    ON CONFLICT (account_id, board_id, metric, bucket) DO UPDATE SET customers = b.customers + excluded.customers
+    ON CONFLICT (account_id, board_id, metric, least_value)
+        DO UPDATE SET customers = b.customers + excluded.customers
 """)
 
 BUCKETS_LOWERED = text("""
     UPDATE standing_buckets AS b
     SET customers = b.customers + n.customers
     FROM unnest(cast(:boards AS bigint[]), cast(cast(:metrics AS text[]) AS metric[]),
-                cast(:buckets AS bigint[]), cast(:customers AS bigint[])) AS n (board_id, metric, bucket, customers)
+                cast(:least_values AS bigint[]), cast(:customers AS bigint[]))
+         AS n (board_id, metric, least_value, customers)
     WHERE b.account_id = :account_id AND b.board_id = n.board_id AND b.metric = n.metric
-      AND b.bucket = n.bucket AND n.customers < 0
+      AND b.least_value = n.least_value AND n.customers < 0
 """)
 """How many customers more, then how many fewer, are in each bucket."""
 
 VALUES = ", ".join(f"('{metric}'::metric, s.{MEASURES[metric]}::bigint)" for metric in METRICS)
 
 BUCKETED = f"""
-    SELECT s.account_id, s.board_id, v.metric, width_bucket(v.value, cast(:bucket_edges AS bigint[])) AS bucket,
+    SELECT s.account_id, s.board_id, v.metric, {LEAST_VALUE.format(value="v.value")} AS least_value,
            count(*) AS customers
     FROM standings AS s CROSS JOIN LATERAL (VALUES {VALUES}) AS v (metric, value)
     WHERE s.account_id = :account_id AND s.board_id = ANY(cast(:boards AS bigint[]))
-    GROUP BY s.account_id, s.board_id, v.metric, bucket
+    GROUP BY s.account_id, s.board_id, v.metric, least_value
 """
 
 BUCKETS_FILLED = text(f"""
-    INSERT INTO standing_buckets (account_id, board_id, metric, bucket, customers)
+    INSERT INTO standing_buckets (account_id, board_id, metric, least_value, customers)
     {BUCKETED}
     ORDER BY 1, 2, 3, 4
 """)

@@ -7,22 +7,23 @@ each value.
 
 from sqlalchemy import text
 
+from app.orders.buckets import LEAST_VALUE
 from app.periods import Kind
 
 CELLED_KIND = Kind.LAST_365_DAYS
 """The kind of board that has cells."""
 
 CELLS = """
-    unnest(cast(:boards AS bigint[]), cast(:purchases_buckets AS bigint[]), cast(:spend_buckets AS bigint[]),
-           cast(:customers AS bigint[])) AS n (board_id, purchases_bucket, spend_bucket, customers)
+    unnest(cast(:boards AS bigint[]), cast(:least_purchases AS bigint[]), cast(:least_spends AS bigint[]),
+           cast(:customers AS bigint[])) AS n (board_id, least_purchases, least_spend, customers)
 """
 
 CELLS_MOVED = text(f"""
-    INSERT INTO standing_cells AS c (account_id, board_id, purchases_bucket, spend_bucket, customers)
-    SELECT cast(:account_id AS bigint), n.board_id, n.purchases_bucket, n.spend_bucket, n.customers
+    INSERT INTO standing_cells AS c (account_id, board_id, least_purchases, least_spend, customers)
+    SELECT cast(:account_id AS bigint), n.board_id, n.least_purchases, n.least_spend, n.customers
     FROM {CELLS}
     WHERE n.customers > 0
-    ON CONFLICT (account_id, board_id, purchases_bucket, spend_bucket)
+    ON CONFLICT (account_id, board_id, least_purchases, least_spend)
         DO UPDATE SET customers = c.customers + excluded.customers
 """)
 
@@ -30,22 +31,22 @@ CELLS_LOWERED = text(f"""
     UPDATE standing_cells AS c
     SET customers = c.customers + n.customers
     FROM {CELLS}
-    WHERE c.account_id = :account_id AND c.board_id = n.board_id AND c.purchases_bucket = n.purchases_bucket
-      AND c.spend_bucket = n.spend_bucket AND n.customers < 0
+    WHERE c.account_id = :account_id AND c.board_id = n.board_id AND c.least_purchases = n.least_purchases
+      AND c.least_spend = n.least_spend AND n.customers < 0
 """)
 """How many customers more, then how many fewer, are in each cell."""
 
 CELLED = f"""
-    SELECT s.account_id, s.board_id, width_bucket(s.purchases, cast(:bucket_edges AS bigint[])) AS purchases_bucket,
-           width_bucket(s.spend, cast(:bucket_edges AS bigint[])) AS spend_bucket, count(*) AS customers
+    SELECT s.account_id, s.board_id, {LEAST_VALUE.format(value="s.purchases")} AS least_purchases,
+           {LEAST_VALUE.format(value="s.spend")} AS least_spend, count(*) AS customers
     FROM standings AS s
     JOIN boards AS b ON b.account_id = s.account_id AND b.id = s.board_id AND b.kind = '{CELLED_KIND}'
     WHERE s.account_id = :account_id AND s.board_id = ANY(cast(:boards AS bigint[]))
-    GROUP BY s.account_id, s.board_id, purchases_bucket, spend_bucket
+    GROUP BY s.account_id, s.board_id, least_purchases, least_spend
 """
 
 CELLS_FILLED = text(f"""
-    INSERT INTO standing_cells (account_id, board_id, purchases_bucket, spend_bucket, customers)
+    INSERT INTO standing_cells (account_id, board_id, least_purchases, least_spend, customers)
     {CELLED}
     ORDER BY 1, 2, 3, 4
 """)
@@ -54,16 +55,16 @@ CELLS_FILLED = text(f"""
 SPEND_ALONE_ABOVE = """
     (SELECT coalesce(sum(k.customers), 0)::bigint FROM standing_cells AS k
      WHERE k.account_id = :account_id AND k.board_id = {board}
-       AND k.purchases_bucket <= {purchases_bucket} AND k.spend_bucket > {spend_bucket})
+       AND k.least_purchases <= {purchases} AND k.least_spend > {spend})
     + (SELECT count(*) FROM standings AS n
        WHERE n.account_id = :account_id AND n.board_id = {board} AND n.purchases <= {purchases}
-         AND n.spend > {spend} AND n.spend < {spend_edge})
+         AND n.spend > {spend} AND n.spend <= {spend_end})
     - (SELECT count(*) FROM standings AS n
-       WHERE n.account_id = :account_id AND n.board_id = {board} AND n.spend >= {spend_edge}
-         AND n.purchases > {purchases} AND n.purchases < {purchases_edge})
+       WHERE n.account_id = :account_id AND n.board_id = {board} AND n.spend > {spend_end}
+         AND n.purchases > {purchases} AND n.purchases <= {purchases_end})
 """
 """How many customers of a board have more than `spend`, but not more than `purchases`.
 
-A bucket ends before its edge; whoever shares a bucket with one of the two values is counted one by one.
+Whoever shares a bucket with one of the two values, which it holds up to its end, is counted one by one.
 Few purchases are few buckets, so this reads fewer cells than counting those who have more of both.
 """

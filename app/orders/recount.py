@@ -15,7 +15,7 @@ from app.orders import boards as board_statements
 from app.orders import source as source_statements
 from app.orders import standings
 from app.orders.boards import Board, board_of
-from app.orders.buckets import BUCKET_EDGES, BUCKETS_FILLED, BUCKETS_LOWERED, BUCKETS_MOVED, bucket_of
+from app.orders.buckets import BUCKET_EDGES, BUCKETS_FILLED, BUCKETS_LOWERED, BUCKETS_MOVED, least_value
 from app.orders.cells import CELLED_KIND, CELLS_FILLED, CELLS_LOWERED, CELLS_MOVED
 from app.orders.source import Source, UnknownSource
 from app.periods import Period
@@ -121,11 +121,11 @@ def _moved(changes: Iterable[Any], celled: set[int]) -> Movements:
             movement.purchases += by * purchases
             movement.spend += by * spend
             average = (2 * spend + purchases) // (2 * purchases)
-            moved.buckets[board_id, "number_of_purchases", bucket_of(purchases)] += by
-            moved.buckets[board_id, "average_order_amount", bucket_of(average)] += by
-            moved.buckets[board_id, "total_spend", bucket_of(spend)] += by
+            moved.buckets[board_id, "number_of_purchases", least_value(purchases)] += by
+            moved.buckets[board_id, "average_order_amount", least_value(average)] += by
+            moved.buckets[board_id, "total_spend", least_value(spend)] += by
             if board_id in celled:
-                moved.cells[board_id, bucket_of(purchases), bucket_of(spend)] += by
+                moved.cells[board_id, least_value(purchases), least_value(spend)] += by
     return moved
 
 
@@ -138,8 +138,8 @@ def _movement_columns(movements: dict[int, Movement]) -> dict[str, Any]:
     }
 
 
-BUCKET_COLUMNS = ("boards", "metrics", "buckets")
-CELL_COLUMNS = ("boards", "purchases_buckets", "spend_buckets")
+BUCKET_COLUMNS = ("boards", "metrics", "least_values")
+CELL_COLUMNS = ("boards", "least_purchases", "least_spends")
 
 
 def _columns(places: Mapping[Any, int], names: Sequence[str]) -> dict[str, Any]:

@@ -37,15 +37,14 @@ class Bar(NamedTuple):
 
 
 def bars(pairs: Sequence[Sequence[int]]) -> list[Bar]:
-    """Pairs of bucket and customers, in order, as at most `MOST_BARS` bars without gaps."""
+    """Pairs of a bucket's least value and its customers, in order, as at most `MOST_BARS` bars without gaps."""
     if not pairs:
         return []
-    least, most = BUCKET_EDGES[pairs[0][0] - 1], BUCKET_EDGES[pairs[-1][0] - 1]
-    bounds = _bounds(least, most)
+    bounds = _bounds(pairs[0][0], pairs[-1][0])
     counts = [0] * (len(bounds) - 1)
     place = 0
-    for bucket, customers in pairs:
-        while BUCKET_EDGES[bucket - 1] >= bounds[place + 1]:
+    for least_value, customers in pairs:
+        while least_value >= bounds[place + 1]:
             place += 1
         counts[place] += customers
     return [Bar(start, end, count) for (start, end), count in zip(pairwise(bounds), counts, strict=True)]

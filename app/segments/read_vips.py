@@ -115,7 +115,7 @@ async def read_page(
         bound |= {"value": place.spend, "customer": place.customer}
     for way in ways(question.frame):
         statement = vips.vip_page(criteria, way, continued=place is not None)
-        row = (await conn.execute(statement, bound | _edges(way))).one_or_none()
+        row = (await conn.execute(statement, bound)).one_or_none()
         if row is not None:
             following = None if row.last_customer is None else Place(row.last_spend, row.last_customer)
             return Page(_totals(row, way), row.items, following)
@@ -124,17 +124,13 @@ async def read_page(
 
 async def read_preview(conn: Connection, question: Question) -> Preview:
     """The totals and histograms, from the board if it can answer."""
+    bound = question.parameters() | {"bucket_edges": BUCKET_EDGES}
     for way in ways(question.frame):
-        bound = question.parameters() | {"bucket_edges": BUCKET_EDGES}
         row = (await conn.execute(vips.vip_preview(way), bound)).one_or_none()
         if row is not None:
             spend, purchases = (_bars(pairs) for pairs in (row.spend_pairs, row.purchases_pairs))
             return Preview(_totals(row, way), spend, purchases)
     raise UnknownSource
-
-
-def _edges(way: Way) -> dict[str, Any]:
-    return {} if way is Way.ORDERS else {"bucket_edges": BUCKET_EDGES}
 
 
 def _bars(pairs: Sequence[Sequence[int]] | None) -> list[Bar]:

@@ -10,7 +10,8 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-from app.orders.answers import ABOVE, AVERAGED, LATE, LATE_CORRECTIONS, NOT_LATE, Way, board
+from app.orders.answers import AVERAGED, HIGHER, LATE, LATE_CORRECTIONS, NOT_LATE, Way, board
+from app.orders.buckets import LEAST_VALUE
 from app.orders.cells import SPEND_ALONE_ABOVE
 from app.orders.rows import CELLS, COLUMNS, CUSTOMER, FIGURES, NAMED, json_object, member
 
@@ -51,22 +52,21 @@ AIMED = f"""
 
 # ---------------------------------------------------------------- from a board
 
-BUCKET = "width_bucket({value}, cast(:bucket_edges AS bigint[]))"
-EDGE = "coalesce((cast(:bucket_edges AS bigint[]))[{bucket} + 1], 9223372036854775807)"
-SPEND_BUCKET, PURCHASES_BUCKET = BUCKET.format(value="a.min_spend"), BUCKET.format(value="a.min_orders")
-
-BIG = ABOVE.format(board="a.id", metric="total_spend", measure="spend", value="a.min_spend")
-FREQUENT = ABOVE.format(board="a.id", metric="number_of_purchases", measure="purchases", value="a.min_orders")
-BIG_ONLY = SPEND_ALONE_ABOVE.format(
-    board="a.id",
-    spend="a.min_spend",
-    spend_bucket=SPEND_BUCKET,
-    spend_edge=EDGE.format(bucket=SPEND_BUCKET),
-    purchases="a.min_orders",
-    purchases_bucket=PURCHASES_BUCKET,
-    purchases_edge=EDGE.format(bucket=PURCHASES_BUCKET),
-)
-COUNTS = {"big": BIG, "frequent": FREQUENT, "big_only": BIG_ONLY}
+SPEND_HIGHER = HIGHER.format(board="a.id", metric="total_spend", value="a.min_spend")
+ORDERS_HIGHER = HIGHER.format(board="a.id", metric="number_of_purchases", value="a.min_orders")
+IN_BUCKET = """(SELECT count(*) FROM standings AS n WHERE n.account_id = :account_id AND n.board_id = a.id
+    AND n.{measure} > {value} AND n.{measure} <= {end})"""
+COUNTS = {
+    "big": f"s.customers + {IN_BUCKET.format(measure='spend', value='a.min_spend', end='s.bucket_end')}",
+    "frequent": f"o.customers + {IN_BUCKET.format(measure='purchases', value='a.min_orders', end='o.bucket_end')}",
+    "big_only": SPEND_ALONE_ABOVE.format(
+        board="a.id",
+        spend="a.min_spend",
+        spend_end="s.bucket_end",
+        purchases="a.min_orders",
+        purchases_end="o.bucket_end",
+    ),
+}
 COUNTED_RULES = {"big": SPENDS_MUCH, "frequent": BUYS_OFTEN, "big_only": f"{SPENDS_MUCH} AND NOT {BUYS_OFTEN}"}
 
 
@@ -78,7 +78,9 @@ def _counted_by_board(*, late: bool) -> str:
 
     return f"""
         {LATE if late else f"board AS MATERIALIZED ({board()}),"} {AIMED}
-        counted AS MATERIALIZED (SELECT a.*, {", ".join(map(corrected, COUNTS))} FROM aimed AS a)"""
+        counted AS MATERIALIZED (
+            SELECT a.*, {", ".join(map(corrected, COUNTS))}
+            FROM aimed AS a CROSS JOIN LATERAL ({SPEND_HIGHER}) AS s CROSS JOIN LATERAL ({ORDERS_HIGHER}) AS o)"""
 
 
 ROW = "customer_id, purchases, spend, average, last_order_at"
@@ -202,30 +204,30 @@ def whole_segment(criteria: Criteria, *, live: bool, as_json: bool) -> TextClaus
 # ---------------------------------------------------------------- the preview
 
 VALUES = "(VALUES ('total_spend', n.spend), ('number_of_purchases', n.purchases)) AS v (metric, value)"
-COUNTED_ROWS = (
-    "SELECT v.metric, {bucket} AS bucket, {{sign}}1 AS customers FROM {{rows}} AS n CROSS JOIN LATERAL {values}"
-)
-IN_BUCKETS = COUNTED_ROWS.format(bucket=BUCKET.format(value="v.value"), values=VALUES)
+COUNTED_ROWS = f"""
+    SELECT v.metric, {LEAST_VALUE.format(value="v.value")} AS least_value, {{sign}}1 AS customers
+    FROM {{rows}} AS n CROSS JOIN LATERAL {VALUES}
+"""
 KEPT_BUCKETS = """
-    SELECT metric::text AS metric, bucket, customers FROM standing_buckets
+    SELECT metric::text AS metric, least_value, customers FROM standing_buckets
     WHERE account_id = :account_id AND board_id = (SELECT id FROM board) AND metric <> 'average_order_amount'
 """
 
 
 @cache
 def vip_preview(way: Way) -> TextClause:
-    """The totals, and how many customers are in each bucket of spend and of purchases, as pairs."""
+    """The totals, and the buckets of spend and of purchases: pairs of least value and customers."""
     parts = [KEPT_BUCKETS]
     if way is Way.ORDERS:
-        parts = [IN_BUCKETS.format(sign="", rows="figures")]
+        parts = [COUNTED_ROWS.format(sign="", rows="figures")]
     elif way is Way.LATE_BOARD:
-        parts += [IN_BUCKETS.format(sign=sign, rows=rows) for sign, rows in LATE_CORRECTIONS]
-    pairs = "(SELECT array_agg(ARRAY[bucket, customers] ORDER BY bucket) FROM bars WHERE metric = '{}') AS {}"
+        parts += [COUNTED_ROWS.format(sign=sign, rows=rows) for sign, rows in LATE_CORRECTIONS]
+    pairs = "(SELECT array_agg(ARRAY[least_value, customers] ORDER BY least_value) FROM bars WHERE metric = '{}') AS {}"
     return text(f"""
         WITH {_counted(way)},
         bars AS MATERIALIZED (
-            SELECT metric, bucket::bigint AS bucket, sum(customers)::bigint AS customers
-            FROM ({" UNION ALL ".join(parts)}) AS u GROUP BY metric, bucket HAVING sum(customers) > 0)
+            SELECT metric, least_value, sum(customers)::bigint AS customers
+            FROM ({" UNION ALL ".join(parts)}) AS u GROUP BY metric, least_value HAVING sum(customers) > 0)
         SELECT {TOTALS}, {pairs.format("total_spend", "spend_pairs")},
                {pairs.format("number_of_purchases", "purchases_pairs")}
         FROM counted AS t
