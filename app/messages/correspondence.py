@@ -53,3 +53,10 @@ def page(conditions: frozenset[str]) -> TextClause:
         ORDER BY m.created_at DESC, m.id DESC
         LIMIT cast(:limit AS bigint)
     """)
+
+SEAL = text("""
+    SELECT a.cursor_secret, coalesce(s.name, a.name) AS name
+    FROM accounts AS a LEFT JOIN senders AS s ON s.account_id = a.id
+    WHERE a.id = :account_id
+""")
+"""What seals an account's links, and who they are from."""

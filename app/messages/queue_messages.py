@@ -10,8 +10,9 @@ from typing import Any
 from app.accounts.access import PlanRequired
 from app.database import Connection
 from app.messages import correspondence, outbox
-from app.messages.facts import Rank
 from app.messages.messageable import objection
+from app.messages.rank_recipients import Place
+from app.messages.render_template import Written
 from app.messages.schemas import Wording
 from app.messages.write_message import language_for, written
 from app.problems import Problem
@@ -39,7 +40,7 @@ class RecipientNotMessageable(Problem):
 
 REASONS = {
     "no_address": "No e-mail address of this customer is known.",
-    "cleaned": "Mail to this address was refused for good; a new address, or PATCH /customers/{id}, makes it usable again.",
+    "cleaned": "Mail to this address was refused for good; PATCH /customers/{id} makes it usable again.",
     "unsubscribed": "The customer has unsubscribed; only transactional messages may be sent.",
     "non_subscribed": "The customer never subscribed; only transactional messages may be sent.",
 }
@@ -60,7 +61,7 @@ async def queue_messages(
     account_id: int,
     wording: Wording,
     customers: Sequence[int],
-    ranks: Mapping[int, Mapping[str, Rank]],
+    places: Mapping[int, Place],
     now: datetime,
 ) -> list[Result]:
     """Write to each of the customers who may be written to, in one transaction; the results in their order."""
@@ -75,7 +76,7 @@ async def queue_messages(
     results = {each: _refusal(each, known.get(each), wording) for each in customers}
     people = [known[each] for each, result in results.items() if result is None]
     if people:
-        texts = await asyncio.to_thread(_written, wording, people, ranks)
+        texts = await asyncio.to_thread(_written, wording, people, places)
         domain = sender.email.rpartition("@")[2]
         bound = account | {
             "now": now,
@@ -101,6 +102,6 @@ def _refusal(customer_id: int, row: Any, wording: Wording) -> Result | None:  # 
     return Result(customer_id, code="recipient_not_messageable", reason=reason) if reason else None
 
 
-def _written(wording: Wording, people: Sequence[Any], ranks: Mapping[int, Mapping[str, Rank]]) -> list[Any]:
+def _written(wording: Wording, people: Sequence[Any], places: Mapping[int, Place]) -> list[Written]:
     """The text for each; a batch is a second of computing, which must not hold up other requests."""
-    return [written(wording, person, ranks.get(person.id)) for person in people]
+    return [written(wording, person, places.get(person.id)) for person in people]

@@ -16,13 +16,32 @@ from app.accounts.access import (
 )
 from app.accounts.answer_once import Done, IdempotencyKey, IdempotencyKeyReused, RequestInProgress, answer_once
 from app.customers.read_profile import UnknownCustomer
-from app.database import ReadConn, WriteConn
+from app.database import Pools, ReadConn, WriteConn
 from app.messages import correspondence, outbox
+from app.messages.catalogue import described
+from app.messages.choose_recipients import Chosen, named, top, vips
+from app.messages.clean_html import HtmlTooLarge
 from app.messages.fill_text import InvalidPlaceholder
-from app.messages.queue_messages import RecipientNotMessageable, SenderRequired, queue_messages
-from app.messages.rank_recipients import ranks_of
+from app.messages.preview_message import preview
+from app.messages.queue_messages import RecipientNotMessageable, Result, SenderRequired, queue_messages
+from app.messages.rank_recipients import places_of
 from app.messages.read_messages import UnknownMessage, read_line, read_message, shown
-from app.messages.schemas import Message, MessagePage, NewMessage, Status, WholeMessage
+from app.messages.render_template import InvalidVariables
+from app.messages.schemas import (
+    Batch,
+    BatchLine,
+    Message,
+    MessagePage,
+    NewBatch,
+    NewMessage,
+    Preview,
+    Previewed,
+    Status,
+    Templates,
+    WholeMessage,
+)
+from app.orders.ask_store import asked_source
+from app.orders.source import UnknownSource
 from app.problems import InvalidRequest, Problem, UnreadableBody, documented
 from app.wire import (
     CURSOR_PATTERN,
@@ -39,6 +58,7 @@ from app.wire import (
     seal,
     unseal,
 )
+from app.words import language_of
 
 router = APIRouter(route_class=GuardedRoute, prefix="/messages", tags=["messages"])
 
@@ -75,7 +95,7 @@ class MessageQuery(Strict):
         **documented(
             *(KeyRequired, PlanRequired, ScopeRequired, UnknownCustomer, IdempotencyKeyRequired, UnreadableBody),
             *(RecipientNotMessageable, SenderRequired, RequestInProgress),
-            *(InvalidRequest, InvalidPlaceholder, IdempotencyKeyReused),
+            *(InvalidRequest, InvalidPlaceholder, InvalidVariables, HtmlTooLarge, IdempotencyKeyReused),
         ),
     },
 )
@@ -89,8 +109,8 @@ async def send_message(
 
     async def send() -> Done:
         customer = row_id("cus", new.customer) or 0
-        ranks = await ranks_of(conn, caller.account_id, [customer], new, now)
-        (result,) = await queue_messages(conn, caller.account_id, new, [customer], ranks, now)
+        places = await places_of(conn, caller.account_id, [customer], new, now)
+        (result,) = await queue_messages(conn, caller.account_id, new, [customer], places, now)
         if result.reason is not None:
             raise RecipientNotMessageable(result.reason)
         if result.message is None:
@@ -99,6 +119,81 @@ async def send_message(
         return Done(line, 202, f"/messages/{line.id}")
 
     return await answer_once(conn, caller, "sendMessage", key, new, now, send)
+
+
+@router.post(
+    "/batch",
+    status_code=202,
+    operation_id="sendMessages",
+    response_model=Batch,
+    responses=documented(
+        *(KeyRequired, PlanRequired, ScopeRequired, UnknownSource, IdempotencyKeyRequired, InvalidCursor),
+        *(UnreadableBody, SenderRequired, RequestInProgress),
+        *(InvalidRequest, InvalidPlaceholder, InvalidVariables, HtmlTooLarge, IdempotencyKeyReused),
+    ),
+)
+async def send_messages(
+    new: NewBatch, caller: PayingSender, database: Pools, request: Request, now: Now, key: IdempotencyKey
+) -> Response:
+    """Queue the same e-mail to up to 1,000 customers: to some, to a store's VIPs, or to the first of a board.
+
+    Who that is, is looked up at this moment; each is checked, and whoever must not be written to is told apart.
+    """
+    listed = new.to.vips or new.to.top
+    source = await asked_source(request, database, caller, listed.audience, listed.source) if listed else None
+
+    async def send() -> Done:
+        names = named(new.to.customers or [])
+        if source is None:
+            chosen = Chosen([*dict.fromkeys(names.values())])
+        elif new.to.vips is not None:
+            chosen = await vips(conn, source, new.to.vips, caller, now)
+        else:
+            chosen = await top(conn, source, new.to.top, now)
+        places = chosen.places or await places_of(conn, caller.account_id, chosen.customers, new, now)
+        results = await queue_messages(conn, caller.account_id, new, chosen.customers, places, now)
+        return Done(batch_of(results, names, chosen.following), 202)
+
+    async with database.write() as conn:
+        return await answer_once(conn, caller, "sendMessages", key, new, now, send)
+
+
+def batch_of(results: list[Result], names: dict[str, int], following: str | None) -> Batch:
+    """The answer to a batch; recipients that were named are called as they were."""
+    by_row = {row: name for name, row in names.items()}
+    lines = [
+        BatchLine(
+            customer=by_row.get(each.customer_id) or public_id("cus", each.customer_id),
+            message=public_id("msg", each.message) if each.message is not None else None,
+            code=each.code,
+            reason=each.reason,
+        )
+        for each in results
+    ]
+    queued = sum(line.message is not None for line in lines)
+    return Batch(queued=queued, refused=len(lines) - queued, results=lines, next_cursor=following)
+
+
+@router.post(
+    "/preview",
+    operation_id="previewMessage",
+    responses=documented(
+        *(KeyRequired, PlanRequired, ScopeRequired, UnknownCustomer, UnreadableBody, SenderRequired),
+        *(InvalidRequest, InvalidPlaceholder, InvalidVariables, HtmlTooLarge),
+    ),
+)
+async def preview_message(new: Preview, caller: PayingSender, conn: ReadConn, now: Now) -> Previewed:
+    """Show what a message would look like, footer included, without sending anything."""
+    customer = None if new.customer is None else row_id("cus", new.customer) or 0
+    return await preview(conn, caller.account_id, new, customer, now)
+
+
+@router.get("/templates", operation_id="listTemplates", responses=documented(KeyRequired, ScopeRequired))
+async def list_templates(_caller: Sender, request: Request, response: Response) -> Templates:
+    """List what can be sent without writing it, labelled in the language of the request."""
+    language = language_of(request.headers)
+    response.headers["Content-Language"] = language
+    return Templates.model_validate({"items": described(language)})
 
 
 @router.get(
@@ -138,14 +233,14 @@ async def show_message(id: MessageId, caller: Sender, conn: ReadConn) -> WholeMe
 
 @router.delete(
     "/{id}",
+    status_code=204,
     operation_id="cancelMessage",
     responses=documented(KeyRequired, ScopeRequired, UnknownMessage, MessageNotQueued),
 )
-async def cancel_message(id: MessageId, caller: Sender, conn: WriteConn, now: Now) -> Message:  # noqa: A002
+async def cancel_message(id: MessageId, caller: Sender, conn: WriteConn, now: Now) -> None:  # noqa: A002
     """Cancel a message that is still queued, or held; cancelled twice it stays as it is."""
     known = {"account_id": caller.account_id, "id": id}
-    cancelled = (await conn.execute(outbox.CANCELLED, known | {"now": now})).one_or_none()
-    line = await read_line(conn, caller.account_id, id)
-    if cancelled is None and line.status != "cancelled":
-        raise MessageNotQueued
-    return line
+    if (await conn.execute(outbox.CANCELLED, known | {"now": now})).one_or_none() is None:
+        line = await read_line(conn, caller.account_id, id)
+        if line.status != "cancelled":
+            raise MessageNotQueued

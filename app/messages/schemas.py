@@ -8,10 +8,10 @@ from pydantic.config import JsonDict
 from app.leaderboard.ranking import Metric
 from app.messages.fill_text import LONGEST_SUBJECT, MOST_CHARACTERS
 from app.messages.messageable import Kind
-from app.messages.templates import Template
+from app.messages.catalogue import TemplateName
 from app.periods import TimeFrame
-from app.segments.vips import Criteria
-from app.wire import CURSOR_PATTERN, Instant, Money, Strict, header_text
+from app.segments.schemas import VipQuery
+from app.wire import Instant, Strict, header_text
 from app.words import Language
 
 Status = Literal[
@@ -55,7 +55,7 @@ class Wording(Strict):
     personalise: Annotated[
         bool, Field(description="fill in `{{ customer.name }}`, `{{ rank.place }}`, `{{ store.name }}` and the like")
     ] = False
-    template: Annotated[Template | None, Field(description="instead of subject and text")] = None
+    template: Annotated[TemplateName | None, Field(description="instead of subject and text")] = None
     variables: Annotated[
         dict[Annotated[str, Field(max_length=50)], Variable | Annotated[list[Variable], Field(max_length=MOST_VALUES)]],
         Field(max_length=MOST_VALUES, description="of the template, see GET /messages/templates"),
@@ -87,19 +87,10 @@ class NewMessage(Wording):
     customer: Annotated[str, Field(max_length=40)]
 
 
-class Vips(Strict):
-    """The VIPs of a store as they are at this moment, best first."""
+class Vips(VipQuery):
+    """The VIPs of a store, those who spend most first; `cursor` goes on after a batch that ended with a `next_cursor`."""
 
-    audience: Annotated[str, Field(max_length=40)]
-    source: Annotated[str, Field(max_length=40)]
-    criteria: Criteria = Criteria.BLENDED
-    days: Annotated[int, Field(ge=1, le=3650)] = 365
-    min_spend: Money | None = None
-    min_orders: Annotated[int, Field(ge=0, le=2**53)] | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_RECIPIENTS)] = MOST_RECIPIENTS
-    cursor: Annotated[str, Field(json_schema_extra={"pattern": CURSOR_PATTERN})] | None = Field(
-        None, description="`next_cursor` of the batch before, for those after it"
-    )
 
 
 class Top(Strict):
@@ -256,18 +247,18 @@ class TemplateVariable(BaseModel):
     """A variable of a template."""
 
     name: str
-    required: bool
     description: str
+    kind: Literal["text", "texts", "link", "date"]
+    required: bool
     example: str | list[str]
 
 
 class ShownTemplate(BaseModel):
     """A template, labelled in the language of the request."""
 
-    name: Template
+    name: TemplateName
     label: str
     description: str
-    languages: list[Language]
     variables: list[TemplateVariable]
 
 

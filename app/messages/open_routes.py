@@ -1,0 +1,86 @@
+"""Open routes: where recipients leave, and where providers report; both are sealed instead of opened by a key."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import HTMLResponse, Response
+
+from app.accounts.access import GuardedRoute
+from app.database import Pools
+from app.messages import unsubscribe_page
+from app.messages.apply_feedback import apply_feedback
+from app.messages.leave import leave, sender_of
+from app.messages.mail import ForgedFeedback, Report
+from app.problems import NotFound, UnreadableBody, documented
+from app.wire import Now
+from app.words import Language, language_of
+
+router = APIRouter(route_class=GuardedRoute, tags=["recipients"])
+
+Token = Annotated[str, Path(description="from the link in a message", max_length=200)]
+PAGE = {"Content-Language": "", "Vary": "Accept-Language"}
+
+
+class UnknownProvider(NotFound):
+    """Mail is not sent by this provider; see MAIL_URL and MAIL_WEBHOOK_SECRET."""
+
+    slug = "unknown-provider"
+    title = "No such mail provider"
+
+
+def page(html: str, language: Language, status: int = 200) -> HTMLResponse:
+    """One of the small pages behind the link."""
+    return HTMLResponse(html, status, {"Content-Language": language, "Vary": "Accept-Language"})
+
+
+@router.get(
+    "/unsubscribe/{token}",
+    operation_id="showUnsubscribe",
+    response_class=HTMLResponse,
+    responses={404: {"description": "No link of ours", "content": {"text/html": {"schema": {"type": "string"}}}}},
+)
+async def show_unsubscribe(token: Token, request: Request, database: Pools) -> HTMLResponse:
+    """Ask whether to unsubscribe; changes nothing, for programs open every link of a mail."""
+    language = language_of(request.headers)
+    sender = await sender_of(database, token)
+    if sender is None:
+        return page(unsubscribe_page.unknown_link(language), language, 404)
+    return page(unsubscribe_page.question(sender, language), language)
+
+
+@router.post(
+    "/unsubscribe/{token}",
+    operation_id="unsubscribe",
+    response_class=HTMLResponse,
+    responses={404: {"description": "No link of ours", "content": {"text/html": {"schema": {"type": "string"}}}}},
+)
+async def unsubscribe(token: Token, request: Request, database: Pools, now: Now) -> HTMLResponse:
+    """Unsubscribe at once (RFC 8058): no login, no questions; again it changes nothing."""
+    language = language_of(request.headers)
+    sender = await leave(database, token, now)
+    if sender is None:
+        return page(unsubscribe_page.unknown_link(language), language, 404)
+    return page(unsubscribe_page.farewell(sender, language), language)
+
+
+@router.post(
+    "/webhooks/mail/{provider}",
+    status_code=204,
+    operation_id="reportMail",
+    responses=documented(ForgedFeedback, UnknownProvider, UnreadableBody),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "as the provider sends and signs it",
+            "content": {form: {"schema": {}} for form in ("application/json", "application/x-www-form-urlencoded")},
+        }
+    },
+)
+async def report_mail(provider: str, request: Request, database: Pools, now: Now) -> Response:
+    """Take a provider's report of deliveries, bounces and complaints; it is safe to repeat."""
+    feedback = request.app.state.feedback
+    if feedback is None or provider != feedback.provider:
+        raise UnknownProvider
+    report = Report(f"{request.app.state.site.url}{request.url.path}", request.headers, await request.body())
+    await apply_feedback(database, feedback.read(report), now)
+    return Response(status_code=204)
