@@ -5,7 +5,7 @@ read well without them: an absent fact is empty, and `{% if rank.place %}` asks 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from app.leaderboard.options import METRICS, TIME_FRAMES
 from app.leaderboard.ranking import Metric
@@ -49,14 +49,9 @@ class Facts:
 
     def by_name(self) -> dict[str, dict[str, str | int | None]]:
         """The facts as templates see them. Names come from stores unchecked and are made harmless for a header."""
-        rank = self.rank
         return {
             "customer": {"name": one_line(self.customer_name)},
-            "rank": {
-                "place": rank and rank.place,
-                "metric": rank and rank.metric,
-                "time_frame": rank and rank.time_frame,
-            },
+            "rank": asdict(self.rank) if self.rank else dict.fromkeys(("place", "metric", "time_frame")),
             "store": {"name": one_line(self.store_name), "url": one_line(self.store_url)},
         }
 

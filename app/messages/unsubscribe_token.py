@@ -39,7 +39,7 @@ def token(secret: bytes, leaver: Leaver) -> str:
 def account_in(text: str) -> int | None:
     """The account that a token claims to be of, to find its secret; nothing when it is no token."""
     leaver = _leaver_in(text)
-    return leaver and leaver.account_id
+    return leaver.account_id if leaver else None
 
 
 def leaver_in(secret: bytes, text: str) -> Leaver | None:
