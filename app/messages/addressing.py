@@ -22,7 +22,7 @@ LONGEST_DETAIL = 200
 SOME_ADDRESS = re.compile(r"""[^\s<>"'`(),;:]+@[^\s<>"'`(),;:]+""")
 
 
-class BadAddress(ValueError):
+class BadAddress(ValueError):  # noqa: N818 - it says what it is
     """No one e-mail address."""
 
 

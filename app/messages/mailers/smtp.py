@@ -17,6 +17,7 @@ from enum import StrEnum
 
 import aiosmtplib
 from aiosmtplib.errors import (
+    SMTPConnectError,
     SMTPException,
     SMTPResponseException,
     SMTPServerDisconnected,
@@ -33,7 +34,7 @@ COMMAND_SECONDS = 30
 IDLE_SECONDS = 30
 """A connection that was idle longer is not trusted any more: servers and firewalls forget it silently."""
 
-OK, GO_AHEAD, SHUTTING_DOWN = 250, 354, 421
+ACCEPTED, SHUTTING_DOWN = 250, 421
 TRANSIENT, PERMANENT = 400, 500
 TOO_LARGE, UNKNOWN_PARAMETER = 552, 555
 LOGIN_REFUSED = {530, 534, 535, 538}
@@ -105,10 +106,10 @@ class Smtp:
                 with contextlib.suppress(_Lapsed):
                     return await self._hand_over(line, *letter)
             try:
-                line = await self._connected()
+                fresh = await self._connected()
             except Failures as error:
                 return _unreachable(error)
-            return await self._hand_over(line, *letter)
+            return await self._hand_over(fresh, *letter) if isinstance(fresh, _Line) else fresh
 
     async def close(self) -> None:
         """Say goodbye on the connections that are idle."""
@@ -125,24 +126,33 @@ class Smtp:
             line.client.close()
         return None
 
-    async def _connected(self) -> _Line:
+    async def _connected(self) -> _Line | Outcome:
+        """A new connection, encrypted and logged in as the relay is set up; or why there is none."""
         relay = self._relay
-        host_name = socket.gethostname()
         client = aiosmtplib.SMTP(
             hostname=relay.host,
             port=relay.port,
-            username=relay.login[0] if relay.login else None,
-            password=relay.login[1] if relay.login else None,
-            local_hostname=host_name if HOST_NAME.fullmatch(host_name) else "localhost",
+            local_hostname=_own_name(),
             timeout=COMMAND_SECONDS,
             use_tls=relay.security is Security.TLS,
-            start_tls=relay.security is Security.STARTTLS,
+            start_tls=False,
             tls_context=self._tls,
         )
-        await client.connect(timeout=CONNECT_SECONDS)
-        if client.is_ehlo_or_helo_needed:
+        unfit: Outcome | None = None
+        try:
+            await client.connect(timeout=CONNECT_SECONDS)
             await client.ehlo()
-        return _Line(client)
+            if relay.security is Security.STARTTLS:
+                unfit = await _encrypted(client)
+            if relay.login and not unfit:
+                unfit = await _logged_in(client, *relay.login)
+        except BaseException:
+            client.close()
+            raise
+        if unfit is None:
+            return _Line(client)
+        client.close()
+        return unfit
 
     async def _hand_over(self, line: _Line, envelope: Envelope, content: bytes) -> Outcome:
         """One mail over one connection, which is kept for the next one if all is in order."""
@@ -150,12 +160,11 @@ class Smtp:
             try:
                 refusal = await _announced(line, envelope)
             except Failures as error:
+                line.client.close()
                 if line.used_at is not None and isinstance(error, SMTPServerDisconnected):
                     raise _Lapsed from None
                 return _unreachable(error)
-            if refusal is not None:
-                return refusal
-            return await _delivered(line.client, content, self._relay.answer_seconds)
+            return refusal or await _delivered(line.client, content, self._relay.answer_seconds)
 
     @contextlib.asynccontextmanager
     async def _kept(self, line: _Line) -> AsyncIterator[None]:
@@ -171,30 +180,54 @@ class Smtp:
             line.client.close()
 
 
+def _own_name() -> str:
+    name = socket.gethostname()
+    return name if HOST_NAME.fullmatch(name) else "localhost"
+
+
+async def _encrypted(client: aiosmtplib.SMTP) -> Outcome | None:
+    """Encrypt the connection; nothing is ever sent in clear instead."""
+    if not client.supports_extension("starttls"):
+        return Deferred("tls", "The mail server offers no encryption.")
+    await client.starttls()
+    await client.ehlo()
+    return None
+
+
+async def _logged_in(client: aiosmtplib.SMTP, user: str, password: str) -> Outcome | None:
+    if not client.supported_auth_methods:
+        return Misconfigured("no_login", "The mail server offers no login that is known here.")
+    await client.login(user, password)
+    return None
+
+
 async def _announced(line: _Line, envelope: Envelope) -> Outcome | None:
     """Everything before the content; what the server has against it."""
     client = line.client
     options = [b"SMTPUTF8"] if envelope.needs_utf8 else []
     if options and not client.supports_extension("smtputf8"):
         return Refused("needs_smtputf8", "The mail server takes no addresses that are not ASCII.")
-    for stage, command, expected in (
-        (_Stage.SENDER, [b"MAIL", f"FROM:<{envelope.sender}>".encode(), *options], OK),
-        (_Stage.RECIPIENT, [b"RCPT", f"TO:<{envelope.recipient}>".encode()], OK),
-        (_Stage.CONTENT, [b"DATA"], GO_AHEAD),
+    for stage, command, welcome in (
+        (_Stage.SENDER, [b"MAIL", f"FROM:<{envelope.sender}>".encode(), *options], {250}),
+        (_Stage.RECIPIENT, [b"RCPT", f"TO:<{envelope.recipient}>".encode()], {250, 251}),
+        (_Stage.CONTENT, [b"DATA"], {354}),
     ):
         reply = await client.execute_command(*command)
-        if reply.code == expected or (stage is _Stage.RECIPIENT and reply.code == OK + 1):
+        if reply.code in welcome:
             continue
         if reply.code == SHUTTING_DOWN and line.used_at is not None:
-            raise _lapsed_reply(reply)
-        if client.is_connected:
-            await client.execute_command(b"RSET")
+            raise _Lapsed
+        await _reset(client)
         return _refusal(reply, stage)
     return None
 
 
-def _lapsed_reply(reply: SMTPResponse) -> SMTPServerDisconnected:
-    return SMTPServerDisconnected(reply.message)
+async def _reset(client: aiosmtplib.SMTP) -> None:
+    """Begin anew after a refusal; where the server has hung up instead, so do we."""
+    try:
+        await client.execute_command(b"RSET")
+    except Failures:
+        client.close()
 
 
 async def _delivered(client: aiosmtplib.SMTP, content: bytes, answer_seconds: float) -> Outcome:
@@ -202,7 +235,7 @@ async def _delivered(client: aiosmtplib.SMTP, content: bytes, answer_seconds: fl
     protocol = client.protocol
     try:
         if protocol is None:
-            raise SMTPServerDisconnected("Connection lost")  # noqa: TRY301 - as every other loss
+            raise SMTPServerDisconnected("Connection lost")
         protocol.write(content.replace(b"\r\n.", b"\r\n..") + b".\r\n")
     except Failures as error:
         client.close()
@@ -215,7 +248,7 @@ async def _delivered(client: aiosmtplib.SMTP, content: bytes, answer_seconds: fl
         return Deferred(code, "The mail was sent, its answer was lost.", maybe_duplicate=True)
     if reply.code == SHUTTING_DOWN:
         client.close()
-    return Accepted(said(reply.message) or None) if OK <= reply.code < OK + 50 else _refusal(reply, _Stage.CONTENT)
+    return Accepted(said(reply.message) or None) if reply.code == ACCEPTED else _refusal(reply, _Stage.CONTENT)
 
 
 def _refusal(reply: SMTPResponse | SMTPResponseException, stage: _Stage) -> Outcome:
@@ -243,11 +276,9 @@ def _unreachable(error: BaseException) -> Outcome:
         return Deferred("timeout", "The mail server does not answer.")
     if isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
         return Deferred("tls", "The mail server's certificate or encryption cannot be trusted.")
-    if isinstance(error, SMTPException) and "STARTTLS" in error.message:
-        return Deferred("tls", "The mail server offers no encryption, and nothing is sent in clear.")
-    if isinstance(error, SMTPException) and "uth" in error.message:
-        return Misconfigured("no_login", "The mail server offers no login that is known here.")
-    return Deferred("disconnected", "The mail server cannot be reached, or has hung up.")
+    if isinstance(error, SMTPConnectError):
+        return Deferred("unreachable", "The mail server cannot be reached.")
+    return Deferred("disconnected", "The mail server has hung up.")
 
 
 async def _goodbye(client: aiosmtplib.SMTP) -> None:
