@@ -1,5 +1,7 @@
 """Words: labels and titles in the language of the reader."""
 
+import re
+
 import pytest
 from babel.messages.pofile import read_po
 from conftest import shared
@@ -8,11 +10,19 @@ from app import main
 from app.leaderboard.options import FILTERS, METRICS, TIME_FRAMES
 from app.leaderboard.ranking import Metric
 from app.leaderboard.schemas import BoardQuery, Options
+from app.messages import clean_html, facts, fill_text, footer, mail, render_template, unsubscribe_page
+from app.messages.catalogue import TEMPLATES
 from app.periods import TimeFrame
 from app.problems import every_problem
 from app.words import CATALOGUES, LONGEST_WISH, TRANSLATIONS, Language, in_language, negotiated
 
 LABELS = [*FILTERS.values(), *METRICS.values(), *TIME_FRAMES.values()]
+MESSAGES = {
+    *(text for template in TEMPLATES.values() for text in template.texts),
+    *facts.DESCRIPTIONS.values(),
+    *footer.TEXTS,
+    *unsubscribe_page.TEXTS,
+}
 OUR_OWN_LABELS = {"Last 365 days", "All time", "Custom"}
 DECLINED_ON_THE_PAGE = {
     "Letzte Woche": "letzter Woche",
@@ -27,7 +37,7 @@ DECLINED_ON_THE_PAGE = {
 
 def titles() -> set[str]:
     """The titles of everything that the application can answer."""
-    assert main.create_app
+    assert [main.create_app, clean_html, fill_text, mail, render_template]
     return {kind.title for kind in every_problem() if kind.__module__.startswith("app.")}
 
 
@@ -37,9 +47,11 @@ def test_every_text_is_translated_and_no_translation_is_left_over(language):
         catalogue = read_po(file, abort_invalid=True)
     messages = [message for message in catalogue if message.id]
 
-    assert {message.id for message in messages} == titles() | {*LABELS}
+    assert {message.id for message in messages} == titles() | {*LABELS} | MESSAGES
     assert [message.id for message in messages if message.fuzzy or not message.string] == []
     assert (str(catalogue.locale), len(catalogue.obsolete)) == (language.value, 0)
+    names = re.compile(r"\{\w*\}")
+    assert [m.id for m in messages if sorted(names.findall(m.id)) != sorted(names.findall(m.string))] == []
 
 
 def test_there_is_a_catalogue_per_language_and_a_label_per_choice():

@@ -1,0 +1,71 @@
+"""Facts: what is known of a recipient when a message is written, under the names that templates call it by.
+
+A name may be missing and most customers have no place worth telling, so every template has to
+read well without them: an absent fact is empty, and `{% if rank.place %}` asks for it.
+"""
+
+import re
+from dataclasses import asdict, dataclass
+
+from app.leaderboard.options import METRICS, TIME_FRAMES
+from app.leaderboard.ranking import Metric
+from app.periods import TimeFrame
+from app.words import Language, in_language
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What ends a line or no mail can carry. More than JSON needs: Python folds headers at each of these."""
+
+ENCODED_WORD = "=?"
+"""How an encoded word of RFC 2047 begins; Python 3.11 writes out what is decoded from it, line breaks too."""
+
+DESCRIPTIONS = {
+    "customer.name": "Name of the customer; may be empty",
+    "rank.place": "Place on the leaderboard; empty where the customer has none",
+    "rank.metric": "What customers are ranked by",
+    "rank.time_frame": "Time frame of the ranking",
+    "store.name": "Name of the store",
+    "store.url": "Web address of the store; may be empty",
+}
+"""Every name that a template may ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """A place on a board, with the board's labels in the language of the recipient."""
+
+    place: int
+    metric: str
+    time_frame: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A recipient, their place, and the store that writes."""
+
+    store_name: str
+    store_url: str | None = None
+    customer_name: str | None = None
+    rank: Rank | None = None
+
+    def by_name(self) -> dict[str, dict[str, str | int | None]]:
+        """The facts as templates see them. Names come from stores unchecked and are made harmless for a header."""
+        return {
+            "customer": {"name": one_line(self.customer_name)},
+            "rank": asdict(self.rank) if self.rank else dict.fromkeys(("place", "metric", "time_frame")),
+            "store": {"name": one_line(self.store_name), "url": one_line(self.store_url)},
+        }
+
+
+def ranked(place: int, metric: Metric, time_frame: TimeFrame, language: Language) -> Rank:
+    """A place, with its board named in a language."""
+    return Rank(place, in_language(METRICS[metric], language), in_language(TIME_FRAMES[time_frame], language))
+
+
+def one_line(text: str | None) -> str | None:
+    """Text without line breaks, controls and encoded words; nothing for what is blank."""
+    return CONTROL.sub(" ", text or "").replace(ENCODED_WORD, "= ?").strip() or None
+
+
+def fit_for_header(text: str) -> bool:
+    """Whether text can stand in a subject as it is."""
+    return not CONTROL.search(text) and ENCODED_WORD not in text

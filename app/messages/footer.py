@@ -1,0 +1,63 @@
+"""Footer: what the law wants below a message, in the language of whoever reads it.
+
+Every message names its sender and where that is to be found; one that advertises also says
+why it came and how to stop it.
+"""
+
+import re
+from dataclasses import dataclass
+from html import escape
+
+from app.words import Language, in_language
+
+REASON = "You are receiving this message because you agreed to get offers from {sender}."
+LEAVE = "Unsubscribe"
+TEXTS = [REASON, LEAVE]
+
+END_OF_BODY = re.compile(r"</body\s*>", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who writes; the postal address may have several lines."""
+
+    name: str
+    postal_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """The footer of one message; without an `unsubscribe_url` it is that of a transactional one."""
+
+    sender: Sender
+    language: Language
+    unsubscribe_url: str | None = None
+
+    def below_text(self, text: str) -> str:
+        """The text with the footer below."""
+        link = self.unsubscribe_url
+        leave = [] if link is None else ["", self._reason(), f"{in_language(LEAVE, self.language)}: {link}"]
+        return "\n".join([text.rstrip(), "", "—", self.sender.name, *self._address(), *leave, ""])
+
+    def below_html(self, html: str) -> str:
+        """The HTML with the footer at the end of its body. It has to be clean: an open tag would swallow the footer."""
+        lines = "<br>".join(escape(line) for line in [self.sender.name, *self._address()])
+        footer = f'<div lang="{self.language}" style="{STYLE}"><p>{lines}</p>{self._leave_html()}</div>'
+        ends = [end.start() for end in END_OF_BODY.finditer(html)]
+        place = ends[-1] if ends else len(html)
+        return html[:place] + footer + html[place:]
+
+    def _leave_html(self) -> str:
+        if self.unsubscribe_url is None:
+            return ""
+        label = escape(in_language(LEAVE, self.language))
+        return f'<p>{escape(self._reason())}<br><a href="{escape(self.unsubscribe_url)}">{label}</a></p>'
+
+    def _reason(self) -> str:
+        return in_language(REASON, self.language).format(sender=self.sender.name)
+
+    def _address(self) -> list[str]:
+        return [line for each in self.sender.postal_address.splitlines() if (line := each.strip())]
+
+
+STYLE = "border-top:1px solid #cccccc;color:#595959;font-family:sans-serif;font-size:13px;margin-top:24px"

@@ -1,0 +1,48 @@
+"""Unsubscribe page: the three small pages behind the link of a message.
+
+The first asks and changes nothing, for scanners open every link in a mail; its button posts
+to where the page came from. There is neither script nor style: the pages stand under the
+service's own Content-Security-Policy, `default-src 'none'`, which lets forms be sent.
+"""
+
+from html import escape
+
+from app.words import Language, in_language
+
+LEAVE = "Unsubscribe"
+QUESTION = "Would you like to get no more offers from {sender}?"
+YES = "Yes, unsubscribe me"
+DONE = "You have unsubscribed"
+FAREWELL = "{sender} will send you no more offers. Messages about your orders may still reach you."
+UNKNOWN = "This link does not work"
+ADVICE = "Part of it may be missing: copy the whole link from the message, or write to the store."
+TEXTS = [LEAVE, QUESTION, YES, DONE, FAREWELL, UNKNOWN, ADVICE]
+
+
+def question(sender: str, language: Language) -> str:
+    """The page that asks; its button sends what mail programs send at one click (RFC 8058)."""
+    button = f'<button name="List-Unsubscribe" value="One-Click">{_worded(YES, language)}</button>'
+    return _page(LEAVE, _worded(QUESTION, language, sender), language, f'<form method="post">{button}</form>')
+
+
+def farewell(sender: str, language: Language) -> str:
+    """The page once it is done, the first time and every other."""
+    return _page(DONE, _worded(FAREWELL, language, sender), language)
+
+
+def unknown_link(language: Language) -> str:
+    """The page for a link that we did not write, or whose customer is gone."""
+    return _page(UNKNOWN, _worded(ADVICE, language), language)
+
+
+def _worded(english: str, language: Language, sender: str = "") -> str:
+    return escape(in_language(english, language).format(sender=sender))
+
+
+def _page(heading: str, paragraph: str, language: Language, form: str = "") -> str:
+    title = _worded(heading, language)
+    return (
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex"></head>'
+        f"<body><main><h1>{title}</h1><p>{paragraph}</p>{form}</main></body></html>"
+    )
