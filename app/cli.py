@@ -7,25 +7,25 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
 import typer
 import uvloop
-from alembic import command
-from alembic.config import Config
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from app import openapi, serving
+from app import mailing, openapi, serving
+from app.connecting import Urls, connected, postgres, upgrade
 from app.database import ERRORS, Database, told
 from app.demo import ensure_demo
-from app.local_postgres import LocalPostgresError, local_postgres
+from app.local_postgres import LocalPostgresError
 from app.main import create_app, now_in_utc
-from app.operation import ROOT
+from app.messages import outbox
+from app.messages.compose_mail import reference
+from app.messages.mail import referenced
 from app.orders import source as source_statements
 from app.orders.import_orders import import_orders
 from app.orders.read_rows import csv_rows, inflated, ndjson_rows
@@ -34,7 +34,7 @@ from app.orders.source import Source
 from app.orders.verify_boards import verify
 from app.problems import Problem
 from app.serving import taken_port
-from app.settings import Settings, SettingsError, asyncpg_url, read_settings
+from app.settings import Settings, SettingsError, read_settings
 from app.wire import public_id, row_id
 from app.worker import work, work_once
 
@@ -47,15 +47,6 @@ console = Console(stderr=True)
 
 class CommandError(Exception):
     """One line that tells what stopped a command."""
-
-
-@dataclass(frozen=True)
-class Urls:
-    """Where this process finds PostgreSQL."""
-
-    write: str
-    read: str | None
-    embedded: bool
 
 
 def run() -> None:
@@ -98,40 +89,11 @@ def log_as_json() -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
-@contextmanager
-def postgres(settings: Settings, *, share: bool) -> Iterator[Urls]:
-    """The database of the settings, or the embedded one."""
-    if settings.database_url is not None:
-        read = settings.read_database_url
-        yield Urls(settings.database_url.get_secret_value(), read.get_secret_value() if read else None, embedded=False)
-        return
-    with local_postgres(settings.data_dir, share=share) as urls:
-        yield Urls(asyncpg_url(urls.write), asyncpg_url(urls.read), embedded=True)
-
-
-@asynccontextmanager
-async def connected(urls: Urls, settings: Settings) -> AsyncIterator[Database]:
-    """The pools, closed at the end."""
-    database = Database(
-        urls.write, urls.read, pool_size=settings.pool_size, pool_wait_seconds=settings.pool_wait_seconds
-    )
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-def upgrade(urls: Urls) -> None:
-    """Bring the schema to what this code needs."""
-    config = Config(ROOT / "alembic.ini")
-    config.attributes["url"] = urls.write
-    command.upgrade(config, "head")
-
-
 @commands.command()
 def serve() -> None:
     """Serve the API; with WORKER=true (the default) do the background work too."""
     settings = read_settings()
+    mailing.check(settings)
     with taken_port(settings.host, settings.port) as listener, postgres(settings, share=False) as urls:
         upgrade(urls)
         run_until_done(_serve(settings, urls, listener))
@@ -143,21 +105,30 @@ async def _serve(settings: Settings, urls: Urls, listener: socket.socket) -> Non
         if urls.embedded and settings.demo:
             await ensure_demo(database, url, settings.data_dir / "demo.key")
         admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
-        app = create_app(database, admin_key=admin_key, cors_origins=settings.cors_origins)
+        app = create_app(
+            database,
+            admin_key=admin_key,
+            cors_origins=settings.cors_origins,
+            site=mailing.site(settings),
+            reports=mailing.reports(settings),
+        )
         console.print(f"Serving {url} (docs at /docs)", highlight=False)
-        await serving.serve(app, database, listener, with_worker=settings.worker)
+        async with mailing.delivery(settings, database) as delivery:
+            await serving.serve(app, database, listener, delivery if settings.worker else None)
 
 
 @commands.command()
 def worker() -> None:
     """Do the background work only."""
     settings = read_settings()
+    mailing.check(settings)
 
     async def until_told(database: Database) -> None:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await work(database, now_in_utc, stop)
+        async with mailing.delivery(settings, database) as delivery:
+            await work(database, now_in_utc, stop, delivery)
 
     _with_database(settings, until_told)
 
@@ -243,8 +214,43 @@ def verify_all(source: Annotated[str | None, typer.Argument(help="one source, sr
 
 @commands.command("work")
 def work_now() -> None:
-    """Do the background work that is due, once."""
-    _with_database(read_settings(), lambda database: work_once(database, now_in_utc))
+    """Do the background work that is due, once: figures, then messages."""
+    settings = read_settings()
+    mailing.check(settings)
+
+    async def once(database: Database) -> None:
+        await work_once(database, now_in_utc)
+        async with mailing.delivery(settings, database) as delivery:
+            await delivery.run(asyncio.Event(), until_idle=True)
+
+    _with_database(settings, once)
+
+
+@commands.command("held")
+def list_held() -> None:
+    """List the messages that were being sent in so many crashes that they wait for an operator."""
+
+    async def run_list(database: Database) -> None:
+        async with database.read() as conn:
+            for account_id, message in await conn.execute(outbox.HELD):
+                print(reference(account_id, message))
+
+    _with_database(read_settings(), run_list)
+
+
+@commands.command("release")
+def release_held(message: Annotated[str, typer.Argument(help="a held message, acc_….msg_…")]) -> None:
+    """Queue a held message again; DELETE /messages/{id} cancels one."""
+
+    async def run_release(database: Database) -> None:
+        account_id, row = referenced(message) or (0, 0)
+        known = {"account_id": account_id, "id": row, "now": now_in_utc()}
+        async with database.write() as conn:
+            if (await conn.execute(outbox.RELEASED, known)).one_or_none() is None:
+                raise CommandError(f"there is no held message {message}")
+        print(f"{message}: queued")
+
+    _with_database(read_settings(), run_release)
 
 
 @commands.command("openapi")

@@ -17,14 +17,28 @@ from app.customers import routes as customer_routes
 from app.database import Database
 from app.envelope import Envelope, Metrics
 from app.leaderboard import routes as leaderboard_routes
+from app.messages import open_routes
+from app.messages import routes as message_routes
+from app.messages.compose_mail import Site
+from app.messages.open_routes import Reports
 from app.orders import routes as order_routes
 from app.orders.remember_sources import Sources
 from app.segments import routes as segment_routes
 from app.sources import routes as source_routes
 
 SMALLEST_COMPRESSED_BYTES = 1024
-OPEN_PATHS = frozenset({"/livez", "/readyz", "/version", "/metrics", "/problems/{slug}"})
-EXPOSED_HEADERS = ("ETag", "Link", "Location", "Retry-After", "X-Request-Id")
+OPEN_PATHS = frozenset(
+    {
+        *("/livez", "/readyz", "/version", "/metrics", "/problems/{slug}"),
+        *("/unsubscribe/{token}", "/webhooks/mail/{provider}"),
+    }
+)
+EXPOSED_HEADERS = ("ETag", "Idempotent-Replayed", "Link", "Location", "Retry-After", "X-Request-Id")
+
+FEATURES = (
+    *(account_routes, source_routes, order_routes, leaderboard_routes, segment_routes, customer_routes),
+    *(message_routes, open_routes),
+)
 
 Clock = Callable[[], datetime]
 
@@ -40,6 +54,8 @@ def create_app(
     admin_key: str | None = None,
     cors_origins: tuple[str, ...] = (),
     clock: Clock = now_in_utc,
+    site: Site | None = None,
+    reports: Reports | None = None,
 ) -> FastAPI:
     """The application over a database; it closes the pools when it stops."""
 
@@ -73,9 +89,10 @@ def create_app(
     )
     app.state.database, app.state.clock, app.state.metrics = database, clock, metrics
     app.state.operator_key = admin_key.encode() if admin_key else None
+    app.state.site, app.state.reports = site or Site("http://127.0.0.1:8000"), reports
     app.state.callers, app.state.sources = Callers(), Sources()
     app.include_router(leaderboard_routes.hot)  # first, because routes are tried one after the other
-    for routes in (account_routes, source_routes, order_routes, leaderboard_routes, segment_routes, customer_routes):
+    for routes in FEATURES:
         app.include_router(routes.router)
     problems.install(app)
     database_errors.install(app)

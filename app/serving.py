@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from app.database import Database
 from app.main import now_in_utc
+from app.messages.deliver_messages import Delivery
 from app.settings import SettingsError
 from app.worker import work
 
@@ -54,8 +55,8 @@ def taken_port(host: str, port: int) -> socket.socket:
     return taken
 
 
-async def serve(app: FastAPI, database: Database, listener: socket.socket, *, with_worker: bool) -> None:
-    """Answer requests until a signal, then end in order."""
+async def serve(app: FastAPI, database: Database, listener: socket.socket, delivery: Delivery | None) -> None:
+    """Answer requests until a signal, then end in order; with a `delivery` do the background work too."""
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -66,7 +67,7 @@ async def serve(app: FastAPI, database: Database, listener: socket.socket, *, wi
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     stop = asyncio.Event()
-    background = asyncio.create_task(work(database, now_in_utc, stop)) if with_worker else None
+    background = asyncio.create_task(work(database, now_in_utc, stop, delivery)) if delivery else None
     try:
         await Server(config).serve(sockets=[listener])
     finally:

@@ -1,15 +1,22 @@
 """The background process: what the calendar and crashes ask for, so that nothing needs a person.
 
-Every round it gives the sources whose day has changed their boards, and lets the standings
-follow that an interrupted import has left behind. Several workers do no harm: each source is
-worked on under its lock, and each piece of work is idempotent.
+It sends messages as they are queued. Every round it gives the sources whose day has changed
+their boards, lets the standings follow that an interrupted import has left behind, cancels what
+is queued for accounts that pay no more, and forgets old idempotency keys. Several workers do no
+harm: each piece of work is done under a lock or a lease, and is idempotent.
 """
 
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from sqlalchemy import TextClause
+
+from app.accounts import repeats
+from app.accounts.answer_once import REMEMBERED
 from app.database import Connection, Database
+from app.messages import outbox
+from app.messages.deliver_messages import Delivery
 from app.orders import source as source_statements
 from app.orders import standings
 from app.orders.recount import catch_up, lock, tend
@@ -23,8 +30,13 @@ SILENT_IMPORT = timedelta(minutes=2)
 Clock = Callable[[], datetime]
 
 
-async def work(database: Database, clock: Clock, stop: asyncio.Event) -> None:
-    """Round after round until told to stop; a failing round is logged and the next one tries again."""
+async def work(database: Database, clock: Clock, stop: asyncio.Event, delivery: Delivery) -> None:
+    """Send what is queued, and round after round do the rest, until told to stop."""
+    await asyncio.gather(delivery.run(stop), _rounds(database, clock, stop))
+
+
+async def _rounds(database: Database, clock: Clock, stop: asyncio.Event) -> None:
+    """A failing round is logged and the next one tries again."""
     while not stop.is_set():
         try:
             await work_once(database, clock)
@@ -43,11 +55,22 @@ async def work_once(database: Database, clock: Clock) -> None:
         due = [tuple(row) for row in await conn.execute(source_statements.due(now))]
         silent = {"silent_since": now - SILENT_IMPORT}
         abandoned = [tuple(row) for row in await conn.execute(standings.ABANDONED, silent)]
+        unpaid = (await conn.execute(outbox.UNPAID)).scalars().all()
+        expired = (await conn.execute(repeats.ACCOUNTS_WITH_EXPIRED, {"expired": now - REMEMBERED})).scalars().all()
+    for account_id in unpaid:
+        await _of_account(database, account_id, outbox.UNPAID_CANCELLED, {"now": now})
+    for account_id in expired:
+        await _of_account(database, account_id, repeats.FORGOTTEN, {"expired": now - REMEMBERED})
     for place, task in [(place, _tend) for place in due] + [(place, _catch_up) for place in abandoned]:
         try:
             await task(database, place, clock)
         except Exception as error:  # noqa: BLE001 - one source must not stop the rest
             log.error("source failed", source_id=place[1], kind=type(error).__name__)
+
+
+async def _of_account(database: Database, account_id: int, statement: TextClause, bound: dict[str, object]) -> None:
+    async with database.write() as conn:
+        await conn.execute(statement, bound | {"account_id": account_id})
 
 
 async def _tend(database: Database, place: tuple[int, int], clock: Clock) -> None:

@@ -118,9 +118,9 @@ async def _started(
             claimed.append(Claimed(account_id, row.id, row.customer_id, lease, mail, row.attempts, now, tried))
     crashes = {row.id: crashes_of(row) for row in rows}
     if closed:
-        ids, statuses, reasons, counts = zip(*closed, strict=True)
-        arrays = {"ids": ids, "statuses": statuses, "reasons": reasons, "crashes": counts}
-        await conn.execute(outbox.CLOSED, account | {"now": now} | {name: list(each) for name, each in arrays.items()})
+        names = ("ids", "statuses", "reasons", "crashes")
+        arrays = {name: list(column) for name, column in zip(names, zip(*closed, strict=True), strict=True)}
+        await conn.execute(outbox.CLOSED, account | {"now": now} | arrays)
     if claimed:
         until = now + timedelta(seconds=limits.lease_seconds)
         ids = [each.id for each in claimed]

@@ -54,6 +54,7 @@ def page(conditions: frozenset[str]) -> TextClause:
         LIMIT cast(:limit AS bigint)
     """)
 
+
 SEAL = text("""
     SELECT a.cursor_secret, coalesce(s.name, a.name) AS name
     FROM accounts AS a LEFT JOIN senders AS s ON s.account_id = a.id

@@ -1,5 +1,6 @@
 """Open routes: where recipients leave, and where providers report; both are sealed instead of opened by a key."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
@@ -11,6 +12,7 @@ from app.messages import unsubscribe_page
 from app.messages.apply_feedback import apply_feedback
 from app.messages.leave import leave, sender_of
 from app.messages.mail import ForgedFeedback, Report
+from app.messages.reports import FeedbackReader
 from app.problems import NotFound, UnreadableBody, documented
 from app.wire import Now
 from app.words import Language, language_of
@@ -18,7 +20,15 @@ from app.words import Language, language_of
 router = APIRouter(route_class=GuardedRoute, tags=["recipients"])
 
 Token = Annotated[str, Path(description="from the link in a message", max_length=200)]
-PAGE = {"Content-Language": "", "Vary": "Accept-Language"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Whose reports are taken, and how they are read."""
+
+    provider: str
+    read: FeedbackReader
+    secret: str
 
 
 class UnknownProvider(NotFound):
@@ -78,9 +88,9 @@ async def unsubscribe(token: Token, request: Request, database: Pools, now: Now)
 )
 async def report_mail(provider: str, request: Request, database: Pools, now: Now) -> Response:
     """Take a provider's report of deliveries, bounces and complaints; it is safe to repeat."""
-    feedback = request.app.state.feedback
-    if feedback is None or provider != feedback.provider:
+    reports: Reports | None = request.app.state.reports
+    if reports is None or provider != reports.provider:
         raise UnknownProvider
     report = Report(f"{request.app.state.site.url}{request.url.path}", request.headers, await request.body())
-    await apply_feedback(database, feedback.read(report), now)
+    await apply_feedback(database, reports.read(report, reports.secret), now)
     return Response(status_code=204)

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from app.accounts.access import PlanRequired
 from app.customers.read_profile import UnknownCustomer
@@ -28,16 +29,15 @@ class Sample:
     language: str | None = None
 
 
-async def preview(
-    conn: Connection, account_id: int, wanted: Preview, customer: int | None, now: datetime
-) -> Previewed:
+async def preview(conn: Connection, account_id: int, wanted: Preview, customer: int | None, now: datetime) -> Previewed:
     """The message for the customer, or for a made-up one; UnknownCustomer where there is none."""
     sender = (await conn.execute(correspondence.SENDER, {"account_id": account_id})).one()
     if sender.plan != "paid":
         raise PlanRequired
     if sender.email is None:
         raise SenderRequired
-    person, place = Sample(store=sender.name), Place(1, THE_USUAL)
+    person: Any = Sample(store=sender.name)
+    place: Place | None = Place(1, THE_USUAL)
     if customer is not None:
         bound = {"account_id": account_id, "customers": [customer]}
         person = (await conn.execute(correspondence.RECIPIENTS, bound)).one_or_none()

@@ -18,7 +18,17 @@ class UnknownMessage(NotFound):
 
 def shown(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of correspondence
     """A message's fields as they are shown."""
-    fields = ("kind", "status", "reason", "language", "template", "subject", "message_id", "attempts", "maybe_duplicate")
+    fields = (
+        "kind",
+        "status",
+        "reason",
+        "language",
+        "template",
+        "subject",
+        "message_id",
+        "attempts",
+        "maybe_duplicate",
+    )
     moments = ("created_at", "next_attempt_at", "sent_at", "settled_at")
     return {
         "id": public_id("msg", row.id),

@@ -42,7 +42,7 @@ class Written:
 
     subject: str
     text: str
-    html: str
+    html: str | None
 
 
 def render(name: TemplateName, language: Language, said: Said, facts: Facts) -> Written:

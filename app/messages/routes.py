@@ -1,6 +1,6 @@
 """Message routes: write to customers, see what became of it, take back what is still queued."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
@@ -144,12 +144,12 @@ async def send_messages(
 
     async def send() -> Done:
         names = named(new.to.customers or [])
-        if source is None:
-            chosen = Chosen([*dict.fromkeys(names.values())])
-        elif new.to.vips is not None:
+        if source is not None and new.to.vips is not None:
             chosen = await vips(conn, source, new.to.vips, caller, now)
-        else:
+        elif source is not None and new.to.top is not None:
             chosen = await top(conn, source, new.to.top, now)
+        else:
+            chosen = Chosen([*dict.fromkeys(names.values())])
         places = chosen.places or await places_of(conn, caller.account_id, chosen.customers, new, now)
         results = await queue_messages(conn, caller.account_id, new, chosen.customers, places, now)
         return Done(batch_of(results, names, chosen.following), 202)
@@ -206,7 +206,7 @@ async def list_messages(
 ) -> MessagePage:
     """List messages, newest first: all of them, or those to a customer, of a status, or since an instant."""
     binding = f"messages{query.model_dump_json(exclude={'limit', 'cursor'})}"
-    bound = {"account_id": caller.account_id, "limit": query.limit + 1}
+    bound: dict[str, Any] = {"account_id": caller.account_id, "limit": query.limit + 1}
     bound |= query.model_dump(include={"customer", "status", "since"}, exclude_none=True)
     if query.customer is not None:
         known = await conn.execute(correspondence.RECIPIENTS, bound | {"customers": [query.customer]})

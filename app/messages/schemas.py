@@ -6,17 +6,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.config import JsonDict
 
 from app.leaderboard.ranking import Metric
+from app.messages.catalogue import TemplateName
 from app.messages.fill_text import LONGEST_SUBJECT, MOST_CHARACTERS
 from app.messages.messageable import Kind
-from app.messages.catalogue import TemplateName
 from app.periods import TimeFrame
 from app.segments.schemas import VipQuery
 from app.wire import Instant, Strict, header_text
 from app.words import Language
 
-Status = Literal[
-    "queued", "sending", "sent", "delivered", "bounced", "complained", "failed", "cancelled", "held"
-]
+Status = Literal["queued", "sending", "sent", "delivered", "bounced", "complained", "failed", "cancelled", "held"]
 MOST_RECIPIENTS = 1000
 MOST_VALUES = 20
 CONTROLS = "".join(chr(code) for code in range(32) if chr(code) not in "\t\n\r") + "\x7f"
@@ -40,7 +38,7 @@ Variable = Annotated[str, Field(max_length=2000), AfterValidator(body_text)]
 WRITTEN_EXAMPLE: JsonDict = {"subject": "A gift for you, Ada", "text": "Thank you for your loyalty.\n"}
 TEMPLATE_EXAMPLE: JsonDict = {
     "template": "early_access",
-    "variables": {"link": "https://shop.example/early"},
+    "variables": {"release": "Aurora 2", "link": "https://shop.example/early"},
     "language": "it",
 }
 
@@ -58,8 +56,8 @@ class Wording(Strict):
     template: Annotated[TemplateName | None, Field(description="instead of subject and text")] = None
     variables: Annotated[
         dict[Annotated[str, Field(max_length=50)], Variable | Annotated[list[Variable], Field(max_length=MOST_VALUES)]],
-        Field(max_length=MOST_VALUES, description="of the template, see GET /messages/templates"),
-    ] = {}
+        Field(default_factory=dict, max_length=MOST_VALUES, description="of the template, see GET /messages/templates"),
+    ]
     language: Annotated[
         Language | None, Field(description="of template and footer; else the customer's own, else English")
     ] = None
@@ -80,7 +78,7 @@ class NewMessage(Wording):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"customer": "cus_42"} | WRITTEN_EXAMPLE, {"customer": "cus_42"} | TEMPLATE_EXAMPLE]
+            "examples": [WRITTEN_EXAMPLE | {"customer": "cus_42"}, TEMPLATE_EXAMPLE | {"customer": "cus_42"}]
         }
     )
 
@@ -88,7 +86,7 @@ class NewMessage(Wording):
 
 
 class Vips(VipQuery):
-    """The VIPs of a store, those who spend most first; `cursor` goes on after a batch that ended with a `next_cursor`."""
+    """The VIPs of a store, those who spend most first; `cursor` goes on after a batch with a `next_cursor`."""
 
     limit: Annotated[int, Field(ge=1, le=MOST_RECIPIENTS)] = MOST_RECIPIENTS
 
@@ -112,9 +110,7 @@ class Top(Strict):
 class Recipients(Strict):
     """Whom a batch is for: one of the three."""
 
-    customers: list[Annotated[str, Field(max_length=40)]] | None = Field(
-        None, min_length=1, max_length=MOST_RECIPIENTS
-    )
+    customers: list[Annotated[str, Field(max_length=40)]] | None = Field(None, min_length=1, max_length=MOST_RECIPIENTS)
     vips: Vips | None = None
     top: Top | None = None
 
@@ -131,8 +127,8 @@ class NewBatch(Wording):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"to": {"top": {"audience": "aud_1", "source": "src_1", "limit": 100}}} | TEMPLATE_EXAMPLE,
-                {"to": {"customers": ["cus_42", "cus_43"]}} | WRITTEN_EXAMPLE,
+                TEMPLATE_EXAMPLE | {"to": {"top": {"audience": "aud_1", "source": "src_1", "limit": 100}}},
+                WRITTEN_EXAMPLE | {"to": {"customers": ["cus_42", "cus_43"]}},
             ]
         }
     )
@@ -143,7 +139,7 @@ class NewBatch(Wording):
 class Preview(Wording):
     """A message that is only looked at; without a customer the names are made up."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"customer": "cus_42"} | TEMPLATE_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [TEMPLATE_EXAMPLE | {"customer": "cus_42"}]})
 
     customer: Annotated[str, Field(max_length=40)] | None = None
 

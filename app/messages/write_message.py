@@ -11,7 +11,6 @@ from app.messages.render_template import Written, render
 from app.messages.schemas import Wording
 from app.words import Language
 
-
 cleaned_once = lru_cache(16)(clean_html)
 """A batch is one HTML for many."""
 

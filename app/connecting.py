@@ -1,0 +1,52 @@
+"""Connecting: where this process finds PostgreSQL, and the pools that it opens there."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+from alembic import command
+from alembic.config import Config
+
+from app.database import Database
+from app.local_postgres import local_postgres
+from app.operation import ROOT
+from app.settings import Settings, asyncpg_url
+
+
+@dataclass(frozen=True)
+class Urls:
+    """Where this process finds PostgreSQL."""
+
+    write: str
+    read: str | None
+    embedded: bool
+
+
+@contextmanager
+def postgres(settings: Settings, *, share: bool) -> Iterator[Urls]:
+    """The database of the settings, or the embedded one."""
+    if settings.database_url is not None:
+        read = settings.read_database_url
+        yield Urls(settings.database_url.get_secret_value(), read.get_secret_value() if read else None, embedded=False)
+        return
+    with local_postgres(settings.data_dir, share=share) as urls:
+        yield Urls(asyncpg_url(urls.write), asyncpg_url(urls.read), embedded=True)
+
+
+@asynccontextmanager
+async def connected(urls: Urls, settings: Settings) -> AsyncIterator[Database]:
+    """The pools, closed at the end."""
+    database = Database(
+        urls.write, urls.read, pool_size=settings.pool_size, pool_wait_seconds=settings.pool_wait_seconds
+    )
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def upgrade(urls: Urls) -> None:
+    """Bring the schema to what this code needs."""
+    config = Config(ROOT / "alembic.ini")
+    config.attributes["url"] = urls.write
+    command.upgrade(config, "head")

@@ -1,0 +1,68 @@
+"""Mailing: from the settings to what sends messages, and to who may report on them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import quote
+
+from app.database import Database
+from app.main import now_in_utc
+from app.messages.choose_mailer import feedback_reader, open_mailer
+from app.messages.claim_messages import Limits
+from app.messages.compose_mail import Site
+from app.messages.deliver_messages import Delivery
+from app.messages.mail import Mailer
+from app.messages.open_routes import Reports
+from app.settings import Settings, SettingsError
+
+BURST_SECONDS = 5
+"""After a pause an account may send at once what it could have sent in so long."""
+
+
+def url(settings: Settings) -> str:
+    """How mail is sent: what is set, else files on this machine, so that nothing leaves it."""
+    if settings.mail_url is not None:
+        return settings.mail_url.get_secret_value()
+    return f"maildir:{quote(str(settings.data_dir / 'mail'))}"
+
+
+def mailer(settings: Settings) -> Mailer:
+    """The mailer of the settings; SettingsError tells what is wrong with MAIL_URL."""
+    try:
+        return open_mailer(url(settings), concurrency=settings.mail_concurrency)
+    except ValueError as error:
+        raise SettingsError(f"MAIL_URL: {error}") from None
+
+
+def check(settings: Settings) -> None:
+    """Refuse a wrong MAIL_URL before anything is begun."""
+    mailer(settings)
+
+
+def site(settings: Settings) -> Site:
+    """Where recipients reach the service."""
+    return Site(settings.public_url)
+
+
+def reports(settings: Settings) -> Reports | None:
+    """Whose reports are taken: those of the provider that sends, if it has a secret to sign them with."""
+    provider = url(settings).partition(":")[0]
+    read = feedback_reader(provider)
+    secret = settings.mail_webhook_secret
+    return Reports(provider, read, secret.get_secret_value()) if read and secret else None
+
+
+@asynccontextmanager
+async def delivery(settings: Settings, database: Database) -> AsyncIterator[Delivery]:
+    """What sends in this process; its connections are given back at the end."""
+    rate = settings.mail_rate_per_second
+    limits = Limits(
+        concurrency=settings.mail_concurrency,
+        rate_per_second=rate,
+        burst=max(1, round(rate * BURST_SECONDS)),
+        lease_seconds=settings.mail_lease_seconds,
+    )
+    chosen = mailer(settings)
+    try:
+        yield Delivery(database, chosen, now_in_utc, limits, site(settings))
+    finally:
+        await chosen.close()
