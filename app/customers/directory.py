@@ -118,6 +118,16 @@ ORDERS_ANONYMISED = text("""
 """)
 """A person's orders without the person: figures of no one, which no later version gives an owner again."""
 
+INHERITED = text("""
+    INSERT INTO addresses (account_id, source_id, email, customer_id)
+    SELECT DISTINCT ON (c.email) c.account_id, c.source_id, c.email, c.id
+    FROM customers AS c
+    WHERE c.account_id = :account_id AND c.source_id = :source_id AND c.email = ANY(cast(:addresses AS text[]))
+      AND c.external_id IS NOT NULL
+    ORDER BY c.email, c.external_id COLLATE "C"
+""")
+"""Addresses that another customer has too given to that one; of several to the one with the smallest id."""
+
 FORGOTTEN = tuple(
     text(f"DELETE FROM {table} WHERE account_id = :account_id AND {column} = :customer_id")
     for table, column in (

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.customers import dossier
 from app.customers.schemas import Criterion, Figures, FrameFigures, Gaps, Profile, Ranks, ShownOrder, Vip
-from app.database import Connection
+from app.database import Connection, all_rows, first_row
 from app.orders.buckets import MEASURES
 from app.orders.source import Source
 from app.periods import Frame, TimeFrame, named_frame
@@ -36,14 +36,14 @@ class UnknownCustomer(NotFound):
 async def read_profile(conn: Connection, account_id: int, customer_id: int, now: datetime) -> Profile:
     """The profile; UnknownCustomer where there is none."""
     bound = {"account_id": account_id, "customer_id": customer_id}
-    known = (await conn.execute(dossier.KNOWN, bound)).one_or_none()
+    known = await first_row(conn, dossier.KNOWN, bound)
     if known is None:
         raise UnknownCustomer
     source = Source(account_id, known.source_id, known.audience_id, known.currency, known.time_zone, known.week_start)
     frames = {time_frame: named_frame(time_frame, now, source.calendar) for time_frame in READ}
     standings = await _standings(conn, source, frames, bound)
     last = bound | {"source_id": source.id, "limit": SHOWN_ORDERS}
-    orders = (await conn.execute(dossier.LAST_ORDERS, last)).all()
+    orders = await all_rows(conn, dossier.LAST_ORDERS, last)
     return Profile(
         **contact(known),
         audience=public_id("aud", source.audience_id),
@@ -78,7 +78,7 @@ async def _standings(
 ) -> dict[TimeFrame, Any]:
     """The customer's standing in each frame: from the boards in one statement, from the orders where none can tell."""
     bound = bound | source.key
-    rows = (await conn.execute(dossier.STANDINGS, bound | standings_parameters(frames))).all()
+    rows = await all_rows(conn, dossier.STANDINGS, bound | standings_parameters(frames))
     standings: dict[TimeFrame, Any] = dict(zip(frames, rows, strict=True))
     for time_frame, frame in frames.items():
         if not standings[time_frame].is_live:
