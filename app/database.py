@@ -6,6 +6,7 @@ wait; when it is over, the answer is 503.
 """
 
 import asyncio
+from collections import namedtuple
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
@@ -152,10 +153,11 @@ def _at_connect(engine: AsyncEngine, *settings: str) -> None:
         cursor.close()
 
 
-async def first_row(conn: Connection, statement: TextClause, bound: Mapping[str, Any]) -> asyncpg.Record | None:
-    """The first row of a hot read, asked of the driver itself: SQLAlchemy's part would cost more than PostgreSQL's.
+async def all_rows(conn: Connection, statement: TextClause, bound: Mapping[str, Any]) -> list[Any]:
+    """The rows of a hot read, asked of the driver itself: SQLAlchemy's part would cost more than PostgreSQL's.
 
-    Whoever listens to the engine's statements is told of this one too.
+    Columns are attributes, as those of SQLAlchemy's rows are. Whoever listens to the engine's
+    statements is told of this one too.
     """
     sql, names = _driver_form(statement)
     arguments = [bound[name] for name in names]
@@ -166,12 +168,18 @@ async def first_row(conn: Connection, statement: TextClause, bound: Mapping[str,
         listener(sync, None, sql, arguments, None, False)  # noqa: FBT003 - SQLAlchemy's signature
     driver: Any = sync.connection.driver_connection
     try:
-        row: asyncpg.Record | None = await driver.fetchrow(sql, *arguments)
+        records = await driver.fetch(sql, *arguments)
     except Exception:
         if driver.is_closed():
             await conn.invalidate()
         raise
-    return row
+    return [*map(_row_class(tuple(records[0].keys()))._make, records)] if records else []
+
+
+async def first_row(conn: Connection, statement: TextClause, bound: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a row, or nothing
+    """The row of a hot read that gives one or none."""
+    rows = await all_rows(conn, statement, bound)
+    return rows[0] if rows else None
 
 
 async def copy_rows(conn: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -187,6 +195,11 @@ async def copy_rows(conn: Connection, table: str, columns: Sequence[str], rows: 
 def _driver_form(statement: TextClause) -> tuple[str, tuple[str, ...]]:
     compiled = statement.compile(dialect=DRIVER_DIALECT)
     return str(compiled), tuple(compiled.positiontup or ())
+
+
+@cache
+def _row_class(columns: tuple[str, ...]) -> Any:  # noqa: ANN401 - named tuples of some columns
+    return namedtuple("Row", columns)  # noqa: PYI024 - its fields are not known before
 
 
 async def database_of(request: Request) -> Database:

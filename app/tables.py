@@ -95,6 +95,8 @@ sources = owned_table(
     # One more with every change of an order, a contact or a setting: part of the ETags.
     number("version", "0"),
     number("contacts_version", "0"),
+    # When a person was last erased: since then nobody is made known by a version that changes nothing.
+    moment("erased_at", nullable=True),
     # When periods change next: the worker opens, moves and drops boards then.
     *moments("boards_due_at", "created_at"),
     belongs_to("audiences", "audience_id"),

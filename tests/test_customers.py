@@ -625,6 +625,46 @@ async def test_the_same_orders_sent_again_do_not_bring_the_person_back(open_stor
     assert await differences(database, store) == []
 
 
+async def test_versions_that_change_nothing_do_not_bring_the_person_back_either(open_store, sql, database):
+    store = await open_store()
+    version = "2026-03-05T12:00:00Z"
+    before = [
+        order(name, "canaryid", email="CanaryOne@example.test", name="CanaryName", updated_at=version)
+        for name in ("moved", "deleted", "never seen")
+    ]
+    await store.api.delete(f"/sources/{store.source}/orders/never seen", headers=store.auth)
+    await store.send(*before)
+    await store.api.delete(f"/sources/{store.source}/orders/deleted", headers=store.auth)
+    await store.send(order("moved", "bea", updated_at="2026-03-06T12:00:00Z"))
+    await forget(store, (await ids(store))["canaryid"])
+
+    for _ in range(2):
+        assert (await store.send(*before))["unchanged"] == 3
+        assert [canary for canary in CANARIES if canary in (await dump(sql)).lower()] == []
+        assert set(await ids(store)) == {"bea"}
+
+    await store.send(order("new", "canaryid"))
+    await store.send(*before)
+    whole = await export(store, (await ids(store))["canaryid"])
+    assert (whole["name"], whole["email"], whole["addresses"]) == (None, None, [])
+    assert await differences(database, store) == []
+
+
+async def test_an_address_that_others_have_too_is_theirs_after_an_erasure(open_store, database):
+    store = await open_store()
+    shared = "family@example.test"
+    await store.send(*(order(f"of {who}", who, email=shared) for who in ("ada", "cyd", "Bea")))
+    await store.send(order("guest", None, "5.00", email=shared))
+    heirs = await ids(store)
+
+    for gone, heir, left in (("Bea", "ada", {"ada", "cyd"}), ("ada", "cyd", {"cyd"})):
+        await forget(store, heirs[gone])
+        await store.send(order(f"guest after {gone}", None, "5.00", email=shared))
+        assert (await export(store, heirs[heir]))["addresses"] == [shared]
+        assert set(await ids(store)) == left
+        assert await differences(database, store) == []
+
+
 async def test_a_new_order_of_an_erased_person_makes_a_new_customer_without_the_old_data(open_store, database):
     store = await open_store()
     await store.send(*persons_orders())

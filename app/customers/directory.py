@@ -4,7 +4,7 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-CONTACT = "c.id, c.source_id, c.external_id, c.name, c.email, c.marketing, c.created_at"
+CONTACT = "c.id, c.source_id, c.external_id, c.name, c.email, c.marketing, c.language, c.created_at"
 
 ONE = text(f"""
     SELECT {CONTACT}
@@ -117,6 +117,40 @@ ORDERS_ANONYMISED = text("""
     RETURNING deleted_at IS NULL AS counted
 """)
 """A person's orders without the person: figures of no one, which no later version gives an owner again."""
+
+INHERITED = text("""
+    INSERT INTO addresses (account_id, source_id, email, customer_id)
+    SELECT DISTINCT ON (c.email) c.account_id, c.source_id, c.email, c.id
+    FROM customers AS c
+    WHERE c.account_id = :account_id AND c.source_id = :source_id AND c.email = ANY(cast(:addresses AS text[]))
+      AND c.external_id IS NOT NULL
+    ORDER BY c.email, c.external_id COLLATE "C"
+""")
+"""Addresses that another customer has too given to that one; of several to the one with the smallest id."""
+
+SPOKEN_TO_IN = text("""
+    UPDATE customers SET language = :language WHERE account_id = :account_id AND id = :customer_id
+""")
+"""What a customer is written to in."""
+
+MESSAGES_FORGOTTEN = (
+    text("""
+        DELETE FROM message_attempts AS a
+        USING messages AS m
+        WHERE m.account_id = :account_id AND m.customer_id = :customer_id
+          AND a.account_id = :account_id AND a.message_id = m.id
+    """),
+    text("""
+        UPDATE messages
+        SET customer_id = NULL, subject = NULL, text = NULL, html = NULL, provider_id = NULL,
+            reason = CASE WHEN status IN ('queued', 'held') THEN 'erased' ELSE reason END,
+            due_at = CASE WHEN status IN ('queued', 'held') THEN NULL ELSE due_at END,
+            settled_at = CASE WHEN status IN ('queued', 'held') THEN :now ELSE settled_at END,
+            status = CASE WHEN status IN ('queued', 'held') THEN 'cancelled' ELSE status END
+        WHERE account_id = :account_id AND customer_id = :customer_id
+    """),
+)
+"""What was answered about a person's messages gone, and what they said; those not begun are never sent."""
 
 FORGOTTEN = tuple(
     text(f"DELETE FROM {table} WHERE account_id = :account_id AND {column} = :customer_id")

@@ -9,7 +9,7 @@ from app.orders.buckets import MEASURES
 from app.segments.vips import BUYS_OFTEN, SPENDS_MUCH, SUGGESTED
 
 KNOWN = text("""
-    SELECT c.id, c.source_id, c.external_id, c.name, c.email, c.marketing, c.created_at,
+    SELECT c.id, c.source_id, c.external_id, c.name, c.email, c.marketing, c.language, c.created_at,
            s.audience_id, s.currency, s.time_zone, s.week_start,
            (SELECT min(o.ordered_at) FROM orders AS o
             WHERE o.account_id = :account_id AND o.customer_id = c.id AND o.spend IS NOT NULL) AS first_order_at,
@@ -41,6 +41,26 @@ EVERY_ORDER = text(f"""
     ORDER BY ordered_at DESC, order_id DESC
 """)
 """The same with those that were deleted, and the address of those that name nothing else."""
+
+MESSAGE = "m.id, m.kind, m.status, m.reason, m.template, m.subject, m.created_at, m.sent_at"
+
+LAST_MESSAGES = text(f"""
+    SELECT {MESSAGE} FROM messages AS m
+    WHERE m.account_id = :account_id AND m.customer_id = :customer_id
+    ORDER BY m.created_at DESC, m.id DESC
+    LIMIT cast(:limit AS bigint)
+""")
+"""What was written to a customer, newest first."""
+
+EVERY_MESSAGE = text(f"""
+    SELECT {MESSAGE}, m.message_id, m.language, m.text, m.html,
+           ARRAY(SELECT a.code || ' ' || a.detail FROM message_attempts AS a
+                 WHERE a.account_id = :account_id AND a.message_id = m.id ORDER BY a.id) AS answers
+    FROM messages AS m
+    WHERE m.account_id = :account_id AND m.customer_id = :customer_id
+    ORDER BY m.created_at DESC, m.id DESC
+""")
+"""The same whole, with what was answered when it was sent."""
 
 # ---------------------------------------------------------------- standings
 

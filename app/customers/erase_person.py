@@ -17,8 +17,11 @@ async def erase_person(conn: Connection, source: Source, customer_id: int, now: 
         return False
     orders = (await conn.execute(directory.ORDERS_ANONYMISED, person | {"source_id": source.id, "now": now})).all()
     await refresh(conn, source, [customer_id])
-    for statement in directory.FORGOTTEN:
-        await conn.execute(statement, person)
+    addresses = (await conn.execute(directory.ADDRESSES, person)).scalars().all()
+    for statement in (*directory.MESSAGES_FORGOTTEN, *directory.FORGOTTEN):
+        await conn.execute(statement, person | {"now": now})
+    await conn.execute(directory.INHERITED, source.key | {"addresses": addresses})
+    await conn.execute(source_statements.erased(source.account_id, source.id, now))
     ownerless = sum(order.counted for order in orders)
     await conn.execute(
         source_statements.counted(

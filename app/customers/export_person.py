@@ -1,8 +1,8 @@
 """Exporting a person: everything that is known, for who asks what we know of them."""
 
 from app.customers import directory, dossier
-from app.customers.read_profile import UnknownCustomer, contact, shown_order
-from app.customers.schemas import Consent, Export, ExportedOrder
+from app.customers.read_profile import UnknownCustomer, contact, shown_message, shown_order
+from app.customers.schemas import Consent, Export, ExportedMessage, ExportedOrder
 from app.database import Connection
 from app.orders.source import Source
 from app.wire import rfc3339
@@ -18,6 +18,7 @@ async def export_person(conn: Connection, account_id: int, customer_id: int) -> 
     history = (await conn.execute(directory.CONSENT_HISTORY, bound)).all()
     addresses = (await conn.execute(directory.ADDRESSES, bound)).scalars().all()
     orders = (await conn.execute(dossier.EVERY_ORDER, bound | {"source_id": source.id})).all()
+    messages = (await conn.execute(dossier.EVERY_MESSAGE, bound)).all()
     return Export(
         **contact(known),
         consent_history=[
@@ -33,5 +34,15 @@ async def export_person(conn: Connection, account_id: int, customer_id: int) -> 
             )
             for order in orders
         ],
-        messages=[],
+        messages=[
+            ExportedMessage(
+                **shown_message(message),
+                message_id=message.message_id,
+                language=message.language,
+                text=message.text,
+                html=message.html,
+                answers=[answer.strip() for answer in message.answers if answer.strip()],
+            )
+            for message in messages
+        ],
     )

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from app.customers import dossier
-from app.customers.schemas import Criterion, Figures, FrameFigures, Gaps, Profile, Ranks, ShownOrder, Vip
-from app.database import Connection
+from app.customers.schemas import Criterion, Figures, FrameFigures, Gaps, Profile, Ranks, ShownMessage, ShownOrder, Vip
+from app.database import Connection, all_rows, first_row
 from app.orders.buckets import MEASURES
 from app.orders.source import Source
 from app.periods import Frame, TimeFrame, named_frame
@@ -13,6 +13,7 @@ from app.problems import NotFound
 from app.wire import CURRENCIES, decimal_string, public_id, rfc3339
 
 SHOWN_ORDERS = 10
+SHOWN_MESSAGES = 10
 SEVEN = (
     TimeFrame.LAST_WEEK,
     TimeFrame.LAST_MONTH,
@@ -36,14 +37,15 @@ class UnknownCustomer(NotFound):
 async def read_profile(conn: Connection, account_id: int, customer_id: int, now: datetime) -> Profile:
     """The profile; UnknownCustomer where there is none."""
     bound = {"account_id": account_id, "customer_id": customer_id}
-    known = (await conn.execute(dossier.KNOWN, bound)).one_or_none()
+    known = await first_row(conn, dossier.KNOWN, bound)
     if known is None:
         raise UnknownCustomer
     source = Source(account_id, known.source_id, known.audience_id, known.currency, known.time_zone, known.week_start)
     frames = {time_frame: named_frame(time_frame, now, source.calendar) for time_frame in READ}
     standings = await _standings(conn, source, frames, bound)
     last = bound | {"source_id": source.id, "limit": SHOWN_ORDERS}
-    orders = (await conn.execute(dossier.LAST_ORDERS, last)).all()
+    orders = await all_rows(conn, dossier.LAST_ORDERS, last)
+    messages = await all_rows(conn, dossier.LAST_MESSAGES, bound | {"limit": SHOWN_MESSAGES})
     return Profile(
         **contact(known),
         audience=public_id("aud", source.audience_id),
@@ -56,7 +58,7 @@ async def read_profile(conn: Connection, account_id: int, customer_id: int, now:
         time_frames=[framed(source, each, frames[each], standings[each]) for each in SEVEN],
         vip=vip(standings[TimeFrame.LAST_365_DAYS], source),
         orders=[ShownOrder(**shown_order(order, source)) for order in orders],
-        messages=[],
+        messages=[ShownMessage(**shown_message(message)) for message in messages],
     )
 
 
@@ -78,7 +80,7 @@ async def _standings(
 ) -> dict[TimeFrame, Any]:
     """The customer's standing in each frame: from the boards in one statement, from the orders where none can tell."""
     bound = bound | source.key
-    rows = (await conn.execute(dossier.STANDINGS, bound | standings_parameters(frames))).all()
+    rows = await all_rows(conn, dossier.STANDINGS, bound | standings_parameters(frames))
     standings: dict[TimeFrame, Any] = dict(zip(frames, rows, strict=True))
     for time_frame, frame in frames.items():
         if not standings[time_frame].is_live:
@@ -97,6 +99,7 @@ def contact(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of the director
         "name": row.name,
         "email": row.email,
         "marketing": row.marketing,
+        "language": row.language,
         "messageable": row.marketing == "subscribed" and row.email is not None,
         "created_at": rfc3339(row.created_at),
     }
@@ -177,4 +180,18 @@ def shown_order(row: Any, source: Source) -> dict[str, Any]:  # noqa: ANN401 - a
         "is_purchase": row.is_purchase,
         "test": row.test,
         "updated_at": rfc3339(row.updated_at),
+    }
+
+
+def shown_message(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of the dossier
+    """A message's fields as they are shown beside a customer."""
+    return {
+        "id": public_id("msg", row.id),
+        "kind": row.kind,
+        "status": row.status,
+        "reason": row.reason,
+        "template": row.template,
+        "subject": row.subject,
+        "created_at": rfc3339(row.created_at),
+        "sent_at": rfc3339(row.sent_at) if row.sent_at else None,
     }

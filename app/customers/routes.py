@@ -12,7 +12,7 @@ from app.customers.change_consent import change_consent
 from app.customers.erase_person import erase_person
 from app.customers.export_person import export_person
 from app.customers.read_profile import UnknownCustomer, contact, read_profile
-from app.customers.schemas import ConsentChange, Customer, CustomerPage, Export, Profile
+from app.customers.schemas import Customer, CustomerChange, CustomerPage, Export, Profile
 from app.database import Database, Pools, ReadConn
 from app.orders.normal_form import normal_address
 from app.orders.remember_sources import Sources
@@ -135,20 +135,27 @@ async def source_of(request: Request, database: Database, account_id: int, custo
 )
 async def change_customer(
     id: CustomerId,  # noqa: A002 - the name in the path
-    change: ConsentChange,
+    change: CustomerChange,
     caller: Writer,
     database: Pools,
     request: Request,
     now: Now,
 ) -> Customer:
-    """Set what a customer agreed to; it is noted which key did it and when, and no import overwrites it."""
+    """Set what a customer agreed to, and their language.
+
+    It is noted which key changed a consent and when, and no import overwrites it.
+    """
     source = await source_of(request, database, caller.account_id, id)
     by = public_id("key", caller.key_id)
     async with database.write_in_turn(source.id) as conn:
-        if not await change_consent(conn, source, id, change.marketing, by, now):
-            raise UnknownCustomer
         person = {"account_id": caller.account_id, "customer_id": id}
-        row = (await conn.execute(directory.ONE, person)).one()
+        if change.marketing and not await change_consent(conn, source, id, change.marketing, by, now):
+            raise UnknownCustomer
+        if change.language:
+            await conn.execute(directory.SPOKEN_TO_IN, person | {"language": change.language})
+        row = (await conn.execute(directory.ONE, person)).one_or_none()
+        if row is None:
+            raise UnknownCustomer
     return Customer(**contact(row))
 
 

@@ -1,12 +1,13 @@
 """Customer forms: contact data, consent, and the profile."""
 
-from typing import Any, Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from app.periods import TimeFrame
 from app.wire import Instant, Money, Strict
+from app.words import Language
 
 Marketing = Literal["subscribed", "unsubscribed", "non_subscribed", "cleaned"]
 Criterion = Literal["big_spender", "frequent_buyer"]
@@ -18,6 +19,7 @@ CUSTOMER_EXAMPLE: JsonDict = {
     "name": "Ada",
     "email": "ada@example.test",
     "marketing": "subscribed",
+    "language": "it",
     "messageable": True,
     "created_at": "2026-01-05T09:30:00Z",
 }
@@ -32,6 +34,16 @@ ORDER_EXAMPLE: JsonDict = {
     "is_purchase": True,
     "test": False,
     "updated_at": "2026-10-30T11:02:05Z",
+}
+MESSAGE_EXAMPLE: JsonDict = {
+    "id": "msg_7",
+    "kind": "marketing",
+    "status": "sent",
+    "reason": None,
+    "template": "early_access",
+    "subject": "An early look for you",
+    "created_at": "2026-11-20T09:00:00Z",
+    "sent_at": "2026-11-20T09:00:01Z",
 }
 FIGURES_EXAMPLE: JsonDict = {
     "number_of_purchases": 7,
@@ -67,6 +79,7 @@ class Customer(BaseModel):
     name: str | None
     email: str | None
     marketing: Marketing
+    language: Language | None = Field(description="that they are written to in; null: the message's own, or English")
     messageable: bool = Field(description="subscribed to marketing, with an address")
     created_at: Instant
 
@@ -80,19 +93,28 @@ class CustomerPage(BaseModel):
     next_cursor: str | None
 
 
-class ConsentChange(Strict):
-    """What a customer agreed to, or took back."""
+class CustomerChange(Strict):
+    """What a customer agreed to, or took back, and the language that they are written to in."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"marketing": "subscribed"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"marketing": "subscribed"}, {"marketing": "subscribed", "language": "it"}]}
+    )
 
-    marketing: Marketing
+    marketing: Marketing | None = None
+    language: Language | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.marketing is None and self.language is None:
+            raise ValueError("give marketing, language or both")
+        return self
 
 
 class Consent(BaseModel):
     """One change of consent."""
 
     marketing: Marketing
-    changed_by: str = Field(description="a key's id, or `import`, `unsubscribe`, `bounce`")
+    changed_by: str = Field(description="a key's id, or `import`, `unsubscribe`, `bounce`, `complaint`")
     changed_at: Instant
 
 
@@ -157,6 +179,29 @@ class ShownOrder(BaseModel):
     updated_at: Instant
 
 
+class ShownMessage(BaseModel):
+    """One of the messages to the customer."""
+
+    id: str
+    kind: str
+    status: str
+    reason: str | None
+    template: str | None
+    subject: str | None
+    created_at: Instant
+    sent_at: Instant | None
+
+
+class ExportedMessage(ShownMessage):
+    """One of the messages to the customer, whole."""
+
+    message_id: str
+    language: str
+    text: str | None
+    html: str | None
+    answers: list[str] = Field(description="of the mail server or provider, oldest first")
+
+
 class Profile(Customer):
     """Everything a shop wants to see of a customer, in one answer."""
 
@@ -175,7 +220,7 @@ class Profile(Customer):
                     "time_frames": [FRAME_EXAMPLE],
                     "vip": VIP_EXAMPLE,
                     "orders": [ORDER_EXAMPLE],
-                    "messages": [],
+                    "messages": [MESSAGE_EXAMPLE],
                 }
             ]
         }
@@ -191,7 +236,7 @@ class Profile(Customer):
     time_frames: list[FrameFigures] = Field(description="the seven of the drop-down, in its order")
     vip: Vip
     orders: list[ShownOrder] = Field(description="the last 10, newest first")
-    messages: list[dict[str, Any]] = Field(description="the last 10, newest first")
+    messages: list[ShownMessage] = Field(description="the last 10, newest first")
 
 
 class ExportedOrder(ShownOrder):
@@ -223,4 +268,4 @@ class Export(Customer):
     consent_history: list[Consent] = Field(description="oldest first")
     addresses: list[str] = Field(description="whose orders without an id are this customer's")
     orders: list[ExportedOrder] = Field(description="newest first")
-    messages: list[dict[str, Any]]
+    messages: list[ExportedMessage] = Field(description="newest first")

@@ -135,15 +135,13 @@ async def read_page(conn: Connection, question: Question, way: Way, *, limit: in
     if row is None:
         return None
     following = None
-    if row["last_customer"] is not None:
+    if row.last_customer is not None:
         # Only a board's own version tells that the rows before are still as many.
-        board = row["id"] if way is Way.BOARD else NO_BOARD
-        following = Place(
-            row["last_value"], row["last_customer"], row["before"] + limit, row["last_rank"], board, row["version"]
-        )
-    parts = tuple(row)[: VERSION_PARTS[question.previous is not None]] if way is Way.BOARD else (row["version"],)
+        board = row.id if way is Way.BOARD else NO_BOARD
+        following = Place(row.last_value, row.last_customer, row.before + limit, row.last_rank, board, row.version)
+    parts = tuple(row)[: VERSION_PARTS[question.previous is not None]] if way is Way.BOARD else (row.version,)
     version = Version(way is Way.BOARD, parts)
-    return Page(row["items"], row["customers"], int(row["purchases"]), row["spend"], version, following)
+    return Page(row.items, row.customers, int(row.purchases), row.spend, version, following)
 
 
 async def find_place(

@@ -52,19 +52,13 @@ CELLS_FILLED = text(f"""
 """)
 """The cells of boards that have none yet, counted from their standings; in order, so that a sum reads few pages."""
 
-SPEND_ALONE_ABOVE = """
-    (SELECT coalesce(sum(k.customers), 0)::bigint FROM standing_cells AS k
-     WHERE k.account_id = :account_id AND k.board_id = {board}
-       AND k.least_purchases <= {purchases} AND k.least_spend > {spend})
-    + (SELECT count(*) FROM standings AS n
-       WHERE n.account_id = :account_id AND n.board_id = {board} AND n.purchases <= {purchases}
-         AND n.spend > {spend} AND n.spend <= {spend_end})
-    - (SELECT count(*) FROM standings AS n
-       WHERE n.account_id = :account_id AND n.board_id = {board} AND n.spend > {spend_end}
-         AND n.purchases > {purchases} AND n.purchases <= {purchases_end})
+IN_CELLS = """
+    SELECT coalesce(sum(k.customers), 0)::bigint AS customers
+    FROM standing_cells AS k
+    WHERE k.account_id = :account_id AND k.board_id = {board}
+      AND k.least_purchases <= {purchases} AND k.least_spend > {spend}
 """
-"""How many customers of a board have more than `spend`, but not more than `purchases`.
+"""How many customers of a board are in a higher bucket of spend than that of `spend`, but in none higher of purchases.
 
-Whoever shares a bucket with one of the two values, which it holds up to its end, is counted one by one.
 Few purchases are few buckets, so this reads fewer cells than counting those who have more of both.
 """

@@ -70,9 +70,7 @@ async def ingest(
     """Store a batch; with `defer_standings` its customers are set aside for `recount.catch_up`."""
     await lock(conn, source)
     known = await _known(conn, source, orders)
-    erased = {order_id for order_id, stored in known.items() if stored.is_erased}
-    # What an erased person's order says of the person must not be learned again.
-    resolved = await resolve(conn, source, [order for order in orders if order.order_id not in erased], now)
+    resolved = await resolve(conn, source, await _telling(conn, source, orders, known), now)
     if resolved.touched:
         known = await _known(conn, source, orders)
     tally, changes = _decide(orders, known, resolved, now)
@@ -96,6 +94,28 @@ async def bury(conn: Connection, source: Source, order_id: str, now: datetime) -
         gone = Changes(orders=-1, unattributed=-(stored.customer_id is None), foreign_currency=-int(stored.is_foreign))
         await _count_source(conn, source, gone, contacts=False)
         await refresh(conn, source, [stored.customer_id] if stored.customer_id else [])
+
+
+async def _telling(
+    conn: Connection, source: Source, orders: Sequence[Order], known: Mapping[str, Stored]
+) -> Sequence[Order]:
+    """The versions that tell who customers are.
+
+    All of them do, so that every order of arrival ends the same, until a person was erased:
+    from then on a version that changes nothing might only bring back what was to be forgotten.
+    """
+    late = {id(order) for order in orders if _is_late(order, known.get(order.order_id))}
+    if not late or not (await conn.execute(source_statements.has_erased(*source.key.values()))).scalar_one():
+        return orders
+    return [order for order in orders if id(order) not in late]
+
+
+def _is_late(order: Order, stored: Stored | None) -> bool:
+    if stored is None:
+        return False
+    if stored.is_deleted or stored.is_erased:
+        return True
+    return stored.content_hash != order.content_hash and not _is_newer(order, stored)
 
 
 async def _count_source(conn: Connection, source: Source, changes: Changes, *, contacts: bool) -> None:

@@ -78,6 +78,14 @@ CONSENT_INHERITED = (
 )
 """What merged customers agreed to is their heirs' from now on, the last word counting."""
 
+MESSAGES_INHERITED = text("""
+    UPDATE messages AS m
+    SET customer_id = n.heir
+    FROM unnest(cast(:ids AS bigint[]), cast(:heirs AS bigint[])) AS n (id, heir)
+    WHERE m.account_id = :account_id AND m.customer_id = n.id
+""")
+"""What was written to merged customers was written to their heirs."""
+
 MERGED_AWAY = text("""
     DELETE FROM customers
     WHERE account_id = :account_id AND source_id = :source_id AND id = ANY(cast(:ids AS bigint[]))

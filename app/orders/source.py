@@ -95,6 +95,16 @@ def counted(
     )
 
 
+def erased(account_id: int, source_id: int, now: object) -> Update:
+    """A person of the source was erased."""
+    return update(sources).where(_is(account_id, source_id)).values(erased_at=now)
+
+
+def has_erased(account_id: int, source_id: int) -> Select[bool]:
+    """Whether anybody of the source was erased."""
+    return select(sources.c.erased_at.is_not(None)).where(_is(account_id, source_id))
+
+
 def due(now: object) -> Select[int, int]:
     """The sources of all accounts whose periods have changed."""
     return (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from app.database import Connection
+from app.database import Connection, first_row
 from app.orders import ask_store
 from app.orders.answers import Way
 from app.orders.ask_store import Version, ways
@@ -115,7 +115,7 @@ async def read_page(
         bound |= {"value": place.spend, "customer": place.customer}
     for way in ways(question.frame):
         statement = vips.vip_page(criteria, way, continued=place is not None)
-        row = (await conn.execute(statement, bound)).one_or_none()
+        row = await first_row(conn, statement, bound)
         if row is not None:
             following = None if row.last_customer is None else Place(row.last_spend, row.last_customer)
             return Page(_totals(row, way), row.items, following)
@@ -126,7 +126,7 @@ async def read_preview(conn: Connection, question: Question) -> Preview:
     """The totals and histograms, from the board if it can answer."""
     bound = question.parameters() | {"bucket_edges": BUCKET_EDGES}
     for way in ways(question.frame):
-        row = (await conn.execute(vips.vip_preview(way), bound)).one_or_none()
+        row = await first_row(conn, vips.vip_preview(way), bound)
         if row is not None:
             spend, purchases = (_bars(pairs) for pairs in (row.spend_pairs, row.purchases_pairs))
             return Preview(_totals(row, way), spend, purchases)

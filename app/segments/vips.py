@@ -12,7 +12,7 @@ from sqlalchemy import TextClause, text
 
 from app.orders.answers import AVERAGED, HIGHER, LATE, LATE_CORRECTIONS, NOT_LATE, Way, board
 from app.orders.buckets import LEAST_VALUE
-from app.orders.cells import SPEND_ALONE_ABOVE
+from app.orders.cells import IN_CELLS
 from app.orders.rows import CELLS, COLUMNS, CUSTOMER, FIGURES, NAMED, json_object, member
 
 
@@ -52,20 +52,28 @@ AIMED = f"""
 
 # ---------------------------------------------------------------- from a board
 
-SPEND_HIGHER = HIGHER.format(board="a.id", metric="total_spend", value="a.min_spend")
-ORDERS_HIGHER = HIGHER.format(board="a.id", metric="number_of_purchases", value="a.min_orders")
-IN_BUCKET = """(SELECT count(*) FROM standings AS n WHERE n.account_id = :account_id AND n.board_id = a.id
-    AND n.{measure} > {value} AND n.{measure} <= {end})"""
+COUNTED_ON_BOARD = f"""
+    FROM aimed AS a
+    CROSS JOIN LATERAL ({HIGHER.format(board="a.id", metric="total_spend", value="a.min_spend")}) AS s
+    CROSS JOIN LATERAL ({HIGHER.format(board="a.id", metric="number_of_purchases", value="a.min_orders")}) AS o
+    CROSS JOIN LATERAL ({IN_CELLS.format(board="a.id", spend="a.min_spend", purchases="a.min_orders")}) AS c
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS customers, count(*) FILTER (WHERE n.purchases <= a.min_orders) AS spend_only
+        FROM standings AS n
+        WHERE n.account_id = :account_id AND n.board_id = a.id
+          AND n.spend > a.min_spend AND n.spend <= s.bucket_end) AS same_s
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS customers, count(*) FILTER (WHERE n.spend > s.bucket_end) AS higher_spend
+        FROM standings AS n
+        WHERE n.account_id = :account_id AND n.board_id = a.id
+          AND n.purchases > a.min_orders AND n.purchases <= o.bucket_end) AS same_o
+"""
+"""Whole buckets and cells, and what shares a bucket with a threshold but is above it, one by one."""
+
 COUNTS = {
-    "big": f"s.customers + {IN_BUCKET.format(measure='spend', value='a.min_spend', end='s.bucket_end')}",
-    "frequent": f"o.customers + {IN_BUCKET.format(measure='purchases', value='a.min_orders', end='o.bucket_end')}",
-    "big_only": SPEND_ALONE_ABOVE.format(
-        board="a.id",
-        spend="a.min_spend",
-        spend_end="s.bucket_end",
-        purchases="a.min_orders",
-        purchases_end="o.bucket_end",
-    ),
+    "big": "s.customers + same_s.customers",
+    "frequent": "o.customers + same_o.customers",
+    "big_only": "c.customers + same_s.spend_only - same_o.higher_spend",
 }
 COUNTED_RULES = {"big": SPENDS_MUCH, "frequent": BUYS_OFTEN, "big_only": f"{SPENDS_MUCH} AND NOT {BUYS_OFTEN}"}
 
@@ -79,8 +87,7 @@ def _counted_by_board(*, late: bool) -> str:
     return f"""
         {LATE if late else f"board AS MATERIALIZED ({board()}),"} {AIMED}
         counted AS MATERIALIZED (
-            SELECT a.*, {", ".join(map(corrected, COUNTS))}
-            FROM aimed AS a CROSS JOIN LATERAL ({SPEND_HIGHER}) AS s CROSS JOIN LATERAL ({ORDERS_HIGHER}) AS o)"""
+            SELECT a.*, {", ".join(map(corrected, COUNTS))} {COUNTED_ON_BOARD})"""
 
 
 ROW = "customer_id, purchases, spend, average, last_order_at"
