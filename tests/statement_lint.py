@@ -15,7 +15,9 @@ from pglast import ast, enums, fingerprint, parse_sql
 from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import postgresql
 
+from app.accounts import repeats
 from app.accounts.keys import any_account
+from app.messages import outbox
 from app.orders import source as source_statements
 from app.orders.standings import ABANDONED
 from app.tables import metadata
@@ -23,6 +25,10 @@ from app.tables import metadata
 OVER_ALL_ACCOUNTS: dict[str, ClauseElement] = {
     "the worker asks whose day has changed": source_statements.due(datetime(2026, 1, 1, tzinfo=UTC)),
     "the worker asks what an import has left behind": ABANDONED,
+    "the worker asks whose messages are due": outbox.NEXT_ACCOUNT,
+    "the worker asks who has messages queued and pays no more": outbox.UNPAID,
+    "the worker asks who has idempotency keys to be forgotten": repeats.ACCOUNTS_WITH_EXPIRED,
+    "an operator's command lists what is held": outbox.HELD,
     "an operator's command finds the account of a source": source_statements.account_of(0),
     "an operator's command goes over every source": source_statements.everywhere(),
     "the demo asks whether there is any account": any_account(),

@@ -1,0 +1,106 @@
+"""Postal scenes: a store that writes to its customers, and a worker that sends."""
+
+import asyncio
+import contextlib
+import itertools
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+from conftest import Store, order
+from mail_sinks import Script, SmtpSink, smtp_sink
+
+from app.database import Database
+from app.messages.choose_mailer import open_mailer
+from app.messages.claim_messages import Limits
+from app.messages.compose_mail import Site
+from app.messages.deliver_messages import Delivery
+
+SENDER = {
+    "name": "Ada's shop",
+    "email": "hello@shop.example",
+    "reply_to": "care@shop.example",
+    "postal_address": "Via Roma 1\n20121 Milano, Italy",
+}
+SITE = Site("https://loyal.shop.example")
+FAST = Limits(rate_per_second=10_000, burst=10_000)
+NUMBERS = itertools.count(1)
+
+
+async def set_sender(store: Store, **fields: Any) -> httpx.Response:
+    answer = await store.api.patch("/account", json={"sender": SENDER | fields}, headers=store.auth)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+async def customer(store: Store, name: str, email: str | None = "", marketing: str | None = "subscribed") -> str:
+    """The id of a new customer, who bought something once."""
+    address = f"{name}@example.test" if email == "" else email
+    await store.send(order(f"first-{name}-{next(NUMBERS)}", name, email=address, name=name.title()))
+    found = await store.api.get("/customers", params={"source": store.source, "external_id": name}, headers=store.auth)
+    customer_id: str = found.json()["items"][0]["id"]
+    if marketing is not None:
+        await consent(store, customer_id, marketing)
+    return customer_id
+
+
+async def consent(store: Store, customer_id: str, marketing: str) -> None:
+    answer = await store.api.patch(f"/customers/{customer_id}", json={"marketing": marketing}, headers=store.auth)
+    assert answer.status_code == 200, answer.text
+
+
+def key() -> dict[str, str]:
+    """A new idempotency key."""
+    return {"Idempotency-Key": uuid.uuid4().hex}
+
+
+async def post(store: Store, customer_id: str, headers: dict[str, str] | None = None, **fields: Any) -> httpx.Response:
+    body = {"customer": customer_id, "subject": "Hello", "text": "A word.\n"} | fields
+    body = {name: value for name, value in body.items() if value is not None}
+    return await store.api.post("/messages", json=body, headers=store.auth | (headers or key()))
+
+
+async def queued(store: Store, customer_id: str, **fields: Any) -> str:
+    """The id of a message that was taken."""
+    answer = await post(store, customer_id, **fields)
+    assert answer.status_code == 202, answer.text
+    message: str = answer.json()["id"]
+    return message
+
+
+async def seen(store: Store, message: str) -> dict[str, Any]:
+    answer = await store.api.get(f"/messages/{message}", headers=store.auth)
+    assert answer.status_code == 200, answer.text
+    whole: dict[str, Any] = answer.json()
+    return whole
+
+
+@contextlib.contextmanager
+def sink(folder: Path, script: Script | None = None, **options: Any) -> Iterator[SmtpSink]:
+    with smtp_sink(folder / f"taken-{next(NUMBERS)}.jsonl", script, **options) as running:
+        yield running
+
+
+async def deliver(database: Database, clock: Any, url: str, limits: Limits = FAST) -> None:
+    """Send what is due, once."""
+    mailer = open_mailer(url, concurrency=limits.concurrency)
+    try:
+        await Delivery(database, mailer, clock, limits, SITE).run(asyncio.Event(), until_idle=True)
+    finally:
+        await mailer.close()
+
+
+@contextlib.asynccontextmanager
+async def delivering(database: Database, clock: Any, url: str, limits: Limits = FAST) -> AsyncIterator[None]:
+    """A worker that sends until the block ends."""
+    stop = asyncio.Event()
+    mailer = open_mailer(url, concurrency=limits.concurrency)
+    task = asyncio.create_task(Delivery(database, mailer, clock, limits, SITE).run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+        await mailer.close()
