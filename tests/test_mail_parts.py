@@ -4,6 +4,7 @@ import base64
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from html import unescape
 from html.parser import HTMLParser
 
@@ -135,29 +136,35 @@ def test_html_that_would_be_cut_off_or_takes_long_is_refused(html):
         clean_html(html)
 
 
+OVERLAPPING = "".join(f"<p><b title={number}>x" for number in range(MOST_TAGS // 2))
+
+
 @pytest.mark.parametrize(
     "html",
     [
         "<div>" * MOST_TAGS,
-        "".join(f"<p><b title={number}>x" for number in range(MOST_TAGS // 2)),
+        OVERLAPPING,
         "<table><tr><td>" * (MOST_TAGS // 3),
         "<a>" * 600 + "<b>" * 600 + "</a>" * 600,
     ],
 )
-def test_the_worst_html_is_done_within_a_second_and_others_go_on_meanwhile(html):
-    waited = []
-    with ThreadPoolExecutor(1) as pool:
-        began = time.perf_counter()
-        cleaning = pool.submit(clean_html, html)
-        while not cleaning.done():
-            before = time.perf_counter()
-            time.sleep(0.001)
-            waited.append(time.perf_counter() - before)
-        took = time.perf_counter() - began
+def test_the_worst_html_takes_no_longer_than_a_thread_may(html):
+    began = time.process_time()
+    with suppress(HtmlTooLarge):
+        clean_html(html)
+    assert time.process_time() - began < 3
 
-    assert cleaning.exception() is None or isinstance(cleaning.exception(), HtmlTooLarge)
-    assert took < 2
-    assert max(waited, default=0) < 0.3
+
+def test_others_go_on_while_html_is_cleaned_in_a_thread():
+    turns = 0
+    with ThreadPoolExecutor(1) as pool:
+        cleaning = pool.submit(clean_html, OVERLAPPING)
+        while not cleaning.done():
+            time.sleep(0.001)
+            turns += 1
+
+    assert isinstance(cleaning.exception(), HtmlTooLarge)
+    assert turns > 10
 
 
 # ---------------------------------------------------------------- footer
