@@ -87,9 +87,10 @@ def _encoded_words(text: str) -> str:
 
 
 def _content(mail: Mail) -> Iterator[str]:
-    """The rest of the headers, an empty line, and the bodies."""
+    """The rest of the headers, an empty line, and the bodies: lines to be joined, the last one is empty."""
     if mail.html is None:
         yield from _part("plain", mail.text)
+        yield ""
         return
     # A text cannot hold its own hash, so no text can hold the boundary.
     whole = repr((mail.message_id, mail.text, mail.html)).encode("utf-8", "replace")

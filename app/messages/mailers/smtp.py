@@ -195,9 +195,12 @@ async def _encrypted(client: aiosmtplib.SMTP) -> Outcome | None:
 
 
 async def _logged_in(client: aiosmtplib.SMTP, user: str, password: str) -> Outcome | None:
-    if not client.supported_auth_methods:
+    """Log in, in one way only: a wrong password that is tried in three may lock the account."""
+    ways = {"plain": client.auth_plain, "login": client.auth_login, "cram-md5": client.auth_crammd5}
+    way = next((each for name, each in ways.items() if name in client.server_auth_methods), None)
+    if way is None:
         return Misconfigured("no_login", "The mail server offers no login that is known here.")
-    await client.login(user, password)
+    await way(user, password)
     return None
 
 
