@@ -311,6 +311,8 @@ REPLIES = {
     "d550a": ["data 550 5.1.1 gone"],
     "d552": ["data 552 5.3.4 too large"],
     "d554": ["data 554 5.6.0 no"],
+    "d299": ["data 299 fine"],
+    "d399": ["data 399 what?"],
     "cut": ["cut"],
     "taken-cut": ["taken, cut"],
     "taken-stall": ["taken, stall"],
@@ -368,6 +370,8 @@ DUPLICATE = "The mail was sent, its answer was lost."
         ("d550a", Refused("550 5.1.1", "5.1.1 gone", of_address=True)),
         ("d552", Refused("552 5.3.4", "5.3.4 too large")),
         ("d554", Refused("554 5.6.0", "5.6.0 no")),
+        ("d299", Accepted("fine")),
+        ("d399", Deferred("garbled", "what?", maybe_duplicate=True)),
         ("cut", Deferred("disconnected", DUPLICATE, maybe_duplicate=True)),
         ("taken-cut", Deferred("disconnected", DUPLICATE, maybe_duplicate=True)),
         ("taken-stall", Deferred("timeout", DUPLICATE, maybe_duplicate=True)),
@@ -409,6 +413,18 @@ async def test_accepted_mails_are_known_by_the_id_of_the_queue(sink):
     async with opened(sink.url) as mailer:
         accepted = await mailer.send(mail())
     assert re.fullmatch(r"2\.0\.0 Ok: queued as [0-9A-F]+", accepted.provider_id)
+
+
+async def test_a_sink_that_comes_back_is_found_again(tmp_path):
+    with smtp_sink(tmp_path / "taken") as first:
+        async with opened(first.url) as mailer:
+            assert isinstance(await mailer.send(mail()), Accepted)
+            first.process.kill()
+            first.process.wait()
+            assert (await mailer.send(mail())).code == "unreachable"
+            with smtp_sink(tmp_path / "taken", port=first.port) as second:
+                assert isinstance(await mailer.send(mail()), Accepted)
+                assert len(second.taken) == 2
 
 
 async def test_connections_are_used_again_and_bounded(sink):
@@ -798,12 +814,12 @@ async def test_every_documented_answer_of_a_provider_is_one_of_four_outcomes(pro
         Reply(200, b"null", {"Content-Encoding": "gzip"}),
         Reply(504),
         Reply(cut=True),
-        Reply(stall_seconds=1.5),
+        Reply(stall_seconds=0.8),
     ],
     ids=repr,
 )
 async def test_an_answer_that_says_nothing_may_mean_that_the_mail_is_sent(provider, scheme, reply, monkeypatch):
-    monkeypatch.setattr("app.messages.provider.TOTAL_SECONDS", 1 if reply.stall_seconds else 15)
+    monkeypatch.setattr("app.messages.provider.TOTAL_SECONDS", 0.5 if reply.stall_seconds else 15)
     outcome = await sent(provider, scheme, mail(), reply)
     assert (type(outcome), outcome.maybe_duplicate) == (Deferred, True)
 

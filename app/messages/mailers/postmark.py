@@ -20,7 +20,7 @@ from app.messages.mail import (
     Refused,
     Report,
 )
-from app.messages.provider import Answer, JsonObject, Provider, refusal, retry_after, unreadable
+from app.messages.provider import Answer, JsonObject, Provider, coded, refusal, retry_after, unreadable
 from app.messages.reports import child, header, parsed, told
 from app.problems import UnreadableBody
 
@@ -86,7 +86,7 @@ def _outcome(answer: Answer) -> Outcome:
         return Accepted(said(answer.fields.get("MessageID") or "") or None)
     if not isinstance(error, int):
         return unreadable(answer) if answer.is_good else refusal(answer, detail)
-    code = f"{answer.status} {error}"
+    code = coded(answer, error)
     if error in {MAINTENANCE, RATE_LIMIT}:
         return Deferred(code, said(detail), retry_after(answer.headers))
     if error in OF_OUR_SETTINGS:
