@@ -253,6 +253,31 @@ async def test_what_is_not_one_address_is_refused_by_every_mailer(email, tmp_pat
             assert isinstance(await mailer.send(mail(reply_to=email)), Misconfigured)
 
 
+LOCAL_PARTS = st.text(st.sampled_from([*"ab.,@<>\"' =?ä\r\n\0\ud800"]) | st.characters(), max_size=70)
+DOMAINS = st.text(st.sampled_from([*"ab.-_ß€Kİ。xn\u200d\ud800"]) | st.characters(), max_size=260)
+
+
+@settings(max_examples=300)
+@given(email=st.builds("{}@{}".format, LOCAL_PARTS, DOMAINS))
+def test_any_text_is_one_address_or_none(email):
+    with contextlib.suppress(BadAddress):
+        address = deliverable(email)
+        local, domain = address.split("@")
+        assert re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", domain)
+        assert local == email.rpartition("@")[0]
+        assert not re.search(r'[\x00-\x20\x7f-\xa0,;:<>()"\[\]\\]', local)
+        content = octets(mail(recipient=Address(email), sender=Address(email), reply_to=email))
+        assert sorted(message_from_bytes(content).keys()) == ALL_HEADERS
+
+
+def test_a_lone_surrogate_is_a_question_mark():
+    lone = "\ud800"
+    letter = mail(subject=lone, sender=Address("s@x.example", lone), text=lone, html=lone, message_id=f"<{lone}@x>")
+    message = message_from_bytes(octets(dataclasses.replace(letter, unsubscribe_url=f"https://x.example/{lone}")))
+    assert (decoded(message["Subject"]), message["Message-ID"]) == ("?", "<@x>")
+    assert [part.get_payload(decode=True) for part in message.get_payload()] == [b"?\r\n", b"?\r\n"]
+
+
 def test_what_the_other_side_says_is_one_line_without_addresses():
     assert said("550 no\r\n such <bea@home.example> user\0!") == "550 no such <(address)> user !"
     assert len(said("x" * 1000)) == 200
@@ -739,6 +764,7 @@ CLASSES = [
     *(("postmark", pm(error), Refused) for error in (300, 402, 403, 409, 411)),
     ("postmark", pm(406), OF_ADDRESS),
     ("postmark", pm(406, 200), OF_ADDRESS),
+    ("postmark", Reply(422, {"ErrorCode": 300, "Message": "Invalid 'To' address: 'bea@home.example'."}), OF_ADDRESS),
     ("postmark", pm(100, 503), Deferred),
     ("postmark", pm(429, 429), Deferred),
     ("postmark", pm(0, 500), Deferred),

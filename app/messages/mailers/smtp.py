@@ -255,8 +255,9 @@ async def _delivered(client: aiosmtplib.SMTP, content: bytes, answer_seconds: fl
     if reply.code // 100 == DONE:
         return Accepted(said(reply.message) or None)
     refusal = _refusal(reply, _Stage.CONTENT)
-    unclear = isinstance(refusal, Deferred) and reply.code // 100 != LATER
-    return replace(refusal, maybe_duplicate=True) if unclear else refusal
+    if isinstance(refusal, Deferred) and reply.code // 100 != LATER:
+        return replace(refusal, maybe_duplicate=True)
+    return refusal
 
 
 def _refusal(reply: SMTPResponse | SMTPResponseException, stage: _Stage) -> Outcome:
