@@ -138,7 +138,8 @@ def test_any_mail_comes_back_from_its_bytes_and_nothing_else_with_it(subject, na
     assert content.isascii()
     assert content.endswith(b"\r\n")
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n", content)
-    assert decoded(raw["Subject"]).strip() == BREAKS.sub(" ", subject).strip()
+    assert all(len(word) <= 75 for word in re.findall(rb"=\?utf-8\?b\?[^?]*\?=", content))
+    assert decoded(raw["Subject"]) == BREAKS.sub(" ", subject)
     for header, email, said_name in (("From", "s@x.example", shop), ("To", "r@x.example", name)):
         shown, address = parseaddr(re.sub(r"\r\n ", " ", raw[header]))
         assert (decoded(shown), address) == (BREAKS.sub(" ", said_name).strip(), email)
@@ -154,8 +155,11 @@ def test_an_encoded_word_is_text_and_no_header_for_a_modern_parser_either(letter
     message = parsed(octets(given_mail))
 
     assert sorted(message.keys()) == ALL_HEADERS
-    assert [mailbox.addr_spec for mailbox in message["To"].addresses] == ["bea@home.example"]
-    assert "Bcc" not in message.as_bytes().decode().replace(word, "") or "\nBcc" not in message.as_bytes().decode()
+    assert [each.addr_spec for each in message["To"].addresses] == ["bea@home.example"]
+    again = parsed(message.as_bytes(policy=default.clone(refold_source="none")))
+    assert sorted(again.keys()) == ALL_HEADERS
+    shown = message["Subject"] if letter == "subject" else message["To"].addresses[0].display_name
+    assert str(shown).replace(" ", "") == word.replace(" ", "")  # Python 3.11 puts a space between words of a name
 
 
 def test_a_mail_has_the_headers_that_mail_programs_need():
@@ -204,6 +208,7 @@ def test_a_body_is_encoded_as_it_needs(text, encoding):
         ("ada@bücher.example", "ada@xn--bcher-kva.example"),
         ("ada@straße.example", "ada@xn--strae-oqa.example"),  # IDNA 2003 would write to strasse.example
         ("ädä@home.example", "ädä@home.example"),
+        ("ada@ｈｏｍｅ。example", "ada@home.example"),
         ("ada@localhost", "ada@localhost"),
     ],
 )
@@ -836,13 +841,13 @@ async def test_every_documented_answer_of_a_provider_is_one_of_four_outcomes(pro
         Reply(200, []),
         Reply(200, [None]),
         Reply(200, b"[" * 100_000),
-        Reply(200, b'"' + b"x" * 1_100_000 + b'"'),
+        Reply(200, {"id": "x", "ErrorCode": 0, "pad": "x" * 1_100_000}),
         Reply(200, b"null", {"Content-Encoding": "gzip"}),
         Reply(504),
         Reply(cut=True),
         Reply(stall_seconds=0.8),
     ],
-    ids=repr,
+    ids=lambda reply: repr(reply)[:80],
 )
 async def test_an_answer_that_says_nothing_may_mean_that_the_mail_is_sent(provider, scheme, reply, monkeypatch):
     monkeypatch.setattr("app.messages.provider.TOTAL_SECONDS", 0.5 if reply.stall_seconds else 15)
@@ -1012,7 +1017,18 @@ def forgeries(report: Report) -> Iterator[Report]:
         if name.endswith(("id", "timestamp")):
             wrong = ["", "0", "nan", "ä", str(int(time.time()) + 1)]
         else:
-            wrong = ["", "ä\ud800", "v1", "Basic", "Basic ä", "!", value[:-6] + "AAAA==", value[::-1], value.swapcase()]
+            wrong = [
+                "",
+                "ä\ud800",
+                "v1",
+                "Basic",
+                "Basic ä",
+                "!",
+                f"Bearer {value[6:]}",
+                value[:-6] + "AAAA==",
+                value[::-1],
+                value.swapcase(),
+            ]
         for each in wrong:
             yield dataclasses.replace(report, headers={**report.headers, name: each})
 
@@ -1042,6 +1058,18 @@ def test_the_first_test_of_a_new_webhook_of_mailchimp_is_answered():
     headers = {"x-mandrill-signature": base64.b64encode(digest).decode()}
     report = Report(HOOK, headers, urlencode({"mandrill_events": "[]"}).encode())
     assert feedback_reader("mailchimp")(report, SECRETS["mailchimp"]) == []
+
+    listed = json.dumps(mc_event("spam"))
+    digest = hmac.digest(b"test-webhook", f"{HOOK}mandrill_events{listed}".encode(), hashlib.sha1)
+    headers = {"x-mandrill-signature": base64.b64encode(digest).decode()}
+    with pytest.raises(ForgedFeedback):
+        feedback_reader("mailchimp")(Report(HOOK, headers, urlencode({"mandrill_events": listed}).encode()), "key")
+
+
+def test_no_secret_is_no_password():
+    report = Report(HOOK, {"Authorization": "Basic "}, json.dumps(pm_event("Delivery")).encode())
+    with pytest.raises(ForgedFeedback):
+        feedback_reader("postmark")(report, "")
 
 
 @pytest.mark.parametrize(
