@@ -9,6 +9,7 @@ import hmac
 import json
 import mailbox
 import os
+import random
 import re
 import ssl
 import time
@@ -443,6 +444,24 @@ async def test_accepted_mails_are_known_by_the_id_of_the_queue(sink):
     async with opened(sink.url) as mailer:
         accepted = await mailer.send(mail())
     assert re.fullmatch(r"2\.0\.0 Ok: queued as [0-9A-F]+", accepted.provider_id)
+
+
+async def test_what_is_said_of_many_mails_at_once_is_true_of_each(tmp_path):
+    chance = random.Random(7)
+    fates = ["250", "250", "250", "421 4.3.2 busy", "550 5.1.1 gone", "data 451 later", "hang up", "cut", "taken, cut"]
+    script = {f"r{n}@home.example": [chance.choice(fates)] for n in range(600)}
+    with smtp_sink(tmp_path / "taken", script, keep_content=False) as sink:
+        async with opened(sink.url, concurrency=8) as mailer:
+            letters = [mail(message_id=f"<{n}@x>", recipient=Address(who)) for n, who in enumerate(script)]
+            outcomes = await asyncio.gather(*(mailer.send(letter) for letter in letters))
+        taken = {(each.message_id, each.recipient) for each in sink.taken}
+        assert len(sink.taken) == len(taken)
+
+    accepted = {"250": Accepted, "550 5.1.1 gone": Refused}
+    for letter, [fate], outcome in zip(letters, script.values(), outcomes, strict=True):
+        assert type(outcome) is accepted.get(fate, Deferred)
+        assert getattr(outcome, "maybe_duplicate", False) == fate.endswith("cut")
+        assert ((letter.message_id, letter.recipient.email) in taken) == (fate in {"250", "taken, cut"})
 
 
 async def test_a_sink_that_comes_back_is_found_again(tmp_path):
