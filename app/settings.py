@@ -44,8 +44,8 @@ class Settings(BaseSettings):
     pool_wait_seconds: float = Field(0.5, gt=0, le=60)
     worker: bool = Field(default=True, description="run the background work in the serving process too")
     demo: bool = Field(default=True, description="fill an empty embedded database with a demo store")
-    public_url: str = Field(
-        "http://127.0.0.1:8000", description="where recipients reach this service: links to unsubscribe begin so"
+    public_url: str | None = Field(
+        None, description="where recipients reach this service: links to unsubscribe begin so"
     )
     mail_url: SecretStr | None = Field(None, description="how e-mail is sent; without it files in DATA_DIR/mail")
     mail_webhook_secret: SecretStr | None = Field(
@@ -63,7 +63,9 @@ class Settings(BaseSettings):
 
     @field_validator("public_url")
     @classmethod
-    def _of_the_web(cls, url: str) -> str:
+    def _of_the_web(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
         if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
             raise ValueError("must be http:// or https:// and a host")
         return url.rstrip("/")

@@ -214,9 +214,14 @@ standings = keyed_table(
     ),
     moment("last_order_at"),
     counts("purchases", "> 0"),
+    # VIPs are counted by both values, along the index of spend alone.
     *(
-        sa.Index(f"standings_{metric}_idx", "account_id", "board_id", sa.text(f"{metric} DESC"), "customer_id")
-        for metric in ("spend", "average", "purchases")
+        sa.Index(
+            f"standings_{measure}_idx",
+            *("account_id", "board_id", sa.text(f"{measure} DESC"), "customer_id"),
+            postgresql_include=included,
+        )
+        for measure, included in (("spend", ["purchases"]), ("average", []), ("purchases", []))
     ),
     by=("board_id", "customer_id"),
 )

@@ -10,7 +10,7 @@ Undo: drops messages, senders and the remembered answers; what was queued is not
 from alembic import op
 
 revision = "2026_11_22_messages"
-down_revision = "2026_11_22_erasures"
+down_revision = "2026_11_22_spend_index"
 branch_labels = None
 depends_on = None
 
