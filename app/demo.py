@@ -32,7 +32,7 @@ SENDER = {
     "name": "Bottega Roma",
     "email": "ciao@bottega.example",
     "reply_to": None,
-    "postal_address": "Bottega Roma\nVia Roma 1, 00184 Roma, Italy",
+    "postal_address": "Via Roma 1, 00184 Roma, Italy",
 }
 GIVEN = ("Ada", "Bea", "Carlo", "Dora", "Emil", "Fatima", "Gino", "Hana", "Ivo", "Jun", "Kaja", "Luis", "Mara", "Noor")
 FAMILY = ("Rossi", "Weber", "García", "Tanaka", "Novak", "Moreau", "Silva", "Larsen", "Okafor", "Sato", "Costa")

@@ -33,7 +33,6 @@ order_status = sa.Enum(*ORDER_STATUSES, name="order_status", metadata=metadata)
 KINDS = ("week", "month", "quarter", "year", "last_365_days", "all_time")
 METRICS = ("number_of_purchases", "average_order_amount", "total_spend")
 
-
 accounts = sa.Table(
     "accounts",
     metadata,
@@ -261,10 +260,7 @@ imports = owned_table(
     sa.Index(None, "account_id", "source_id"),
 )
 
-MESSAGE_STATUSES = (
-    *("queued", "sending", "sent", "delivered", "bounced", "complained"),
-    *("failed", "cancelled", "held"),
-)
+MESSAGE_STATUSES = ("queued", "sending", "sent", "delivered", "bounced", "complained", "failed", "cancelled", "held")
 
 messages = owned_table(
     "messages",
