@@ -114,7 +114,7 @@ async def _started(
             closed.append((row.id, *reason, crashes_of(row)))
         elif row.customer_id in people:
             mail = composed(account_id, row, people[row.customer_id], sender, site)
-            tried = row.first_tried_at or now
+            tried = row.first_tried_at if row.attempts else now
             claimed.append(Claimed(account_id, row.id, row.customer_id, lease, mail, row.attempts, now, tried))
     crashes = {row.id: crashes_of(row) for row in rows}
     if closed:

@@ -65,11 +65,11 @@ PEOPLE = text("""
 STARTED = text("""
     UPDATE messages AS m
     SET status = 'sending', lease = :lease, due_at = :lease_until, crashes = n.crashes,
-        first_tried_at = coalesce(m.first_tried_at, :now)
+        first_tried_at = CASE WHEN m.attempts = 0 THEN :now ELSE m.first_tried_at END
     FROM unnest(cast(:ids AS bigint[]), cast(:crashes AS bigint[])) AS n (id, crashes)
     WHERE m.account_id = :account_id AND m.id = n.id
 """)
-"""Messages that are being sent from now on."""
+"""Messages that are being sent from now on. What costs no attempt, such as a refused login, is no beginning either."""
 
 CLOSED = text("""
     UPDATE messages AS m
