@@ -110,7 +110,8 @@ LEASES_KEPT = text("""
 SETTLED = text("""
     UPDATE messages AS m
     SET status = n.status, reason = n.reason, attempts = n.attempts, due_at = n.due_at, lease = NULL,
-        provider_id = n.provider_id, maybe_duplicate = m.maybe_duplicate OR n.maybe_duplicate,
+        provider_id = CASE WHEN m.customer_id IS NOT NULL THEN n.provider_id END,
+        maybe_duplicate = m.maybe_duplicate OR n.maybe_duplicate,
         sent_at = n.sent_at, settled_at = n.settled_at
     FROM unnest(cast(:ids AS bigint[]), cast(:leases AS bigint[]), cast(:statuses AS text[]),
                 cast(:reasons AS text[]), cast(:attempts AS bigint[]), cast(:dues_at AS timestamptz[]),
