@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
-from conftest import Store, order
+from conftest import OPERATOR, Store, order
 from mail_sinks import Script, SmtpSink, Taken, smtp_sink
 
 from app.database import Database
@@ -18,6 +19,7 @@ from app.messages.choose_mailer import open_mailer
 from app.messages.claim_messages import Limits
 from app.messages.compose_mail import Site
 from app.messages.deliver_messages import Delivery
+from app.messages.unsubscribe_token import Leaver, token
 
 SENDER = {
     "name": "Ada's shop",
@@ -116,6 +118,23 @@ async def known(store: Store, customer_id: str) -> tuple[str, list[tuple[str, st
     assert answer.status_code == 200, answer.text
     whole = answer.json()
     return whole["marketing"], [(each["marketing"], each["changed_by"]) for each in whole["consent_history"]]
+
+
+async def change_plan(store: Store, plan: str) -> None:
+    auth = {"Authorization": f"Bearer {OPERATOR}"}
+    answer = await store.api.patch(f"/accounts/{store.account}", json={"plan": plan}, headers=auth)
+    assert answer.status_code == 200, answer.text
+
+
+def number_in(public_id: str) -> int:
+    return int(public_id.rpartition("_")[2])
+
+
+async def unsubscribe_path(store: Store, sql: asyncpg.Connection, customer_id: str, message: str) -> str:
+    """The path of the link in a message."""
+    account = number_in(store.account)
+    secret = await sql.fetchval("SELECT cursor_secret FROM accounts WHERE id = $1", account)
+    return f"/unsubscribe/{token(secret, Leaver(account, number_in(customer_id), number_in(message)))}"
 
 
 async def seen(store: Store, message: str) -> dict[str, Any]:

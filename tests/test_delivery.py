@@ -1,14 +1,18 @@
 """Delivery: what becomes of a message between its queue and a server that takes it, refuses it or says nothing."""
 
+import asyncio
+import json
 import random
-from datetime import timedelta
-from pathlib import Path
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
+import structlog
 import trustme
 from answers import problem
-from conftest import NOW, OPERATOR
+from conftest import NOW, order
 from hypothesis import example, given
 from hypothesis import strategies as st
 from mail_sinks import smtp_sink
@@ -16,17 +20,22 @@ from postal import (
     SENDER,
     Postbox,
     all_seen,
+    change_plan,
     consent,
     customer,
     customers,
     deliver,
+    delivering,
     erase,
     known,
+    number_in,
     post,
     queued,
     queued_for_all,
     seen,
     set_sender,
+    sink,
+    unsubscribe_path,
 )
 
 from app.messages.backoff import (
@@ -38,8 +47,10 @@ from app.messages.backoff import (
     next_attempt,
     wait_seconds,
 )
+from app.messages.claim_messages import Limits
 from app.messages.mail import Deferred
 from app.messages.mailers import smtp as smtp_mailer
+from app.worker import work_once
 
 SCRIPT = {
     f"{name}@example.test": steps
@@ -71,6 +82,7 @@ SCRIPT = {
 } | {
     "cold@shop.example": ["535 5.7.8 authentication failed", "250"],
     "mended@shop.example": ["535 5.7.8 authentication failed", "250"],
+    "held-up@shop.example": ["535 5.7.8 authentication failed"],
     "unpaid-relay@shop.example": ["535 5.7.8 authentication failed", "250"],
 }
 
@@ -379,3 +391,308 @@ def test_no_attempt_is_planned_beyond_a_day_or_eight(attempts, chance, age, aske
     else:
         assert attempts < MOST_ATTEMPTS
         assert now < planned <= NOW + LONGEST_TRYING
+
+
+# ---------------------------------------------------------------- until it is sent, all may change
+
+
+async def unsubscribe(store, sql, who, message):
+    answer = await store.api.post(await unsubscribe_path(store, sql, who, message))
+    assert answer.status_code == 200, answer.text
+
+
+WITHDRAWN = {
+    "ada": (lambda store, _sql, who, _message: consent(store, who, "unsubscribed"), "consent_withdrawn"),
+    "bea": (lambda store, _sql, who, _message: consent(store, who, "non_subscribed"), "consent_withdrawn"),
+    "cyd": (lambda store, _sql, who, _message: consent(store, who, "cleaned"), "cleaned"),
+    "dot": (unsubscribe, "consent_withdrawn"),
+    "eve": (lambda store, _sql, who, _message: erase(store, who), "erased"),
+}
+
+
+async def test_consent_that_is_withdrawn_before_the_sending_cancels_it(store, database, clock, smtp, sql):
+    people = await customers(store, *WITHDRAWN, "fay", "r5511")
+    bounced = await queued(store, people["r5511"])
+    messages = await queued_for_all(store, people.values())
+    for name, (withdraw, _) in WITHDRAWN.items():
+        await withdraw(store, sql, people[name], messages[people[name]])
+    clock.now = NOW + timedelta(seconds=1)
+    await deliver(database, clock, smtp.url)
+    await deliver(database, clock, smtp.url)
+
+    for name, (_, reason) in WITHDRAWN.items():
+        whole = await seen(store, messages[people[name]])
+        assert (whole["status"], whole["reason"], whole["attempts"]) == ("cancelled", reason, 0), name
+        assert (whole["log"], whole["next_attempt_at"], whole["sent_at"]) == ([], None, None)
+        assert whole["settled_at"] in {after(0), after(1)}
+    assert (await seen(store, bounced))["status"] == "failed"
+    assert (await seen(store, messages[people["fay"]]))["status"] == "sent"
+    assert [mail.recipient for mail in smtp.taken] == ["fay@example.test"]
+
+
+async def test_a_bounce_cancels_what_is_queued_for_the_same_address(store, database, clock, smtp):
+    ada = await customer(store, "r5511")
+    first = await queued(store, ada)
+    await deliver(database, clock, smtp.url, Limits(concurrency=1))
+    later = [await outdated(store, database, ada, kind) for kind in ("marketing", "transactional")]
+    await deliver(database, clock, smtp.url)
+
+    assert (await seen(store, first))["status"] == "failed"
+    for message in later:
+        whole = await seen(store, message)
+        assert (whole["status"], whole["reason"]) == ("cancelled", "cleaned")
+
+
+async def outdated(store, database, customer_id, kind):
+    """A message that was queued before the address was known to be bad."""
+    await consent(store, customer_id, "subscribed")
+    message = await queued(store, customer_id, kind=kind)
+    await consent(store, customer_id, "cleaned")
+    return message
+
+
+@pytest.mark.parametrize("pool_size", [4])
+async def test_nothing_is_begun_after_a_customer_has_left(store, database, clock, tmp_path, sql):
+    clock.now = None
+    people = await customers(store, *(f"c{number}" for number in range(150)))
+    messages = await queued_for_all(store, people.values())
+    some = random.Random(9)
+    leaving = some.sample([*messages], 75)
+    left_at = {}
+
+    async def leave_at_a_random_moment(who):
+        path = paths[who]
+        await asyncio.sleep(some.random())
+        if some.random() < 0.5:
+            await consent(store, who, "unsubscribed")
+        else:
+            assert (await store.api.post(path)).status_code == 200
+        left_at[who] = datetime.now(UTC)
+
+    paths = {who: await unsubscribe_path(store, sql, who, messages[who]) for who in leaving}
+    slow = Limits(concurrency=6, rate_per_second=10_000, burst=10_000)
+    with sink(tmp_path, answer_delay_seconds=0.02) as smtp:
+        async with delivering(database, clock, smtp.url, slow):
+            await asyncio.gather(*map(leave_at_a_random_moment, leaving))
+            await until(lambda: nothing_waits(store))
+        taken = {mail.recipient for mail in smtp.taken}
+
+    rows = await sql.fetch(
+        "SELECT m.customer_id, c.email, m.status, m.reason, max(a.started_at) AS begun_at FROM messages AS m"
+        " JOIN customers AS c ON c.id = m.customer_id LEFT JOIN message_attempts AS a ON a.message_id = m.id"
+        " GROUP BY m.id, c.id"
+    )
+    left = {number_in(who): at for who, at in left_at.items()}
+    assert [row for row in rows if row["begun_at"] and row["begun_at"] >= left.get(row["customer_id"], NEVER)] == []
+    assert {row["email"] for row in rows if row["status"] == "sent"} == taken
+    statuses = Counter((row["customer_id"] in left, row["status"], row["reason"]) for row in rows)
+    assert statuses[False, "sent", None] == 75
+    assert statuses[True, "cancelled", "consent_withdrawn"] + statuses[True, "sent", None] == 75
+    assert min(statuses.values()) > 3
+
+
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+async def nothing_waits(store):
+    return not await all_seen(store, status="queued") and not await all_seen(store, status="sending")
+
+
+async def until(condition, seconds=30):
+    """Wait for what a worker does."""
+    end = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < end, "waited too long"
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("by_the_worker", [True, False])
+async def test_who_pays_no_more_sends_nothing_more(store, open_store, database, clock, smtp, by_the_worker):
+    other = await open_store()
+    await set_sender(other)
+    people = await customers(store, "never", "ada")
+    waiting = await queued(store, people["never"])
+    await deliver(database, clock, smtp.url)
+    due = await queued(store, people["ada"])
+    theirs = await queued(other, await customer(other, "bea"))
+    await change_plan(store, "free")
+
+    clock.now = NOW + timedelta(seconds=1)
+    await (work_once(database, clock) if by_the_worker else deliver(database, clock, smtp.url))
+
+    for message in (waiting, due):
+        whole = await seen(store, message)
+        assert (whole["status"], whole["reason"], whole["settled_at"]) == ("cancelled", "plan_lost", after(1))
+        assert whole["next_attempt_at"] is None
+    problem(await post(store, people["ada"]), 403, "plan_required")
+    await change_plan(store, "paid")
+    clock.now = NOW + timedelta(days=2)
+    await work_once(database, clock)
+    await deliver(database, clock, smtp.url)
+    assert [mail.recipient for mail in smtp.taken] == ["bea@example.test"]
+    assert (await seen(other, theirs))["status"] == "sent"
+
+
+async def test_who_has_left_in_masses_does_not_hold_up_the_others(store, open_store, database, clock, smtp, sql):
+    other = await open_store()
+    await set_sender(other)
+    people = await customers(store, *(f"c{number}" for number in range(100)))
+    await queued_for_all(store, people.values())
+    staying = await queued(store, await customer(store, "ada"))
+    theirs = await queued(other, await customer(other, "bea"))
+    await sql.execute("UPDATE customers SET marketing = 'unsubscribed' WHERE external_id LIKE 'c%'")
+
+    await deliver(database, clock, smtp.url)
+
+    assert (await seen(store, staying))["status"] == "sent"
+    assert (await seen(other, theirs))["status"] == "sent"
+    assert len(await all_seen(store, status="cancelled")) == 100
+    assert len(smtp.taken) == 2
+
+
+async def test_a_queue_that_may_not_go_on_keeps_no_worker_busy(store, open_store, database, clock, smtp):
+    """The account that was asked first has nothing any more, the next one is paused."""
+    paused_one = await open_store()
+    await set_sender(paused_one, email="held-up@shop.example")
+    await queued(paused_one, await customer(paused_one, "bea"))
+    await deliver(database, clock, smtp.url)
+    assert await paused(paused_one) is not None
+    await queued(store, await customer(store, "ada"))
+    await change_plan(store, "free")
+
+    await asyncio.wait_for(deliver(database, clock, smtp.url), 10)
+
+    assert smtp.taken == []
+
+
+# ---------------------------------------------------------------- erasure
+
+CANARIES = ("canaryname", "canaryone", "canarysubject", "canarytext", "canaryhtml")
+
+
+async def dump(sql):
+    """Every row of every table, as text."""
+    tables = await sql.fetch("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
+    rows = [row[0] for (table,) in tables for row in await sql.fetch(f"SELECT t::text FROM {table} AS t")]
+    return "\n".join(rows).lower()
+
+
+def canaries_in(held):
+    return [canary for canary in CANARIES if canary in held.lower()]
+
+
+WRITTEN = {"subject": "canarysubject", "text": "canarytext {{ customer.name }}", "html": "<p>canaryhtml</p>"}
+
+
+async def a_canary(store):
+    await store.send(order("1", "c1", email="canaryone@example.test", name="CanaryName"))
+    params = {"source": store.source, "external_id": "c1"}
+    found = (await store.api.get("/customers", params=params, headers=store.auth)).json()
+    who = found["items"][0]["id"]
+    await consent(store, who, "subscribed")
+    return who
+
+
+async def test_what_is_queued_for_the_erased_is_cancelled_and_says_nothing_any_more(
+    store, database, clock, tmp_path, sql, capfd
+):
+    who = await a_canary(store)
+    with structlog.testing.capture_logs() as lines:
+        with sink(
+            tmp_path, {"canaryone@example.test": ["450 4.2.0 <canaryone@example.test> CanaryName later"]}
+        ) as smtp:
+            message = await queued(store, who, personalise=True, **WRITTEN)
+            await deliver(database, clock, smtp.url)
+            assert canaries_in(await dump(sql)) == [*CANARIES]
+            await erase(store, who)
+            clock.now = NOW + timedelta(hours=1)
+            await deliver(database, clock, smtp.url)
+
+        whole = await seen(store, message)
+    assert (whole["status"], whole["reason"], whole["customer"]) == ("cancelled", "erased", None)
+    assert [whole[each] for each in ("subject", "text", "html", "log")] == [None, None, None, []]
+    assert canaries_in(await dump(sql)) == []
+    assert canaries_in(json.dumps(lines, default=str) + "".join(capfd.readouterr())) == []
+
+
+@pytest.mark.parametrize("answered", ["250", "data 450 4.2.0 CanaryName later", "data 550 5.1.1 CanaryName unknown"])
+async def test_who_is_erased_while_a_mail_is_under_way_does_not_come_back(
+    store, database, clock, tmp_path, sql, capfd, answered
+):
+    who = await a_canary(store)
+    with (
+        structlog.testing.capture_logs() as lines,
+        sink(tmp_path, {"canaryone@example.test": [answered]}, answer_delay_seconds=0.6) as smtp,
+    ):
+        message = await queued(store, who, personalise=True, **WRITTEN)
+        async with delivering(database, clock, smtp.url):
+            await until(lambda: is_now(store, message, "sending"))
+            await erase(store, who)
+            assert (await seen(store, message))["status"] == "sending"
+            await until(lambda: has_ended(store, message))
+        whole = await seen(store, message)
+        clock.now = NOW + timedelta(hours=1)
+        await deliver(database, clock, smtp.url)
+        last = await seen(store, message)
+
+    assert whole["attempts"] == 1
+    assert [(each["detail"], bool(each["code"])) for each in whole["log"]] == [("", answered != "250")]
+    assert last["status"] == {"2": "sent", "4": "cancelled", "5": "failed"}[answered.removeprefix("data ")[0]]
+    assert (last["subject"], last["customer"]) == (None, None)
+    assert canaries_in(await dump(sql)) == []
+    assert await sql.fetchval("SELECT provider_id FROM messages") is None
+    assert canaries_in(json.dumps(lines, default=str) + "".join(capfd.readouterr())) == []
+
+
+async def is_now(store, message, status):
+    return (await seen(store, message))["status"] == status
+
+
+async def has_ended(store, message):
+    return not await is_now(store, message, "sending")
+
+
+async def test_what_is_answered_during_an_erasure_is_forgotten_too(store, sql):
+    who = await a_canary(store)
+    message = number_in(await queued(store, who))
+    async with sql.transaction():
+        await sql.execute("SELECT FROM messages WHERE id = $1 FOR UPDATE", message)
+        erasing = asyncio.create_task(erase(store, who))
+        await until(lambda: somebody_waits(sql))
+        await sql.execute(
+            "INSERT INTO message_attempts (account_id, message_id, started_at, ended_at, outcome, code, detail)"
+            " SELECT account_id, id, created_at, created_at, 'deferred', '450', 'CanaryName later' FROM messages"
+        )
+    await erasing
+
+    assert canaries_in(await dump(sql)) == []
+
+
+async def somebody_waits(sql):
+    return await sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0
+
+
+async def test_who_is_erased_while_being_written_to_is_unknown(store, sql):
+    who = await a_canary(store)
+    async with sql.transaction():
+        await sql.execute("UPDATE orders SET customer_id = NULL")
+        for table in ("consent_changes", "addresses", "customers"):
+            await sql.execute(f"DELETE FROM {table}")
+        writing = asyncio.create_task(post(store, who))
+        await until(lambda: somebody_waits(sql))
+    problem(await writing, 404, "unknown_customer")
+
+
+async def test_a_guest_who_is_written_to_while_becoming_a_customer_is_merged_all_the_same(store, sql):
+    await store.send(order("1", "ada"), order("2", None, email="guest@example.test"))
+    async with sql.transaction():
+        await sql.execute(
+            "INSERT INTO messages (account_id, customer_id, kind, language, subject, text, message_id, created_at)"
+            " SELECT account_id, id, 'transactional', 'en', 's', 't', '<m@x>', now() FROM customers"
+            " WHERE email = 'guest@example.test'"
+        )
+        merging = asyncio.create_task(store.post(order("3", "ada", email="guest@example.test")))
+        await until(lambda: somebody_waits(sql))
+    assert (await merging).status_code == 200
+    heir = await sql.fetchval("SELECT c.external_id FROM messages AS m JOIN customers AS c ON c.id = m.customer_id")
+    assert heir == "ada"
