@@ -7,7 +7,7 @@ locks on the customers. Nothing here waits for anybody else; what is locked is t
 import math
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,9 +48,10 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a claim gave; `suspect_waits` when a message is to be sent with no other in flight."""
+    """What a claim gave, and how many it closed; `suspect_waits` when one is to be sent with no other in flight."""
 
-    messages: Sequence[Claimed] = ()
+    messages: tuple[Claimed, ...] = ()
+    closed: int = 0
     suspect_waits: bool = False
 
 
@@ -75,8 +76,8 @@ async def claim(
     suspects = [row for row in rows if crashes_of(row) >= SUSPICIOUS_CRASHES]
     if suspects:
         rows = suspects[:1] if alone else [row for row in rows if row not in suspects]
-    claimed = await _started(conn, account_id, sender, rows, limits, site, now)
-    return Taken(claimed, suspect_waits=bool(suspects) and not alone)
+    taken = await _started(conn, account_id, sender, rows, limits, site, now)
+    return replace(taken, suspect_waits=bool(suspects) and not alone)
 
 
 def crashes_of(row: Any) -> int:  # noqa: ANN401 - a row of outbox.DUE
@@ -99,7 +100,7 @@ async def _started(
     limits: Limits,
     site: Site,
     now: datetime,
-) -> list[Claimed]:
+) -> Taken:
     """The messages that may go, marked as being sent; the others closed."""
     account = {"account_id": account_id}
     customers = [row.customer_id for row in rows if row.customer_id is not None]
@@ -114,7 +115,7 @@ async def _started(
             closed.append((row.id, *reason, crashes_of(row)))
         elif row.customer_id in people:
             mail = composed(account_id, row, people[row.customer_id], sender, site)
-            tried = row.first_tried_at or now
+            tried = row.first_tried_at if row.attempts else now
             claimed.append(Claimed(account_id, row.id, row.customer_id, lease, mail, row.attempts, now, tried))
     crashes = {row.id: crashes_of(row) for row in rows}
     if closed:
@@ -128,7 +129,7 @@ async def _started(
         await conn.execute(outbox.STARTED, account | begun)
         used = max(sender.rate_used_until, now) + timedelta(seconds=len(claimed) / limits.rate_per_second)
         await conn.execute(outbox.RATE_USED, account | {"until": used})
-    return claimed
+    return Taken(tuple(claimed), len(closed))
 
 
 def closing(row: Any, people: dict[int, Any], limits: Limits) -> tuple[str, str] | None:  # noqa: ANN401 - rows

@@ -64,7 +64,7 @@ class Delivery:
     # ------------------------------------------------------------ claiming
 
     async def _begin(self) -> int:
-        """Claim what is due for one account, and send it; how many messages that were."""
+        """Claim what is due for one account, and send it; how many messages were sent or closed."""
         free = await self._free_slots()
         if free < 1 or (self._suspect_waits and self._in_flight):
             return 0
@@ -80,7 +80,7 @@ class Delivery:
             task = asyncio.create_task(self._send(each))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
-        return len(taken.messages)
+        return len(taken.messages) + taken.closed
 
     async def _free_slots(self) -> int:
         """How many more mails may be in flight; waits a little for half of them, so that claims are worth it."""
@@ -95,9 +95,9 @@ class Delivery:
 
     async def _claim(self, most: int) -> Taken:
         """Some of the next account's messages; of those after it where it has none to give, once around."""
-        first = None
-        while (account_id := await self._next_account()) is not None and account_id != first:
-            first = first or account_id
+        asked: set[int] = set()
+        while (account_id := await self._next_account()) is not None and account_id not in asked:
+            asked.add(account_id)
             alone = not self._in_flight
             now = self._clock()
             async with self._database.write() as conn:

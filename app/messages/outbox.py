@@ -65,11 +65,11 @@ PEOPLE = text("""
 STARTED = text("""
     UPDATE messages AS m
     SET status = 'sending', lease = :lease, due_at = :lease_until, crashes = n.crashes,
-        first_tried_at = coalesce(m.first_tried_at, :now)
+        first_tried_at = CASE WHEN m.attempts = 0 THEN :now ELSE m.first_tried_at END
     FROM unnest(cast(:ids AS bigint[]), cast(:crashes AS bigint[])) AS n (id, crashes)
     WHERE m.account_id = :account_id AND m.id = n.id
 """)
-"""Messages that are being sent from now on."""
+"""Messages that are being sent from now on. What costs no attempt, such as a refused login, is no beginning either."""
 
 CLOSED = text("""
     UPDATE messages AS m
@@ -110,7 +110,8 @@ LEASES_KEPT = text("""
 SETTLED = text("""
     UPDATE messages AS m
     SET status = n.status, reason = n.reason, attempts = n.attempts, due_at = n.due_at, lease = NULL,
-        provider_id = n.provider_id, maybe_duplicate = m.maybe_duplicate OR n.maybe_duplicate,
+        provider_id = CASE WHEN m.customer_id IS NOT NULL THEN n.provider_id END,
+        maybe_duplicate = m.maybe_duplicate OR n.maybe_duplicate,
         sent_at = n.sent_at, settled_at = n.settled_at
     FROM unnest(cast(:ids AS bigint[]), cast(:leases AS bigint[]), cast(:statuses AS text[]),
                 cast(:reasons AS text[]), cast(:attempts AS bigint[]), cast(:dues_at AS timestamptz[]),
