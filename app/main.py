@@ -65,23 +65,11 @@ def create_app(
         await database.close()
 
     metrics = Metrics()
-    middleware = [
-        Middleware(Envelope, metrics=metrics),
-        Middleware(
-            CORSMiddleware,
-            allow_origins=list(cors_origins),
-            allow_methods=["GET"],
-            allow_headers=["Authorization", "If-None-Match", "X-Request-Id"],
-            expose_headers=list(EXPOSED_HEADERS),
-            max_age=600,
-        ),
-        Middleware(GZipMiddleware, minimum_size=SMALLEST_COMPRESSED_BYTES, compresslevel=5),
-    ]
     app = FastAPI(
         title="Loyalty Leaderboard",
         version=operation.VERSION,
         lifespan=lifespan,
-        middleware=middleware if cors_origins else [middleware[0], middleware[2]],
+        middleware=_middleware(metrics, cors_origins),
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
@@ -101,6 +89,23 @@ def create_app(
     _document(app)
     _refuse_unguarded(app)
     return app
+
+
+def _middleware(metrics: Metrics, cors_origins: tuple[str, ...]) -> list[Middleware]:
+    """What wraps every request, outermost first; pages of other origins get nothing unless they are named."""
+    across_origins = Middleware(
+        CORSMiddleware,
+        allow_origins=list(cors_origins),
+        allow_methods=["GET"],
+        allow_headers=["Authorization", "If-None-Match", "X-Request-Id"],
+        expose_headers=list(EXPOSED_HEADERS),
+        max_age=600,
+    )
+    return [
+        Middleware(Envelope, metrics=metrics),
+        *([across_origins] if cors_origins else []),
+        Middleware(GZipMiddleware, minimum_size=SMALLEST_COMPRESSED_BYTES, compresslevel=5),
+    ]
 
 
 def _document(app: FastAPI) -> None:

@@ -51,6 +51,7 @@ PROBLEM = {
         "code": {"type": "string"},
         "detail": {"type": "string"},
         "request_id": {"type": "string"},
+        "reason": {"type": "string", "description": "of recipient_not_messageable: why"},
         "errors": {
             "type": "array",
             "items": {

@@ -60,14 +60,12 @@ api_keys = owned_table(
 senders = keyed_table(
     "senders",
     # Who an account's e-mails are from; without one it sends none.
-    *words("name", "email"),
-    *words("reply_to", nullable=True),
-    *words("postal_address"),
+    *words("name", "email", "postal_address"),
+    *words("reply_to", "paused_because", nullable=True),
     # The sending rate: what was sent so far has used up the time until then.
     moment("rate_used_until"),
     # A refused login keeps the queue until then.
     moment("paused_until", nullable=True),
-    *words("paused_because", nullable=True),
     of_account(),
 )
 
@@ -269,7 +267,7 @@ messages = owned_table(
     sa.Column("customer_id", sa.BigInteger),
     one_of("kind", "marketing", "transactional"),
     *words("language"),
-    *words("template", "subject", "text", "html", nullable=True),
+    *words("template", "subject", "text", "html", "provider_id", nullable=True),
     # The header of that name: every copy has the same one, whatever happens in between.
     *words("message_id"),
     one_of("status", *MESSAGE_STATUSES, default="queued"),
@@ -277,7 +275,6 @@ messages = owned_table(
     *words("reason", nullable=True),
     *(number(name, "0") for name in ("attempts", "crashes")),
     sa.Column("maybe_duplicate", sa.Boolean, nullable=False, server_default=sa.false()),
-    *words("provider_id", nullable=True),
     moment("created_at"),
     # When a worker may take it: the next attempt, or the end of the lease of the worker that has it.
     *moments("due_at", "first_tried_at", "sent_at", "settled_at", nullable=True),

@@ -99,7 +99,8 @@ class Handler:
         os.write(self.file, json.dumps(row).encode() + b"\n")
 
     def authenticate(self, _smtp: SMTP, _session: Session, _envelope: Envelope, _how: str, login: LoginPassword) -> Any:
-        return AuthResult(success=self.options.login == [login.login.decode(), login.password.decode()])
+        right = self.options.login == [login.login.decode(), login.password.decode()]
+        return AuthResult(success=right, handled=False)
 
 
 async def serve(options: Options) -> None:
@@ -119,6 +120,7 @@ async def serve(options: Options) -> None:
         authenticator=handler.authenticate if options.login else None,
         auth_required=bool(options.login),
         auth_require_tls=False,
+        auth_exclude_mechanism=() if options.login else ("LOGIN", "PLAIN"),
         loop=loop,
     )
     listening = await loop.create_server(

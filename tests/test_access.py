@@ -8,6 +8,8 @@ import httpx
 import pytest
 from answers import CANARY, operations, problem
 from conftest import NOW, OPERATOR, order, serving
+from postal import SENDER, queued, set_sender
+from postal import customer as person
 
 from app.accounts import access
 from app.accounts.api_key import account_of, fresh_key
@@ -15,6 +17,7 @@ from app.main import create_app
 
 OPERATOR_AUTH = {"Authorization": f"Bearer {OPERATOR}"}
 SCOPES = ("read", "write", "send", "admin")
+WORDS = {"subject": "Hello", "text": "A word."}
 
 PERMISSIONS = {
     "createAccount": "operator",
@@ -41,13 +44,27 @@ PERMISSIONS = {
     "exportCustomer": "read",
     "changeCustomer": "write",
     "eraseCustomer": "write",
+    "changeOwnAccount": "admin",
+    "sendMessage": "send",
+    "sendMessages": "send",
+    "previewMessage": "send",
+    "listTemplates": "send",
+    "listMessages": "send",
+    "readMessage": "send",
+    "cancelMessage": "send",
+    "showUnsubscribe": None,
+    "unsubscribe": None,
+    "reportMail": None,
     "readLiveness": None,
     "readReadiness": None,
     "readVersion": None,
     "readMetrics": None,
     "readProblem": None,
 }
-"""Every operation and what it asks of a key; each plan may call all of these."""
+"""Every operation and what it asks of a key."""
+
+PAID = {"sendMessage", "sendMessages", "previewMessage"}
+"""What only a paid plan may call: a free one is told so before anything else is looked at."""
 
 IDS = {
     ("changeAccount", "path", "id"): "acc",
@@ -71,11 +88,22 @@ IDS = {
     ("exportCustomer", "path", "id"): "cus",
     ("changeCustomer", "path", "id"): "cus",
     ("eraseCustomer", "path", "id"): "cus",
+    ("sendMessage", "body", "customer"): "cus",
+    ("previewMessage", "body", "customer"): "cus",
+    ("listMessages", "query", "customer"): "cus",
+    ("readMessage", "path", "id"): "msg",
+    ("cancelMessage", "path", "id"): "msg",
 }
 """Every place where an operation takes an id."""
 
 NAMES_OF_IDS = {"id", "audience", "source", "around", "customer"}
-NO_IDS = {("readProblem", "path", "slug"), ("deleteOrder", "path", "order_id")}
+NO_IDS = {
+    ("readProblem", "path", "slug"),
+    ("deleteOrder", "path", "order_id"),
+    ("showUnsubscribe", "path", "token"),
+    ("unsubscribe", "path", "token"),
+    ("reportMail", "path", "provider"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +157,15 @@ def requests(store) -> dict[str, dict]:
         "exportCustomer": {"path": {"id": "cus_999"}},
         "changeCustomer": {"path": {"id": "cus_999"}, "json": {"marketing": "subscribed"}},
         "eraseCustomer": {"path": {"id": "cus_999"}},
+        "changeOwnAccount": {"json": {"sender": SENDER}},
+        "sendMessage": {"json": WORDS | {"customer": "cus_999"}, "headers": {"Idempotency-Key": "one"}},
+        "sendMessages": {"json": WORDS | {"to": {"customers": ["cus_999"]}}, "headers": {"Idempotency-Key": "many"}},
+        "previewMessage": {"json": WORDS},
+        "readMessage": {"path": {"id": "msg_999"}},
+        "cancelMessage": {"path": {"id": "msg_999"}},
+        "showUnsubscribe": {"path": {"token": "x"}},
+        "unsubscribe": {"path": {"token": "x"}},
+        "reportMail": {"path": {"provider": "postmark"}},
         "readProblem": {"path": {"slug": "not-found"}},
     }
 
@@ -165,14 +202,16 @@ async def test_every_operation_lets_in_exactly_the_keys_that_may(api, open_store
             assert answer.status_code < 500, f"{name} {answer.text}"
             found[name, who] = answer.status_code if answer.status_code in {401, 403} else "in"
 
-    def expected(permission: str | None, who: str) -> object:
+    def expected(name: str, permission: str | None, who: str) -> object:
+        if name in PAID and plan == "free" and who in SCOPES:
+            return 403
         if permission is None or permission == who:
             return "in"
         if permission == "operator" or who not in SCOPES:
             return 401
         return "in" if permission == "any" else 403
 
-    assert found == {(name, who): expected(scope, who) for name, scope in PERMISSIONS.items() for who in auths}
+    assert found == {(name, who): expected(name, scope, who) for name, scope in PERMISSIONS.items() for who in auths}
 
 
 async def test_who_is_not_let_in_is_told_so_before_the_body_or_the_query_is_looked_at(api, open_store, document):
@@ -219,9 +258,12 @@ async def test_another_accounts_id_an_unknown_one_and_a_malformed_one_look_the_s
     mine, theirs = await open_store(), await open_store()
     for store in (mine, theirs):
         await store.sold(("ada", "10.00"))
+        await set_sender(store)
+    message = await queued(theirs, await person(theirs, "bea"))
     customer = (await theirs.ask(time_frame="all_time"))["items"][0]["customer"]["id"]
     me = (await api.get("/account", headers=theirs.auth)).json()
     foreign = {"acc": None, "key": me["key"], "aud": theirs.audience, "src": theirs.source, "cus": customer}
+    foreign |= {"msg": message}
     before = await everything_of(sql, theirs.account)
     calls = {operation["operationId"]: (method, path) for method, path, operation in operations(document)}
     for (name, place, field), prefix in IDS.items():

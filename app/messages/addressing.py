@@ -61,7 +61,7 @@ def deliverable(email: str) -> str:
     local, _, domain = email.rpartition("@")
     if not ATOMS.fullmatch(local) or ENCODED_WORD in local or not local.isprintable():
         raise BadAddress
-    if len(local) > LONGEST_LOCAL_PART or len(local.encode()) > LONGEST_LOCAL_PART:
+    if len(local.encode()) > LONGEST_LOCAL_PART or len(domain) > LONGEST_DOMAIN:
         raise BadAddress
     return f"{local}@{_ascii_domain(domain)}"
 

@@ -14,7 +14,7 @@ MOST_CHARACTERS = 100_000
 """Larger messages are cut off by mail programs, and the footer with its link would be what is missing."""
 
 MOST_TAGS = 2_000
-"""Cleaning takes time with the square of how deep tags nest: 0.4 s for the worst of so many, minutes for a megabyte."""
+"""Cleaning takes time with the square of how deep tags nest: a second for the worst of so many, minutes for more."""
 
 TAGS = {
     *("a", "b", "blockquote", "br", "center", "code", "dd", "div", "dl", "dt", "em", "font", "h1", "h2", "h3", "h4"),
@@ -55,7 +55,7 @@ class HtmlTooLarge(Problem):
 
 
 def clean_html(html: str) -> str:
-    """The HTML without what an e-mail may not hold. At worst it computes for 0.4 s: call it in a thread."""
+    """The HTML without what an e-mail may not hold. Call it in a thread: the worst takes a second."""
     if len(html) > MOST_CHARACTERS or html.count("<") > MOST_TAGS:
         raise HtmlTooLarge
     cleaned = CLEANER.clean(html)

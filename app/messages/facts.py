@@ -69,3 +69,8 @@ def one_line(text: str | None) -> str | None:
 def fit_for_header(text: str) -> bool:
     """Whether text can stand in a subject as it is."""
     return not CONTROL.search(text) and ENCODED_WORD not in text
+
+
+def placeholders(language: Language) -> list[dict[str, str]]:
+    """What a sender's own text may ask for, described in a language."""
+    return [{"name": name, "description": in_language(text, language)} for name, text in DESCRIPTIONS.items()]

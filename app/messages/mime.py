@@ -87,7 +87,7 @@ def _encoded_words(text: str) -> str:
 
 
 def _content(mail: Mail) -> Iterator[str]:
-    """The rest of the headers, an empty line, and the bodies."""
+    """The rest of the headers, an empty line, and the bodies; the last line is ended."""
     if mail.html is None:
         yield from _part("plain", mail.text)
         return
@@ -107,15 +107,16 @@ def _part(kind: str, text: str) -> Iterator[str]:
     yield f"Content-Type: text/{kind}; charset=utf-8"
     lines = LINE_ENDS.sub("\r\n", text)
     octets = lines.encode("utf-8", "replace")
+    foreign = len(octets) - len(lines)
     if not octets.endswith(b"\r\n"):
         octets += b"\r\n"
     if lines.isascii() and not NOT_PLAIN.search(lines) and max(map(len, octets.split(b"\r\n"))) <= LONGEST_LINE:
         encoding, body = "7bit", octets
-    elif (len(octets) - len(lines)) * 5 > len(octets):  # mostly not ASCII: quoted-printable would treble it
+    elif foreign * 5 > len(octets):  # mostly not ASCII: quoted-printable would treble it
         encoding, body = "base64", binascii.b2a_base64(octets, newline=False)
         body = b"\r\n".join(body[at : at + 76] for at in range(0, len(body), 76)) + b"\r\n"
     else:
         encoding, body = "quoted-printable", binascii.b2a_qp(octets, istext=True)
     yield f"Content-Transfer-Encoding: {encoding}"
     yield ""
-    yield body.decode("ascii").removesuffix("\r\n")
+    yield body.decode("ascii")

@@ -78,16 +78,12 @@ async def unsubscribe(token: Token, request: Request, database: Pools, now: Now)
     status_code=204,
     operation_id="reportMail",
     responses=documented(ForgedFeedback, UnknownProvider, UnreadableBody),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "description": "as the provider sends and signs it",
-            "content": {form: {"schema": {}} for form in ("application/json", "application/x-www-form-urlencoded")},
-        }
-    },
 )
 async def report_mail(provider: str, request: Request, database: Pools, now: Now) -> Response:
-    """Take a provider's report of deliveries, bounces and complaints; it is safe to repeat."""
+    """Take a provider's report of deliveries, bounces and complaints, in the provider's own form and signed by it.
+
+    It is safe to repeat.
+    """
     reports: Reports | None = request.app.state.reports
     if reports is None or provider != reports.provider:
         raise UnknownProvider

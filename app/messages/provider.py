@@ -20,6 +20,7 @@ from app.messages.mail import Deferred, Misconfigured, Outcome, Refused
 
 CONNECT_SECONDS, TOTAL_SECONDS = 5, 15
 LONGEST_ANSWER = 1_000_000
+LONGEST_CODE = 60
 LONGEST_WAIT = 10**9
 
 JsonObject = dict[str, Any]
@@ -118,9 +119,14 @@ def unreadable(answer: Answer) -> Deferred:
     return Deferred(f"{answer.status} unreadable", detail, maybe_duplicate=True)
 
 
-def refusal(answer: Answer, detail: object, code: object = "", *, of_address: bool = False) -> Outcome:
+def coded(answer: Answer, *words: object) -> str:
+    """The status and the provider's own words for what went wrong, as a short code."""
+    return " ".join(filter(None, [str(answer.status), *(said(word) for word in words)]))[:LONGEST_CODE]
+
+
+def refusal(answer: Answer, detail: object, word: object = "", *, of_address: bool = False) -> Outcome:
     """What a status other than 2xx says, with the provider's own word for it."""
-    named, told = f"{answer.status} {said(code)}".strip(), said(detail)
+    named, told = coded(answer, word), said(detail)
     if answer.status in LATER or not httpx.codes.is_client_error(answer.status):  # 3xx is never followed
         ambiguous = answer.status == GATEWAY_TIMEOUT
         return Deferred(named, told, retry_after(answer.headers), maybe_duplicate=ambiguous)

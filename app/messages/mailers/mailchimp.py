@@ -21,7 +21,7 @@ from app.messages.mail import (
     Refused,
     Report,
 )
-from app.messages.provider import Answer, JsonObject, Provider, refusal, retry_after, unreadable
+from app.messages.provider import Answer, JsonObject, Provider, coded, refusal, retry_after, unreadable
 from app.messages.reports import child, events, header, same, told
 from app.problems import UnreadableBody
 
@@ -86,7 +86,7 @@ def _outcome(answer: Answer) -> Outcome:
     status, reason = result["status"], said(result.get("reject_reason") or "")
     if status in TAKEN:
         return Accepted(said(result.get("_id") or "") or None)
-    code = f"{answer.status} {said(status)} {reason}".strip()
+    code = coded(answer, status, reason)
     if reason in OF_OUR_SETTINGS:
         return Misconfigured(code, f"Mailchimp refuses the sender: {reason}.")
     of_address = status == "invalid" or reason in UNREACHABLE
@@ -95,7 +95,7 @@ def _outcome(answer: Answer) -> Outcome:
 
 def _error(answer: Answer) -> Outcome:
     name, detail = str(answer.fields.get("name") or ""), answer.fields.get("message", "")
-    code = f"{answer.status} {said(name)}"
+    code = coded(answer, name)
     if name in ERRORS_OF_OUR_SETTINGS:
         return Misconfigured(code, said(detail))
     if name in ERRORS_OF_THE_MAIL:

@@ -20,14 +20,14 @@ from app.messages.mail import (
     Refused,
     Report,
 )
-from app.messages.provider import Answer, JsonObject, Provider, refusal, retry_after, unreadable
+from app.messages.provider import Answer, JsonObject, Provider, coded, refusal, retry_after, unreadable
 from app.messages.reports import child, header, parsed, told
 from app.problems import UnreadableBody
 
 ENDPOINT = "https://api.postmarkapp.com"
 STREAM = "outbound"
 
-MAINTENANCE, INACTIVE_RECIPIENT, RATE_LIMIT = 100, 406, 429
+MAINTENANCE, INVALID_REQUEST, INACTIVE_RECIPIENT, RATE_LIMIT = 100, 300, 406, 429
 OF_OUR_SETTINGS = {10, 400, 401, 405, 412, 413, *range(500, 515), *range(1220, 1240)}
 """The token, the sender's signature, the credits, the account, the message stream."""
 
@@ -86,14 +86,15 @@ def _outcome(answer: Answer) -> Outcome:
         return Accepted(said(answer.fields.get("MessageID") or "") or None)
     if not isinstance(error, int):
         return unreadable(answer) if answer.is_good else refusal(answer, detail)
-    code = f"{answer.status} {error}"
+    code = coded(answer, error)
+    of_address = error == INACTIVE_RECIPIENT or (error == INVALID_REQUEST and "'To'" in str(detail))
     if error in {MAINTENANCE, RATE_LIMIT}:
         return Deferred(code, said(detail), retry_after(answer.headers))
     if error in OF_OUR_SETTINGS:
         return Misconfigured(code, said(detail))
     if answer.is_good:
-        return Refused(code, said(detail), of_address=error == INACTIVE_RECIPIENT)
-    return refusal(answer, detail, error, of_address=error == INACTIVE_RECIPIENT)
+        return Refused(code, said(detail), of_address=of_address)
+    return refusal(answer, detail, error, of_address=of_address)
 
 
 def feedback(report: Report, secret: str) -> list[Feedback]:

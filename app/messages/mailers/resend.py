@@ -8,7 +8,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookV
 
 from app.messages.addressing import Envelope, envelope, named, said, undecodable
 from app.messages.mail import Accepted, Deferred, Feedback, ForgedFeedback, Mail, Misconfigured, Outcome, Report
-from app.messages.provider import Answer, JsonObject, Provider, refusal, retry_after, unreadable
+from app.messages.provider import Answer, JsonObject, Provider, coded, refusal, retry_after, unreadable
 from app.messages.reports import child, header, parsed, told
 from app.problems import UnreadableBody
 
@@ -66,7 +66,7 @@ def _outcome(answer: Answer) -> Outcome:
     if answer.is_good:
         return Accepted(said(identity)) if isinstance(identity, str) else unreadable(answer)
     name, detail = said(answer.fields.get("name") or ""), said(answer.fields.get("message") or "")
-    code = f"{answer.status} {name}".strip()
+    code = coded(answer, name)
     if name == STILL_AT_IT:
         return Deferred(code, detail, retry_after(answer.headers))
     if name in BAD_SENDER:

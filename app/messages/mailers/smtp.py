@@ -12,7 +12,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import aiosmtplib
@@ -34,8 +34,9 @@ COMMAND_SECONDS = 30
 IDLE_SECONDS = 30
 """A connection that was idle longer is not trusted any more: servers and firewalls forget it silently."""
 
-ACCEPTED, SHUTTING_DOWN = 250, 421
-TRANSIENT, PERMANENT = 400, 500
+DONE, GO_ON, LATER, NEVER = 2, 3, 4, 5
+"""What the first digit of a reply says; it is all that a client should decide by (RFC 5321, 4.2)."""
+SHUTTING_DOWN = 421
 TOO_LARGE, UNKNOWN_PARAMETER = 552, 555
 LOGIN_REFUSED = {530, 534, 535, 538}
 ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
@@ -195,9 +196,12 @@ async def _encrypted(client: aiosmtplib.SMTP) -> Outcome | None:
 
 
 async def _logged_in(client: aiosmtplib.SMTP, user: str, password: str) -> Outcome | None:
-    if not client.supported_auth_methods:
+    """Log in, in one way only: a wrong password that is tried in three may lock the account."""
+    ways = {"plain": client.auth_plain, "login": client.auth_login, "cram-md5": client.auth_crammd5}
+    way = next((each for name, each in ways.items() if name in client.server_auth_methods), None)
+    if way is None:
         return Misconfigured("no_login", "The mail server offers no login that is known here.")
-    await client.login(user, password)
+    await way(user, password)
     return None
 
 
@@ -207,13 +211,13 @@ async def _announced(line: _Line, envelope: Envelope) -> Outcome | None:
     options = [b"SMTPUTF8"] if envelope.needs_utf8 else []
     if options and not client.supports_extension("smtputf8"):
         return Refused("needs_smtputf8", "The mail server takes no addresses that are not ASCII.")
-    for stage, command, welcome in (
-        (_Stage.SENDER, [b"MAIL", f"FROM:<{envelope.sender}>".encode(), *options], {250}),
-        (_Stage.RECIPIENT, [b"RCPT", f"TO:<{envelope.recipient}>".encode()], {250, 251}),
-        (_Stage.CONTENT, [b"DATA"], {354}),
+    for stage, command, welcome in (  # nothing is pipelined: aiosmtplib reads one reply at a time
+        (_Stage.SENDER, [b"MAIL", f"FROM:<{envelope.sender}>".encode(), *options], DONE),
+        (_Stage.RECIPIENT, [b"RCPT", f"TO:<{envelope.recipient}>".encode()], DONE),
+        (_Stage.CONTENT, [b"DATA"], GO_ON),
     ):
         reply = await client.execute_command(*command)
-        if reply.code in welcome:
+        if reply.code // 100 == welcome:
             continue
         if reply.code == SHUTTING_DOWN and line.used_at is not None:
             raise _Lapsed
@@ -248,7 +252,12 @@ async def _delivered(client: aiosmtplib.SMTP, content: bytes, answer_seconds: fl
         return Deferred(code, "The mail was sent, its answer was lost.", maybe_duplicate=True)
     if reply.code == SHUTTING_DOWN:
         client.close()
-    return Accepted(said(reply.message) or None) if reply.code == ACCEPTED else _refusal(reply, _Stage.CONTENT)
+    if reply.code // 100 == DONE:
+        return Accepted(said(reply.message) or None)
+    refusal = _refusal(reply, _Stage.CONTENT)
+    if isinstance(refusal, Deferred) and reply.code // 100 != LATER:
+        return replace(refusal, maybe_duplicate=True)
+    return refusal
 
 
 def _refusal(reply: SMTPResponse | SMTPResponseException, stage: _Stage) -> Outcome:
@@ -257,8 +266,8 @@ def _refusal(reply: SMTPResponse | SMTPResponseException, stage: _Stage) -> Outc
     enhanced = match.group() if match else ""
     code = f"{reply.code} {enhanced}".strip()
     detail = said(reply.message)
-    if not PERMANENT <= reply.code < PERMANENT + 100:
-        return Deferred(code if reply.code >= TRANSIENT else "garbled", detail)
+    if reply.code // 100 != NEVER:
+        return Deferred(code if reply.code // 100 == LATER else "garbled", detail)
     of_us = stage in {_Stage.HELLO, _Stage.SENDER} and reply.code not in {TOO_LARGE, UNKNOWN_PARAMETER}
     if of_us or reply.code in LOGIN_REFUSED or enhanced in OF_THE_SENDER:
         return Misconfigured(code, detail)
