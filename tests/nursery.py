@@ -17,6 +17,10 @@ from typing import Any
 from conftest import ROOT, Urls, with_asyncpg
 
 
+POISONED = 66
+"""How a worker ends that has touched the mail that kills."""
+
+
 @dataclass
 class Worker:
     """A worker's process."""
