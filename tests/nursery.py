@@ -16,7 +16,6 @@ from typing import Any
 
 from conftest import ROOT, Urls, with_asyncpg
 
-
 POISONED = 66
 """How a worker ends that has touched the mail that kills."""
 
@@ -65,7 +64,7 @@ class Nursery:
     def told(self, command: dict[str, Any]) -> int:
         assert self.process.stdin
         assert self.process.stdout
-        print(json.dumps(command), file=self.process.stdin, flush=True)  # noqa: T201 - a pipe, not the terminal
+        print(json.dumps(command), file=self.process.stdin, flush=True)
         return int(self.process.stdout.readline())
 
     def but(self, **orders: Any) -> "Nursery":

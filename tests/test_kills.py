@@ -17,7 +17,6 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -25,7 +24,9 @@ import pytest
 from conftest import Store, order
 from mail_sinks import SmtpSink, Taken
 from nursery import POISONED, Nursery, nursery
-from postal import key, set_sender, sink
+from postal import deliver, key, set_sender, sink
+
+from app.main import now_in_utc
 
 KILLS = int(os.environ.get("KILLS", "60"))
 MESSAGES = int(os.environ.get("MESSAGES", "1500"))
@@ -69,14 +70,14 @@ class Mailbag:
         self.people = [each["id"] for each in found.json()["items"]]
         assert len(self.people) == people
 
-    async def queue(self, messages: int) -> None:
+    async def queue(self, messages: int, kind: str = "transactional") -> None:
         """So many, to one customer after the other."""
         for start in range(0, messages, len(self.people)):
             body = {
                 "to": {"customers": self.people[: messages - start]},
                 "subject": "Hello",
                 "text": "A word.\n",
-                "kind": "transactional",
+                "kind": kind,
             }
             answer = await self.store.api.post("/messages/batch", json=body, headers=self.store.auth | key())
             assert answer.status_code == 202, answer.text
@@ -333,6 +334,22 @@ async def test_without_a_heartbeat_it_would_be_sent_again_and_again(bag, urls, t
     assert cost.again > 0
 
 
+async def test_a_worker_whose_leases_end_does_not_take_up_what_it_is_sending_itself(bag, urls, tmp_path):
+    await bag.known(10)
+
+    with (
+        sink(tmp_path, answer_delay_seconds=4 * LEASE) as smtp,
+        nursery(tmp_path, urls, smtp.url, lease_seconds=LEASE) as yard,
+    ):
+        worker = yard.but(mutant="keep_no_lease").worker()  # as while the database is away
+        await bag.queue(10)
+        await until(bag.all_ended)
+        assert worker.stop() == 0
+        cost = await toll(bag, smtp)
+
+    assert cost == Toll(lost=0, unsent=0, again=0, taken_up=0, foreign=0)
+
+
 async def relieved(bag: Mailbag, yard: Nursery, smtp: SmtpSink) -> tuple[int, int]:
     """A worker is told to end in the middle, and another one goes on: `(exit code, left as being sent)`."""
     first = yard.worker()
@@ -441,3 +458,40 @@ async def test_a_message_that_kills_its_worker_is_held_and_all_others_are_sent(b
     assert (cost.lost, cost.unsent, cost.foreign) == (0, 1, 0)
     assert cost.again <= cost.taken_up - 5
     assert longest_pause(smtp.taken) < 2 * lease + 3
+
+
+# ---------------------------------------------------------------- nothing to send
+
+
+async def test_messages_that_may_go_no_more_do_not_hold_up_those_behind_them(bag, database, tmp_path):
+    await bag.known(200)
+    await bag.sql.execute("UPDATE customers SET marketing = 'subscribed'")
+    await bag.queue(200, kind="marketing")
+    last = bag.people[-1].removeprefix("cus_")
+    await bag.sql.execute("UPDATE customers SET marketing = 'unsubscribed' WHERE id <> $1", int(last))
+
+    with sink(tmp_path) as smtp:
+        await deliver(database, now_in_utc, smtp.url)
+        (mail,) = smtp.taken
+
+    statuses = Counter(row["status"] for row in await bag.rows())
+    assert statuses == {"cancelled": 199, "sent": 1}
+    assert mail.recipient == "p199@example.test"
+
+
+async def test_accounts_that_cannot_send_now_are_asked_once_a_round(bag, open_store, database, tmp_path):
+    bags = [bag]
+    for _ in range(2):
+        store = await open_store()
+        await set_sender(store)
+        bags.append(Mailbag(store, bag.sql))
+    for each in bags:
+        await each.known(1)
+        await each.queue(1)
+    await bag.sql.execute("UPDATE senders SET paused_until = now() + interval '1 hour'")
+
+    with sink(tmp_path) as smtp:
+        await asyncio.wait_for(deliver(database, now_in_utc, smtp.url), 20)
+        assert smtp.taken == []
+
+    assert await bag.waiting() == 3
