@@ -7,7 +7,7 @@ locks on the customers. Nothing here waits for anybody else; what is locked is t
 import math
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,20 +48,28 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a claim gave, and how many it closed; `suspect_waits` when one is to be sent with no other in flight."""
+    """What a claim gave; `is_suspicious` when a message is to go with no other in flight: this one, or the next."""
 
-    messages: tuple[Claimed, ...] = ()
+    messages: Sequence[Claimed] = ()
     closed: int = 0
-    suspect_waits: bool = False
+    is_suspicious: bool = False
 
 
 NOTHING = Taken()
 
 
 async def claim(
-    conn: Connection, account_id: int, *, most: int, alone: bool, limits: Limits, site: Site, now: datetime
+    conn: Connection,
+    account_id: int,
+    in_flight: Sequence[int],
+    *,
+    most: int,
+    alone: bool,
+    limits: Limits,
+    site: Site,
+    now: datetime,
 ) -> Taken:
-    """Take up to `most` messages of the account; `alone` when nothing else is in flight."""
+    """Take up to `most` messages of the account; none that is `in_flight`; `alone` when of no account anything is."""
     account = {"account_id": account_id}
     sender = (await conn.execute(outbox.SENDER_LOCKED, account)).one_or_none()
     if sender is None:
@@ -72,12 +80,13 @@ async def claim(
     allowed = min(most, allowance(sender.rate_used_until, now, limits))
     if allowed < 1 or (sender.paused_until is not None and sender.paused_until > now):
         return NOTHING
-    rows = (await conn.execute(outbox.DUE, account | {"now": now, "most": allowed})).all()
+    asked = {"now": now, "most": allowed, "in_flight": in_flight}
+    rows = (await conn.execute(outbox.DUE, account | asked)).all()
     suspects = [row for row in rows if crashes_of(row) >= SUSPICIOUS_CRASHES]
     if suspects:
         rows = suspects[:1] if alone else [row for row in rows if row not in suspects]
-    taken = await _started(conn, account_id, sender, rows, limits, site, now)
-    return replace(taken, suspect_waits=bool(suspects) and not alone)
+    claimed, closed = await _started(conn, account_id, sender, rows, limits, site, now)
+    return Taken(claimed, closed, is_suspicious=bool(suspects))
 
 
 def crashes_of(row: Any) -> int:  # noqa: ANN401 - a row of outbox.DUE
@@ -100,8 +109,8 @@ async def _started(
     limits: Limits,
     site: Site,
     now: datetime,
-) -> Taken:
-    """The messages that may go, marked as being sent; the others closed."""
+) -> tuple[tuple[Claimed, ...], int]:
+    """The messages that may go, marked as being sent; and how many others were closed."""
     account = {"account_id": account_id}
     customers = [row.customer_id for row in rows if row.customer_id is not None]
     found = await conn.execute(outbox.PEOPLE, account | {"customers": customers}) if customers else ()
@@ -129,7 +138,7 @@ async def _started(
         await conn.execute(outbox.STARTED, account | begun)
         used = max(sender.rate_used_until, now) + timedelta(seconds=len(claimed) / limits.rate_per_second)
         await conn.execute(outbox.RATE_USED, account | {"until": used})
-    return Taken(tuple(claimed), len(closed))
+    return tuple(claimed), len(closed)
 
 
 def closing(row: Any, people: dict[int, Any], limits: Limits) -> tuple[str, str] | None:  # noqa: ANN401 - rows

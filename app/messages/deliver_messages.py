@@ -7,7 +7,7 @@ ended. Whatever dies, the lease ends and another worker takes the message up.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from app.messages import outbox
 from app.messages.claim_messages import NOTHING, Claimed, Limits, Taken, claim
 from app.messages.compose_mail import Site
 from app.messages.mail import Deferred, Mailer, Outcome
-from app.messages.settle_messages import INTERRUPTED, Ended, settle
+from app.messages.settle_messages import INTERRUPTED, Ended, says_of_address, settle
 from app.problems import ServiceUnavailable, log, places
 
 POLL_SECONDS = 1.0
@@ -39,10 +39,11 @@ class Delivery:
         self._database, self._mailer, self._clock, self._limits, self._site = database, mailer, clock, limits, site
         self._in_flight: dict[tuple[int, int], Claimed] = {}
         self._sending: set[asyncio.Task[None]] = set()
+        self._concluding: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Queue[Ended] = asyncio.Queue()
         self._changed = asyncio.Event()
         self._account = 0
-        self._suspect_waits = False
+        self._one_by_one = False
 
     async def run(self, stop: asyncio.Event, *, until_idle: bool = False) -> None:
         """Send what is due until told to stop, or `until_idle`; then let what is in flight end."""
@@ -57,29 +58,28 @@ class Delivery:
                     await self._wait(POLL_SECONDS)
             await self._finish()
         finally:
-            for task in (*beside, telling):
+            left = (*beside, telling, *self._concluding)
+            for task in left:
                 task.cancel()
-            await asyncio.gather(*beside, telling, return_exceptions=True)
+            await asyncio.gather(*left, return_exceptions=True)
 
     # ------------------------------------------------------------ claiming
 
     async def _begin(self) -> int:
-        """Claim what is due for one account, and send it; how many messages were sent or closed."""
+        """Claim what is due for one account, and send it; how many messages that were, sent or closed."""
         free = await self._free_slots()
-        if free < 1 or (self._suspect_waits and self._in_flight):
+        if free < 1 or (self._one_by_one and self._in_flight):
             return 0
         try:
             taken = await self._claim(free)
-        except ERRORS as error:
-            log.error("claim failed", kind=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - whatever one account's messages hold, the others are sent
+            log.error("claim failed", kind=type(error).__name__, at=places(error))
             await asyncio.sleep(TRIED_AGAIN_SECONDS)
             return 0
-        self._suspect_waits = taken.suspect_waits
+        self._one_by_one = taken.is_suspicious
         for each in taken.messages:
             self._in_flight[each.account_id, each.id] = each
-            task = asyncio.create_task(self._send(each))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+            self._start(self._send(each), self._sending)
         return len(taken.messages) + taken.closed
 
     async def _free_slots(self) -> int:
@@ -95,16 +95,15 @@ class Delivery:
 
     async def _claim(self, most: int) -> Taken:
         """Some of the next account's messages; of those after it where it has none to give, once around."""
-        asked: set[int] = set()
+        asked = set[int]()
         while (account_id := await self._next_account()) is not None and account_id not in asked:
             asked.add(account_id)
-            alone = not self._in_flight
+            mine = [message for account, message in self._in_flight if account == account_id]
+            alone, limits, site = not self._in_flight, self._limits, self._site
             now = self._clock()
             async with self._database.write() as conn:
-                taken = await claim(
-                    conn, account_id, most=most, alone=alone, limits=self._limits, site=self._site, now=now
-                )
-            if taken.suspect_waits:
+                taken = await claim(conn, account_id, mine, most=most, alone=alone, limits=limits, site=site, now=now)
+            if taken.is_suspicious and not alone:
                 self._account = account_id - 1  # its turn comes again, with nothing else in flight
             if taken != NOTHING:
                 return taken
@@ -142,10 +141,22 @@ class Delivery:
             for each in ended:
                 by_account[each.claimed.account_id].append(each)
             for account_id, some in by_account.items():
-                await self._insist(settle, self._database, account_id, some)
-            for each in ended:
-                self._in_flight.pop((each.claimed.account_id, each.claimed.id), None)
-            self._changed.set()
+                unusable = [each for each in some if says_of_address(each)]
+                for each in unusable:  # a change of consent waits for its store, and nobody else shall wait with it
+                    self._start(self._conclude(account_id, [each]), self._concluding)
+                if others := [each for each in some if each not in unusable]:
+                    await self._conclude(account_id, others)
+
+    async def _conclude(self, account_id: int, ended: Sequence[Ended]) -> None:
+        await self._insist(settle, self._database, account_id, ended)
+        for each in ended:
+            self._in_flight.pop((account_id, each.claimed.id), None)
+        self._changed.set()
+
+    def _start(self, work: Coroutine[Any, Any, None], beside: set[asyncio.Task[None]]) -> None:
+        task = asyncio.create_task(work)
+        beside.add(task)
+        task.add_done_callback(beside.discard)
 
     async def _insist(self, task: Callable[..., Any], *arguments: object) -> None:
         while True:
@@ -169,6 +180,7 @@ class Delivery:
                 by_account[each.account_id].append(each)
             until = self._clock() + timedelta(seconds=self._limits.lease_seconds)
             for account_id, some in by_account.items():
+                some.sort(key=lambda each: each.id)
                 kept = {"ids": [each.id for each in some], "leases": [each.lease for each in some]}
                 try:
                     async with self._database.write() as conn:

@@ -48,11 +48,12 @@ DUE = text("""
     SELECT id, customer_id, kind, language, subject, text, html, message_id, status, attempts, crashes,
            created_at, first_tried_at
     FROM messages
-    WHERE account_id = :account_id AND due_at <= :now
+    WHERE account_id = :account_id AND due_at <= :now AND id <> ALL(cast(:in_flight AS bigint[]))
     ORDER BY due_at LIMIT cast(:most AS bigint)
     FOR NO KEY UPDATE SKIP LOCKED
 """)
-"""What the account has due; those whose worker has died are `sending` still."""
+"""What the account has due; those whose worker has died are `sending` still. Not what this worker itself is sending:
+its leases end too, while the database is away."""
 
 PEOPLE = text("""
     SELECT id, email, name, marketing FROM customers

@@ -37,21 +37,30 @@ class Ended:
     at: datetime
 
 
+def says_of_address(ended: Ended) -> bool:
+    """Whether nothing can ever be sent to that address."""
+    return isinstance(ended.outcome, Refused) and ended.outcome.of_address
+
+
 async def settle(database: Database, account_id: int, ended: Sequence[Ended]) -> None:
-    """Store what came of an account's messages; an address that is refused for good is not written to again."""
+    """Store what came of an account's messages; an address that is refused for good is not written to again.
+
+    Locks are taken in the order in which claims take them, the sender and then messages by their number.
+    """
+    ended = sorted(ended, key=lambda each: each.claimed.id)
     for each in ended:
-        if isinstance(each.outcome, Refused) and each.outcome.of_address:
+        if says_of_address(each):
             await _clean(database, each)
     async with database.write() as conn:
+        refused = next((each for each in ended if isinstance(each.outcome, Misconfigured)), None)
+        if refused is not None and isinstance(refused.outcome, Misconfigured):
+            pause = {"until": refused.at + PAUSE, "because": _line(refused.outcome.code, refused.outcome.detail)}
+            await conn.execute(outbox.PAUSED, pause | {"account_id": account_id})
         rows = [_settled(each) for each in ended]
         bound = {name: [row[name] for row in rows] for name in rows[0]}
         settled = await conn.execute(outbox.SETTLED, bound | {"account_id": account_id})
         owned = {row.id: row.is_erased for row in settled}
         await _note_attempts(conn, account_id, [each for each in ended if each.claimed.id in owned], owned)
-        refused = next((each for each in ended if isinstance(each.outcome, Misconfigured)), None)
-        if refused is not None and isinstance(refused.outcome, Misconfigured):
-            pause = {"until": refused.at + PAUSE, "because": _line(refused.outcome.code, refused.outcome.detail)}
-            await conn.execute(outbox.PAUSED, pause | {"account_id": account_id})
 
 
 async def source_of_customer(conn: Connection, account_id: int, customer_id: int) -> tuple[Source, Any] | None:
