@@ -293,7 +293,7 @@ message_attempts = owned_table(
     "message_attempts",
     number("message_id"),
     *moments("started_at", "ended_at"),
-    one_of("outcome", "accepted", "refused", "deferred", "misconfigured", "crashed"),
+    one_of("outcome", "accepted", "refused", "deferred", "misconfigured"),
     *words("code", "detail"),
     belongs_to("messages", "message_id"),
     sa.Index(None, "account_id", "message_id", "id"),

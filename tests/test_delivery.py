@@ -154,8 +154,8 @@ async def test_every_answer_of_a_server_is_shown_and_acted_on_as_documented(stor
 
     for name, (status, reason, outcome, code) in DOCUMENTED.items():
         whole = await seen(store, messages[people[name]])
-        (attempt,) = whole["log"]
-        assert (whole["status"], whole["reason"], whole["attempts"]) == (status, reason, 1), name
+        (attempt,) = whole["attempts"]
+        assert (whole["status"], whole["reason"], whole["attempt_count"]) == (status, reason, 1), name
         assert (attempt["outcome"], attempt["code"], attempt["started_at"]) == (outcome, code, after(0)), name
         assert "@" not in attempt["detail"], name
         assert whole["maybe_duplicate"] == (name == "cut"), name
@@ -208,8 +208,8 @@ async def test_a_lost_answer_is_asked_for_again_after_ten_minutes_under_the_same
 
     assert (first["status"], first["maybe_duplicate"], first["next_attempt_at"]) == ("queued", True, after(600))
     assert waiting == first
-    assert (whole["status"], whole["maybe_duplicate"], whole["attempts"]) == ("sent", True, 2)
-    assert [each["outcome"] for each in whole["log"]] == ["deferred", "accepted"]
+    assert (whole["status"], whole["maybe_duplicate"], whole["attempt_count"]) == ("sent", True, 2)
+    assert [each["outcome"] for each in whole["attempts"]] == ["deferred", "accepted"]
     assert {mail.message_id for mail in smtp.taken} == {whole["message_id"]}
     assert len({mail.content for mail in smtp.taken}) == 1
     assert len(smtp.taken) == 2
@@ -229,8 +229,8 @@ async def test_a_server_without_the_encryption_that_was_asked_for_gets_nothing(s
         assert false.taken == []
 
     whole = await seen(store, message)
-    assert (whole["status"], whole["attempts"], whole["maybe_duplicate"]) == ("queued", 2, False)
-    assert [(each["outcome"], each["code"]) for each in whole["log"]] == [("deferred", "tls")] * 2
+    assert (whole["status"], whole["attempt_count"], whole["maybe_duplicate"]) == ("queued", 2, False)
+    assert [(each["outcome"], each["code"]) for each in whole["attempts"]] == [("deferred", "tls")] * 2
     assert smtp.taken == []
     assert await paused(store) is None
 
@@ -244,8 +244,8 @@ async def test_a_refused_login_pauses_the_account_and_keeps_its_queue(store, ope
     await deliver(database, clock, smtp.url)
 
     whole = await seen(store, waiting)
-    assert (whole["status"], whole["attempts"]) == ("queued", 0)
-    assert [(each["outcome"], each["code"]) for each in whole["log"]] == [("misconfigured", "535 5.7.8")]
+    assert (whole["status"], whole["attempt_count"]) == ("queued", 0)
+    assert [(each["outcome"], each["code"]) for each in whole["attempts"]] == [("misconfigured", "535 5.7.8")]
     pause = {"until": after(600), "because": "535 5.7.8 5.7.8 authentication failed"}
     assert await paused(store) == pause
     assert await paused(other) is None
@@ -293,22 +293,22 @@ async def tried_until_it_ends(store, database, clock, url, message):
 async def test_a_message_is_given_up_after_eight_attempts_or_a_day(store, database, clock, smtp):
     people = await customers(store, "never", "out", "later")
     later = await tried_until_it_ends(store, database, clock, smtp.url, await queued(store, people["later"]))
-    assert (later["status"], later["attempts"]) == ("sent", 3)
+    assert (later["status"], later["attempt_count"]) == ("sent", 3)
 
     begun = clock.now
     out = await queued(store, people["out"])
     await deliver(database, clock, smtp.url)
     clock.now = begun + timedelta(hours=23, minutes=58)
     whole = await tried_until_it_ends(store, database, clock, smtp.url, out)
-    assert (whole["status"], whole["reason"], whole["attempts"]) == ("failed", "tried_for_too_long", 2)
+    assert (whole["status"], whole["reason"], whole["attempt_count"]) == ("failed", "tried_for_too_long", 2)
 
     never = await tried_until_it_ends(store, database, clock, smtp.url, await queued(store, people["never"]))
-    moments = [NOW.fromisoformat(each["started_at"]) for each in never["log"]]
+    moments = [NOW.fromisoformat(each["started_at"]) for each in never["attempts"]]
     for wait, base in zip(map(lambda a, b: (b - a).total_seconds(), moments, moments[1:]), WAITS_SECONDS, strict=False):
         assert base * (1 - JITTER) <= wait <= base * (1 + JITTER)
     assert never["status"] == "failed"
     assert moments[-1] - moments[0] <= LONGEST_TRYING
-    assert (never["reason"], never["attempts"]) in {("too_many_attempts", 8), ("tried_for_too_long", 7)}
+    assert (never["reason"], never["attempt_count"]) in {("too_many_attempts", 8), ("tried_for_too_long", 7)}
 
 
 async def test_eight_attempts_are_the_end_when_chance_keeps_them_within_a_day(
@@ -317,8 +317,8 @@ async def test_eight_attempts_are_the_end_when_chance_keeps_them_within_a_day(
     monkeypatch.setattr("app.messages.settle_messages.random.random", lambda: 0.0)
     message = await queued(store, await customer(store, "never"))
     whole = await tried_until_it_ends(store, database, clock, smtp.url, message)
-    assert (whole["status"], whole["reason"], whole["attempts"]) == ("failed", "too_many_attempts", 8)
-    assert len(whole["log"]) == 8
+    assert (whole["status"], whole["reason"], whole["attempt_count"]) == ("failed", "too_many_attempts", 8)
+    assert len(whole["attempts"]) == 8
 
 
 async def test_while_a_login_is_refused_the_day_of_trying_has_not_begun(store, database, clock, smtp):
@@ -329,7 +329,7 @@ async def test_while_a_login_is_refused_the_day_of_trying_has_not_begun(store, d
     clock.now = NOW + timedelta(days=3)
     await deliver(database, clock, smtp.url)
     whole = await seen(store, message)
-    assert (whole["status"], whole["attempts"]) == ("queued", 1)
+    assert (whole["status"], whole["attempt_count"]) == ("queued", 1)
     assert (await tried_until_it_ends(store, database, clock, smtp.url, message))["status"] == "sent"
 
 
@@ -339,7 +339,7 @@ async def test_what_waits_out_a_dead_server_is_all_sent_when_it_is_back(store, d
     for _ in range(5):
         await deliver(database, clock, "smtp://127.0.0.1:1")
         clock.now += timedelta(hours=3)
-    assert {(row["status"], row["attempts"]) for row in (await all_seen(store)).values()} == {("queued", 5)}
+    assert {(row["status"], row["attempt_count"]) for row in (await all_seen(store)).values()} == {("queued", 5)}
 
     clock.now += timedelta(hours=3)
     await deliver(database, clock, smtp.url)
@@ -422,8 +422,8 @@ async def test_consent_that_is_withdrawn_before_the_sending_cancels_it(store, da
 
     for name, (_, reason) in WITHDRAWN.items():
         whole = await seen(store, messages[people[name]])
-        assert (whole["status"], whole["reason"], whole["attempts"]) == ("cancelled", reason, 0), name
-        assert (whole["log"], whole["next_attempt_at"], whole["sent_at"]) == ([], None, None)
+        assert (whole["status"], whole["reason"], whole["attempt_count"]) == ("cancelled", reason, 0), name
+        assert (whole["attempts"], whole["next_attempt_at"], whole["sent_at"]) == ([], None, None)
         assert whole["settled_at"] in {after(0), after(1)}
     assert (await seen(store, bounced))["status"] == "failed"
     assert (await seen(store, messages[people["fay"]]))["status"] == "sent"
@@ -610,7 +610,7 @@ async def test_what_is_queued_for_the_erased_is_cancelled_and_says_nothing_any_m
 
         whole = await seen(store, message)
     assert (whole["status"], whole["reason"], whole["customer"]) == ("cancelled", "erased", None)
-    assert [whole[each] for each in ("subject", "text", "html", "log")] == [None, None, None, []]
+    assert [whole[each] for each in ("subject", "text", "html", "attempts")] == [None, None, None, []]
     assert canaries_in(await dump(sql)) == []
     assert canaries_in(json.dumps(lines, default=str) + "".join(capfd.readouterr())) == []
 
@@ -635,8 +635,8 @@ async def test_who_is_erased_while_a_mail_is_under_way_does_not_come_back(
         await deliver(database, clock, smtp.url)
         last = await seen(store, message)
 
-    assert whole["attempts"] == 1
-    assert [(each["detail"], bool(each["code"])) for each in whole["log"]] == [("", answered != "250")]
+    assert whole["attempt_count"] == 1
+    assert [(each["detail"], bool(each["code"])) for each in whole["attempts"]] == [("", answered != "250")]
     assert last["status"] == {"2": "sent", "4": "cancelled", "5": "failed"}[answered.removeprefix("data ")[0]]
     assert (last["subject"], last["customer"]) == (None, None)
     assert canaries_in(await dump(sql)) == []

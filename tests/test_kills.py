@@ -265,7 +265,7 @@ async def test_a_worker_that_stood_still_changes_nothing_of_what_another_has_set
     ):
         seen = await stalled_and_woken(bag, yard, smtp)
 
-    assert (seen["before"]["status"], seen["before"]["attempts"], seen["before"]["crashes"]) == ("failed", 1, 1)
+    assert (seen["before"]["status"], seen["before"]["attempt_count"], seen["before"]["crashes"]) == ("failed", 1, 1)
     assert seen["changed"] == set()
     assert [mail.recipient for mail in smtp.taken] == ["p0@example.test", "p1@example.test"]
     attempts = await bag.sql.fetch("SELECT outcome FROM message_attempts ORDER BY id")
@@ -452,7 +452,7 @@ async def test_a_message_that_kills_its_worker_is_held_and_all_others_are_sent(b
         cost = await toll(bag, smtp)
 
     (held,) = (row for row in rows if row["email"] == "p100@example.test")
-    assert (held["status"], held["reason"], held["crashes"], held["attempts"]) == ("held", "crashed", 5, 0)
+    assert (held["status"], held["reason"], held["crashes"], held["attempt_count"]) == ("held", "crashed", 5, 0)
     assert deaths == 5
     assert {row["status"] for row in rows if row is not held} == {"sent"}
     assert (cost.lost, cost.unsent, cost.foreign) == (0, 1, 0)

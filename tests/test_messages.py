@@ -45,7 +45,7 @@ async def test_a_message_is_queued_sent_and_seen(store, database, clock, tmp_pat
     assert answer.headers["Location"] == f"/messages/{message}"
     assert answer.json()["status"] == "queued"
     whole = await seen(store, message)
-    assert (whole["status"], whole["attempts"], whole["log"][0]["outcome"]) == ("sent", 1, "accepted")
+    assert (whole["status"], whole["attempt_count"], whole["attempts"][0]["outcome"]) == ("sent", 1, "accepted")
     assert (mail.recipient, mail.sender, mail.message_id) == (
         "ada@example.test",
         "hello@shop.example",

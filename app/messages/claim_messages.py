@@ -34,16 +34,28 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message that this worker sends, as long as it holds the lease."""
+    """A message that this worker sends as long as it holds the lease, with the rows that the mail is made of."""
 
     account_id: int
     id: int
     customer_id: int
     lease: int
-    mail: Mail
     attempts: int
     started_at: datetime
     first_tried_at: datetime
+    message: Any
+    person: Any
+    sender: Any
+
+    @property
+    def address(self) -> str:
+        """Where it goes."""
+        address: str = self.person.email
+        return address
+
+    def composed(self, site: Site) -> Mail:
+        """The mail, complete."""
+        return composed(self.account_id, self.message, self.person, self.sender, site)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +78,6 @@ async def claim(
     most: int,
     alone: bool,
     limits: Limits,
-    site: Site,
     now: datetime,
 ) -> Taken:
     """Take up to `most` messages of the account; none that is `in_flight`; `alone` when of no account anything is."""
@@ -85,7 +96,7 @@ async def claim(
     suspects = [row for row in rows if crashes_of(row) >= SUSPICIOUS_CRASHES]
     if suspects:
         rows = suspects[:1] if alone else [row for row in rows if row not in suspects]
-    claimed, closed = await _started(conn, account_id, sender, rows, limits, site, now)
+    claimed, closed = await _started(conn, account_id, sender, rows, limits, now)
     return Taken(claimed, closed, is_suspicious=bool(suspects))
 
 
@@ -107,7 +118,6 @@ async def _started(
     sender: Any,  # noqa: ANN401 - a row of outbox.SENDER_LOCKED
     rows: Sequence[Any],
     limits: Limits,
-    site: Site,
     now: datetime,
 ) -> tuple[tuple[Claimed, ...], int]:
     """The messages that may go, marked as being sent; and how many others were closed."""
@@ -123,9 +133,9 @@ async def _started(
         if reason is not None:
             closed.append((row.id, *reason, crashes_of(row)))
         elif row.customer_id in people:
-            mail = composed(account_id, row, people[row.customer_id], sender, site)
-            tried = row.first_tried_at if row.attempts else now
-            claimed.append(Claimed(account_id, row.id, row.customer_id, lease, mail, row.attempts, now, tried))
+            tried, person = row.first_tried_at if row.attempts else now, people[row.customer_id]
+            known = (account_id, row.id, row.customer_id, lease, row.attempts, now, tried)
+            claimed.append(Claimed(*known, row, person, sender))
     crashes = {row.id: crashes_of(row) for row in rows}
     if closed:
         names = ("ids", "statuses", "reasons", "crashes")

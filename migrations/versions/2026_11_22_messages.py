@@ -84,7 +84,7 @@ MESSAGE_ATTEMPTS = """
         started_at TIMESTAMP WITH TIME ZONE NOT NULL,
         ended_at TIMESTAMP WITH TIME ZONE NOT NULL,
         outcome TEXT NOT NULL CONSTRAINT message_attempts_outcome_check CHECK (outcome in (
-            'accepted', 'refused', 'deferred', 'misconfigured', 'crashed')),
+            'accepted', 'refused', 'deferred', 'misconfigured')),
         code TEXT NOT NULL,
         detail TEXT NOT NULL,
         CONSTRAINT message_attempts_pkey PRIMARY KEY (account_id, id),
