@@ -284,9 +284,8 @@ messages = owned_table(
     of_account(),
     belongs_to("customers", "customer_id"),
     sa.Index("messages_due_idx", "account_id", "due_at", postgresql_where=sa.text("due_at IS NOT NULL")),
-    sa.Index(None, "account_id", "created_at", "id"),
-    sa.Index(None, "account_id", "customer_id", "created_at", "id"),
-    sa.Index(None, "account_id", "status", "created_at", "id"),
+    sa.Index("messages_held_idx", "account_id", "id", postgresql_where=sa.text("status = 'held'")),
+    *(sa.Index(None, "account_id", *by, "created_at", "id") for by in ((), ("customer_id",), ("status",))),
 )
 
 message_attempts = owned_table(

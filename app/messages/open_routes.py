@@ -73,6 +73,13 @@ async def unsubscribe(token: Token, request: Request, database: Pools, now: Now)
     return page(unsubscribe_page.farewell(sender, language), language)
 
 
+@router.head("/webhooks/mail/{provider}", include_in_schema=False)
+async def confirm_webhook(provider: str, request: Request) -> Response:
+    """Some providers look whether there is anybody before they report."""
+    reports: Reports | None = request.app.state.reports
+    return Response(status_code=204 if reports is not None and provider == reports.provider else 404)
+
+
 @router.post(
     "/webhooks/mail/{provider}",
     status_code=204,

@@ -99,6 +99,7 @@ INDEXES = {
     "messages_account_id_customer_id_created_at_id_idx": "messages (account_id, customer_id, created_at, id)",
     "messages_account_id_status_created_at_id_idx": "messages (account_id, status, created_at, id)",
     "messages_due_idx": "messages (account_id, due_at) WHERE due_at IS NOT NULL",
+    "messages_held_idx": "messages (account_id, id) WHERE status = 'held'",
     "message_attempts_account_id_message_id_id_idx": "message_attempts (account_id, message_id, id)",
 }
 
