@@ -126,10 +126,10 @@ class Shop:
     source: str
 
     @classmethod
-    def opened(cls, url: str) -> "Shop":
+    def opened(cls, url: str, plan: str = "free") -> "Shop":
         with httpx.Client(base_url=url, timeout=60) as client:
             operator = {"Authorization": f"Bearer {OPERATOR}"}
-            account = client.post("/accounts", json={"name": "A", "plan": "free"}, headers=operator).json()
+            account = client.post("/accounts", json={"name": "A", "plan": plan}, headers=operator).json()
             client.headers["Authorization"] = f"Bearer {account['api_key']}"
             audience = client.post("/audiences", json={"name": "Everyone"}).json()["id"]
             wanted = {"audience": audience, "name": "Shop", "platform": "custom", "currency": "EUR", "time_zone": "UTC"}

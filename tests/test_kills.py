@@ -13,20 +13,26 @@ import itertools
 import os
 import random
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
-from conftest import Store, order
+from conftest import Store, order, wait_until
 from mail_sinks import SmtpSink, Taken
 from nursery import POISONED, Nursery, nursery
-from postal import deliver, key, set_sender, sink
+from postal import SENDER, deliver, key, set_sender, sink
+from processes import Shop, postgres_of, running
 
 from app.main import now_in_utc
+from app.messages.claim_messages import Limits
 
 KILLS = int(os.environ.get("KILLS", "60"))
 MESSAGES = int(os.environ.get("MESSAGES", "1500"))
@@ -495,3 +501,102 @@ async def test_accounts_that_cannot_send_now_are_asked_once_a_round(bag, open_st
         assert smtp.taken == []
 
     assert await bag.waiting() == 3
+
+
+# ---------------------------------------------------------------- the whole service
+
+
+@dataclass(frozen=True)
+class Office:
+    """A shop of a running service, on a port that outlives it, and what its clients were answered."""
+
+    url: str
+    shop: Shop
+    customers: list[str]
+    answers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def opened(cls, url: str, people: int) -> "Office":
+        shop = Shop.opened(url, "paid")
+        with httpx.Client(base_url=url, headers=shop.auth, timeout=60) as client:
+            assert client.patch("/account", json={"sender": SENDER}).status_code == 200
+            orders = [order(f"o{number}", f"p{number}", email=f"p{number}@example.test") for number in range(people)]
+            assert client.post(f"/sources/{shop.source}/orders", json={"orders": orders}).status_code == 200
+            found = client.get("/customers", params={"source": shop.source, "limit": people}).json()["items"]
+        return cls(url, shop, [each["id"] for each in found])
+
+    def post(self, keys: list[str]) -> None:
+        """A message under each key, asked for until there is an answer."""
+        with httpx.Client(base_url=self.url, headers=self.shop.auth, timeout=30) as client:
+            for each in keys:
+                body = {
+                    "customer": self.customers[int(each.removeprefix("key-")) % len(self.customers)],
+                    "kind": "transactional",
+                }
+                self.answers[each] = self._insisted(client, body | {"subject": "Hello", "text": each}, each)
+
+    def _insisted(self, client: httpx.Client, body: dict[str, str], named: str) -> str:
+        for _ in range(3_000):
+            with contextlib.suppress(httpx.TransportError):
+                answer = client.post("/messages", json=body, headers={"Idempotency-Key": named})
+                if answer.status_code == 202:
+                    return str(answer.json()["id"])
+                assert answer.status_code in {409, 503}, answer.text
+            time.sleep(0.03)
+        raise AssertionError("no answer ever came")
+
+    def messages(self) -> list[dict[str, Any]]:
+        with httpx.Client(base_url=self.url, headers=self.shop.auth, timeout=60) as client:
+            page = client.get("/messages", params={"limit": 1000}).json()
+            assert page["next_cursor"] is None
+            items: list[dict[str, Any]] = page["items"]
+            return items
+
+    def has_sent(self) -> bool:
+        return not {"queued", "sending"} & {each["status"] for each in self.messages()}
+
+
+def crash_postgresql(data_dir: Path) -> None:
+    """Every process of PostgreSQL ends at once, without a word."""
+    min(postgres_of(data_dir), key=lambda process: process.create_time()).send_signal(signal.SIGQUIT)
+    time.sleep(0.3)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "faults", [("api", "postgresql"), pytest.param(("api", "postgresql") * 4, marks=pytest.mark.slow)], ids=len
+)
+def test_a_service_and_a_database_that_die_lose_no_message_and_make_none_twice(data_dir, tmp_path, faults):
+    dice = random.Random(5)
+    keys = [f"key-{number}" for number in range(100 * (1 + len(faults)))]
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with sink(tmp_path, answer_delay_seconds=0.02, keep_content=False) as smtp, contextlib.ExitStack() as held:
+        settings = {"MAIL_URL": smtp.url, "MAIL_LEASE_SECONDS": "1", "MAIL_RATE_PER_SECOND": "10000"}
+        service = held.enter_context(running(data_dir, PORT=str(port), **settings))
+        office = Office.opened(service.url, 50)
+        with ThreadPoolExecutor(4) as clients:
+            posting = [clients.submit(office.post, keys[number::4]) for number in range(4)]
+            for fault in faults:
+                time.sleep(dice.uniform(0.3, 1.0))
+                if fault == "postgresql":
+                    crash_postgresql(data_dir)
+                service.kill()
+                wait_until(lambda: postgres_of(data_dir) == [])
+                service = held.enter_context(running(data_dir, PORT=str(port), **settings))
+            for each in posting:
+                each.result()
+        wait_until(office.has_sent, 60)
+        messages = office.messages()
+        first = dict(office.answers)
+        office.post(keys[::10])
+
+    sent = {each["message_id"] for each in messages if each["status"] == "sent"}
+    copies = Counter(mail.message_id for mail in smtp.taken)
+    assert len(messages) == len(keys)
+    assert len(set(first.values())) == len(keys)
+    assert {each["id"] for each in messages} == set(first.values())
+    assert [each for each in messages if each["status"] != "sent"] == []
+    assert set(copies) == sent
+    assert len(smtp.taken) - len(copies) <= len(faults) * Limits().concurrency
+    assert office.answers == first

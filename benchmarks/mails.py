@@ -1,0 +1,91 @@
+"""Mails: what sends those that are queued, ours or the plainest way, in a process of its own.
+
+It reads the scene, then sends all that is queued at every line that it reads and tells the seconds. The plain way
+has every mail written beforehand and hands them over one by one, on one connection of aiosmtplib; it stores nothing.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import aiosmtplib
+import uvloop
+from sqlalchemy import text
+
+from app.cli import log_as_json
+from app.database import Database
+from app.messages import outbox
+from app.messages.choose_mailer import open_mailer
+from app.messages.claim_messages import Limits
+from app.messages.compose_mail import Site, composed
+from app.messages.deliver_messages import Delivery
+from app.messages.mime import written
+from benchmarks.material import NOW
+from benchmarks.scene import Scene
+
+UNLIMITED = Limits(rate_per_second=1e9, burst=1_000_000)
+SITE = Site("https://loyal.example.test")
+BEGUN = time.monotonic()
+
+SENDER = text("""
+    SELECT s.name, s.email, s.reply_to, s.postal_address, a.cursor_secret
+    FROM senders AS s JOIN accounts AS a ON a.id = s.account_id
+    WHERE s.account_id = :account_id
+""")
+
+
+def clock() -> datetime:
+    """The time of the benchmarks, which goes on: rates and leases need that."""
+    return NOW + timedelta(seconds=time.monotonic() - BEGUN)
+
+
+async def ours(scene: Scene, port: int, database: Database) -> float:
+    """Seconds until a worker with the settings of the service has nothing more to send."""
+    mailer = open_mailer(f"smtp://127.0.0.1:{port}", concurrency=UNLIMITED.concurrency)
+    begun = time.perf_counter()
+    await Delivery(database, mailer, clock, UNLIMITED, SITE).run(asyncio.Event(), until_idle=True)
+    taken = time.perf_counter() - begun
+    await mailer.close()
+    return taken
+
+
+async def plain(scene: Scene, port: int, database: Database) -> float:
+    """Seconds that the same mails take on one connection."""
+    account = {"account_id": scene.account_id}
+    asked = {"now": clock(), "most": None, "in_flight": []}
+    async with database.write() as conn:
+        sender = (await conn.execute(SENDER, account)).one()
+        rows = (await conn.execute(outbox.DUE, account | asked)).all()
+        found = await conn.execute(outbox.PEOPLE, account | {"customers": [row.customer_id for row in rows]})
+        people = {person.id: person for person in found}
+    letters = [written(composed(scene.account_id, row, people[row.customer_id], sender, SITE)) for row in rows]
+    begun = time.perf_counter()
+    async with aiosmtplib.SMTP(hostname="127.0.0.1", port=port, start_tls=False) as client:
+        for letter in letters:
+            if not isinstance(letter, tuple):
+                raise TypeError(letter)
+            envelope, content = letter
+            await client.sendmail(envelope.sender, envelope.recipient, content)
+    return time.perf_counter() - begun
+
+
+WAYS: dict[str, Callable[[Scene, int, Database], Awaitable[float]]] = {"ours": ours, "plain": plain}
+
+
+async def main() -> None:
+    """Send in the way that the command line names, again and again."""
+    log_as_json()
+    order = json.loads(sys.stdin.readline())
+    scene = Scene(**order["scene"])
+    database = scene.database()
+    loop = asyncio.get_running_loop()
+    while await loop.run_in_executor(None, sys.stdin.readline):
+        print(await WAYS[sys.argv[1]](scene, order["port"], database), flush=True)
+    await database.close()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
