@@ -11,13 +11,15 @@ from urllib.parse import quote
 import pytest
 import structlog
 import trustme
-from answers import problem
+from answers import pointers, problem
 from conftest import NOW, order
 from hypothesis import example, given
 from hypothesis import strategies as st
 from mail_sinks import smtp_sink
 from postal import (
+    FAST,
     SENDER,
+    SITE,
     Postbox,
     all_seen,
     change_plan,
@@ -27,6 +29,7 @@ from postal import (
     deliver,
     delivering,
     erase,
+    key,
     known,
     number_in,
     post,
@@ -37,7 +40,9 @@ from postal import (
     sink,
     unsubscribe_path,
 )
+from test_statements import plan_of
 
+from app.messages import correspondence, deliver_messages, outbox
 from app.messages.backoff import (
     JITTER,
     LONGEST_TRYING,
@@ -47,7 +52,7 @@ from app.messages.backoff import (
     next_attempt,
     wait_seconds,
 )
-from app.messages.claim_messages import Limits
+from app.messages.claim_messages import Limits, claim
 from app.messages.mail import Deferred
 from app.messages.mailers import smtp as smtp_mailer
 from app.worker import work_once
@@ -480,7 +485,7 @@ async def test_nothing_is_begun_after_a_customer_has_left(store, database, clock
     rows = await sql.fetch(
         "SELECT m.customer_id, c.email, m.status, m.reason, max(a.started_at) AS begun_at FROM messages AS m"
         " JOIN customers AS c ON c.id = m.customer_id LEFT JOIN message_attempts AS a ON a.message_id = m.id"
-        " GROUP BY m.id, c.id"
+        " GROUP BY m.account_id, m.id, c.account_id, c.id"
     )
     left = {number_in(who): at for who, at in left_at.items()}
     assert [row for row in rows if row["begun_at"] and row["begun_at"] >= left.get(row["customer_id"], NEVER)] == []
@@ -696,3 +701,265 @@ async def test_a_guest_who_is_written_to_while_becoming_a_customer_is_merged_all
     assert (await merging).status_code == 200
     heir = await sql.fetchval("SELECT c.external_id FROM messages AS m JOIN customers AS c ON c.id = m.customer_id")
     assert heir == "ada"
+
+
+# ---------------------------------------------------------------- whose turn it is
+
+
+async def flood(sql, store, customer_id, number, due=timedelta(0)):
+    """Many messages to one customer."""
+    await sql.execute(
+        "INSERT INTO messages (account_id, customer_id, kind, language, subject, text, message_id, created_at, due_at)"
+        " SELECT $1, $2, 'marketing', 'en', 's', 't', '<m' || n || '@x>', $4, $4::timestamptz + $5::interval"
+        " FROM generate_series(1, $3::int) AS n",
+        *(number_in(store.account), number_in(customer_id), number, NOW, due),
+    )
+
+
+async def test_an_account_sends_no_faster_than_its_rate_and_holds_up_nobody(
+    store, open_store, database, clock, smtp, sql
+):
+    other = await open_store()
+    await set_sender(other)
+    await flood(sql, store, await customer(store, "ada"), 60)
+    await queued(other, await customer(other, "bea"))
+    limits = Limits(rate_per_second=10, burst=5)
+
+    sent = []
+    for tenth in range(21):
+        clock.now = NOW + timedelta(seconds=tenth / 10)
+        await deliver(database, clock, smtp.url, limits)
+        sent.append(len([mail for mail in smtp.taken if mail.recipient == "ada@example.test"]))
+        assert "bea@example.test" in {mail.recipient for mail in smtp.taken}
+    assert sent == [5 + tenth for tenth in range(21)]
+
+    clock.now = NOW + timedelta(hours=1)
+    await deliver(database, clock, smtp.url, limits)
+    assert len(smtp.taken) == 25 + 1 + 5
+
+
+@pytest.mark.parametrize("pool_size", [2])
+async def test_a_few_leave_while_another_account_has_thousands_queued(store, open_store, database, clock, smtp, sql):
+    other = await open_store()
+    await set_sender(other)
+    await flood(sql, store, await customer(store, "ada"), 3_000)
+    people = await customers(other, *(f"few{number}" for number in range(10)))
+    async with delivering(database, clock, smtp.url):
+        await until(lambda: is_sending(smtp))
+        await queued_for_all(other, people.values())
+        await until(lambda: none_queued(other))
+        waiting = await sql.fetchval("SELECT count(*) FROM messages WHERE status = 'queued'")
+    assert waiting > 1_000
+
+
+async def is_sending(smtp):
+    return len(smtp.taken) > 0
+
+
+async def none_queued(store):
+    return not await all_seen(store, status="queued") and not await all_seen(store, status="sending")
+
+
+async def test_what_a_purchase_calls_for_is_sent_to_who_left_but_never_to_a_dead_address(store, database, clock, smtp):
+    people = await customers(store, "ada", "bea")
+    messages = await queued_for_all(store, people.values(), kind="transactional")
+    await consent(store, people["ada"], "unsubscribed")
+    await consent(store, people["bea"], "cleaned")
+    await deliver(database, clock, smtp.url)
+
+    (mail,) = smtp.taken
+    assert mail.recipient == "ada@example.test"
+    assert "List-Unsubscribe" not in mail.parsed
+    assert "unsubscribe" not in mail.content.decode().lower()
+    assert [(await seen(store, each))["status"] for each in messages.values()] == ["sent", "cancelled"]
+
+
+# ---------------------------------------------------------------- waking up
+
+
+async def is_listening(sql):
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'listen%'"
+    return await sql.fetchval(asked) == 1
+
+
+async def test_an_idle_worker_is_woken_by_what_is_queued(store, database, clock, smtp, sql, monkeypatch):
+    monkeypatch.setattr(deliver_messages, "POLL_SECONDS", 60)
+    ada = await customer(store, "ada")
+    async with delivering(database, clock, smtp.url):
+        await until(lambda: is_listening(sql))
+        for number in (1, 2):
+            await queued(store, ada)
+            await until(lambda number=number: has_taken(smtp, number), seconds=10)
+
+
+async def has_taken(smtp, number):
+    return len(smtp.taken) == number
+
+
+async def test_a_worker_that_cannot_listen_looks_by_itself(store, database, clock, smtp, monkeypatch):
+    monkeypatch.setattr(database, "_direct_url", "postgresql://nobody@127.0.0.1:1/nowhere")
+    ada = await customer(store, "ada")
+    async with delivering(database, clock, smtp.url):
+        await asyncio.sleep(0.1)
+        await queued(store, ada)
+        await until(lambda: has_taken(smtp, 1), seconds=10)
+
+
+async def test_a_worker_whose_ear_was_cut_off_listens_again(store, database, clock, smtp, sql, postgres, monkeypatch):
+    monkeypatch.setattr(deliver_messages, "POLL_SECONDS", 0.1)
+    ada = await customer(store, "ada")
+    async with delivering(database, clock, smtp.url):
+        await until(lambda: is_listening(sql))
+        await postgres.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'listen%'")
+        await until(lambda: is_listening(sql))
+        await queued(store, ada)
+        await until(lambda: has_taken(smtp, 1), seconds=10)
+
+
+# ---------------------------------------------------------------- what goes over the wire
+
+HEADERS = {
+    *("From", "To", "Reply-To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type"),
+    *("List-Unsubscribe", "List-Unsubscribe-Post"),
+}
+ENCODED_WORDS = ("Hi =?utf-8?q?=0ABcc:_victim=40y.test?=", "=?utf-8?b?SGkNCkJjYzogdmljdGltQHkudGVzdA==?=")
+NOT_ONE_LINE = ("a\r\nBcc: victim@y.test", "a\nb", "a\rb", "a\x00b", "a\x7fb")
+
+
+async def test_a_mail_has_these_headers_and_one_recipient_whatever_a_customer_is_called(
+    store, database, clock, smtp, sql
+):
+    names = ["Ada", "", *ENCODED_WORDS, "a\r\nBcc: victim@y.test", 'q" <victim@y.test>, "', "Zoë ☕, Ltd.", "x" * 500]
+    people = await customers(store, *(f"c{number}" for number in range(len(names))))
+    for number, name in enumerate(names):
+        await sql.execute("UPDATE customers SET name = $1 WHERE external_id = $2", name, f"c{number}")
+    html = "<p onclick='x()'>Hi<script>alert(1)</script></p>"
+    await queued_for_all(store, people.values(), personalise=True, text="{{ customer.name }}\r\n.\r\nend", html=html)
+    await deliver(database, clock, smtp.url)
+
+    assert sorted(mail.recipient for mail in smtp.taken) == sorted(f"{who}@example.test" for who in people)
+    for mail in smtp.taken:
+        assert Counter(mail.parsed.keys()) == Counter(HEADERS)
+        assert [each.addr_spec for each in mail.parsed["To"].addresses] == [mail.recipient]
+        assert mail.parsed.get_body(("plain",)).get_content().splitlines()[1:3] == [".", "end"]
+        shown = mail.parsed.get_body(("html",)).get_content()
+        assert "<p>Hi</p>" in shown
+        assert "script" not in shown
+
+
+async def test_addresses_in_every_script_are_reached(store, database, clock, smtp):
+    for number, (address, reached) in enumerate(
+        {
+            "ada@bücher.example": "ada@xn--bcher-kva.example",
+            "zoë@example.test": "zoë@example.test",
+            "δοκιμή@παράδειγμα.example": "δοκιμή@xn--hxajbheg2az3al.example",
+            "Ada+Tag@EXAMPLE.test": "ada+tag@example.test",
+        }.items()
+    ):
+        message = await queued(store, await customer(store, f"c{number}", address))
+        await deliver(database, clock, smtp.url)
+        assert (await seen(store, message))["status"] == "sent"
+        assert smtp.taken[-1].recipient == reached
+
+
+async def test_an_address_that_is_not_one_reaches_nobody(store, database, clock, smtp, sql):
+    wild = [
+        *("b@x.test, v@y.test", "b@x.test;v@y.test", "b@x.test v@y.test", "b@x.test\r\nBcc: v@y.test"),
+        *("b@x.test>\r\nRCPT TO:<v@y.test", "b@x.test\n", "<b@x.test>", "B <b@x.test>", "b@x.test,", "b", "@", ""),
+        *("b@=?utf-8?q?x?=.test", '"b, v"@x.test', "b@[127.0.0.1]", "b@x..test", "b\x85@x.test"),
+    ]
+    people = await customers(store, *(f"c{number}" for number in range(len(wild))))
+    messages = await queued_for_all(store, people.values())
+    for number, address in enumerate(wild):
+        await sql.execute("UPDATE customers SET email = $1 WHERE external_id = $2", address, f"c{number}")
+    await deliver(database, clock, smtp.url)
+
+    assert smtp.taken == []
+    for who, message in messages.items():
+        whole = await seen(store, message)
+        assert (whole["status"], whole["log"][0]["code"]) == ("failed", "bad_address")
+        assert (await known(store, who))[0] == "cleaned"
+
+
+async def test_what_could_begin_another_header_is_refused(store):
+    ada = await customer(store, "ada")
+    for text in (*ENCODED_WORDS, *NOT_ONE_LINE, "s" * 1000, "\ud800"):
+        for body in ({"subject": text}, {"subject": text, "personalise": True}):
+            answer = await post_raw(store, "/messages", {"customer": ada, "text": "t"} | body)
+            assert pointers(answer) == ["#/subject"], text
+        for field in ("name", "email", "reply_to"):
+            answer = await post_raw(store, "/account", {"sender": SENDER | {field: text}}, "PATCH")
+            assert pointers(answer) == [f"#/sender/{field}"], text
+    for address in ("a@x.test, v@y.test", "A <a@x.test>"):
+        answer = await post_raw(store, "/account", {"sender": SENDER | {"reply_to": address}}, "PATCH")
+        assert pointers(answer) == ["#/sender/reply_to"]
+    large = await post(store, ada, text="t" * 10_000_000)
+    problem(large, 413, "body_too_large")
+    assert await all_seen(store) == {}
+
+
+async def post_raw(store, path, body, method="POST"):
+    """Text that JSON can escape and httpx would not."""
+    headers = store.auth | key() | {"Content-Type": "application/json"}
+    return await store.api.request(method, path, content=json.dumps(body), headers=headers)
+
+
+# ---------------------------------------------------------------- what it costs
+
+
+async def test_writing_to_one_and_to_many_takes_as_many_statements(store, statements):
+    people = await customers(store, *(f"c{number}" for number in range(50)))
+    await queued_for_all(store, [people["c0"]])
+    counts = []
+    for names in (["c1"], [f"c{number}" for number in range(2, 50)]):
+        with statements.during() as ran:
+            await queued_for_all(store, [people[name] for name in names])
+        counts.append(len(ran))
+    with statements.during() as ran:
+        await queued(store, people["c0"])
+
+    assert counts[0] == counts[1] <= 8
+    assert len(ran) <= 9
+
+
+async def test_a_claim_takes_as_many_statements_whatever_it_takes(store, database, statements):
+    people = await customers(store, *(f"c{number}" for number in range(60)))
+    await queued_for_all(store, people.values())
+    for number in range(0, 60, 2):
+        await consent(store, people[f"c{number}"], "unsubscribed")
+    costs = []
+    for most in (2, 8, 50):
+        async with database.write() as conn:
+            with statements.during() as ran:
+                taken = await claim(
+                    conn, number_in(store.account), most=most, alone=True, limits=FAST, site=SITE, now=NOW
+                )
+        costs.append((len(taken.messages) + taken.closed, len(ran)))
+    assert costs == [(2, 6), (8, 6), (50, 6)]
+
+
+async def test_the_queue_and_the_lists_are_read_along_their_indexes(store, open_store, sql):
+    await flood(sql, store, await customer(store, "ada"), 20_000, timedelta(days=1))
+    busy = await open_store()
+    bea = await customer(busy, "bea")
+    await flood(sql, busy, bea, 20_000)
+    await sql.execute("UPDATE messages SET due_at = NULL, status = 'sent' WHERE id % 2 = 0")
+    await sql.execute("VACUUM ANALYZE messages")
+    await sql.execute("SET plan_cache_mode = force_generic_plan")
+    await sql.execute("SET enable_seqscan = off")
+    account = {"account_id": number_in(busy.account), "now": NOW, "most": 20, "limit": 51, "status": "sent"}
+    account |= {"customer": number_in(bea), "since": NOW - timedelta(days=1), "after_created_at": NOW, "after_id": 9}
+    pages = [[], ["customer"], ["status"], ["since"], ["after"], ["customer", "after"], ["status", "after"]]
+    for statement, index in (
+        (outbox.NEXT_ACCOUNT, "messages_due_idx"),
+        (outbox.DUE, "messages_due_idx"),
+        *((correspondence.page(frozenset(each)), f"messages_account_id_{by(each)}created_at_id_idx") for each in pages),
+    ):
+        plan = await plan_of(sql, statement, account | {"after": 0})
+        assert [node["Index Name"] for node in plan.nodes if "Index Name" in node] == [index], plan.nodes
+        assert [node for node in plan.nodes if "Sort" in node["Node Type"]] == []
+        assert plan.blocks < 250, (str(statement), plan.blocks)
+
+
+def by(conditions):
+    return {"customer": "customer_id_", "status": "status_"}.get(next(iter(conditions), ""), "")

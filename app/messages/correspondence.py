@@ -42,7 +42,7 @@ CONDITIONS = {
     "customer": "AND m.customer_id = :customer",
     "status": "AND m.status = :status",
     "since": "AND m.created_at >= :since",
-    "after": "AND m.created_at <= :after_created_at AND (m.created_at < :after_created_at OR m.id < :after_id)",
+    "after": "AND (m.created_at, m.id) < (:after_created_at, :after_id)",
 }
 
 
