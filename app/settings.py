@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     mail_webhook_secret: SecretStr | None = Field(
         None, description="what the mail provider signs its reports with; without it none are taken"
     )
-    mail_rate_per_second: float = Field(10, gt=0, le=10_000, description="of one account, with a burst of five times")
+    mail_rate_per_second: float = Field(100, gt=0, le=10_000, description="of one account, with a burst of five times")
     mail_concurrency: int = Field(20, ge=1, le=500, description="mails that a worker has in flight")
     mail_lease_seconds: float = Field(60, ge=1, le=3600, description="until another worker takes up a dead one's mails")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()

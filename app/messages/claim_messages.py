@@ -26,8 +26,8 @@ class Limits:
     """How a worker sends."""
 
     concurrency: int = 20
-    rate_per_second: float = 10.0
-    burst: int = 50
+    rate_per_second: float = 100.0
+    burst: int = 500
     lease_seconds: float = 60.0
     most_crashes: int = 5
 
