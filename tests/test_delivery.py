@@ -922,11 +922,10 @@ async def test_writing_to_one_and_to_many_takes_as_many_statements(store, statem
     assert len(ran) <= 9
 
 
-async def test_a_claim_takes_as_many_statements_whatever_it_takes(store, database, statements):
+async def test_a_claim_takes_as_many_statements_whatever_it_takes(store, database, statements, sql):
     people = await customers(store, *(f"c{number}" for number in range(60)))
     await queued_for_all(store, people.values())
-    for number in range(0, 60, 2):
-        await consent(store, people[f"c{number}"], "unsubscribed")
+    await sql.execute("UPDATE customers SET marketing = 'unsubscribed' WHERE id % 2 = 0")
     costs = []
     for most in (2, 8, 50):
         async with database.write() as conn:

@@ -140,7 +140,8 @@ PAUSED = text("""
 
 FED_BACK = text("""
     UPDATE messages
-    SET status = :status, due_at = NULL, lease = NULL, sent_at = coalesce(sent_at, :now), settled_at = :now
+    SET status = :status, reason = coalesce(:reason, reason), due_at = NULL, lease = NULL,
+        sent_at = coalesce(sent_at, :now), settled_at = :now
     WHERE account_id = :account_id AND id = :id AND status = ANY(cast(:earlier AS text[]))
 """)
 """What a provider has reported of a message; only forward."""
