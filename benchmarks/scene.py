@@ -14,7 +14,7 @@ from pathlib import Path
 import asyncpg
 
 from app.accounts.open_account import open_account
-from app.cli import Urls, upgrade
+from app.connecting import Urls, upgrade
 from app.database import Database
 from app.local_postgres import LocalUrls, local_postgres
 from app.orders.source import Source, one
