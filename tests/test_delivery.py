@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
@@ -29,6 +28,8 @@ from postal import (
     deliver,
     delivering,
     erase,
+    has_taken,
+    is_now,
     key,
     known,
     number_in,
@@ -39,6 +40,7 @@ from postal import (
     set_sender,
     sink,
     unsubscribe_path,
+    until,
 )
 from test_statements import plan_of
 
@@ -79,6 +81,7 @@ SCRIPT = {
         "cut": ["cut"],
         "stall": ["stall"],
         "lost": ["taken, cut", "250"],
+        "hanging": ["taken, stall", "250"],
         "later": ["450 4.2.0 greylisted", "450 4.2.0 greylisted", "250"],
         "never": ["451 4.3.0 later"],
         "out": ["450 4.2.0 greylisted"],
@@ -279,6 +282,35 @@ async def test_a_sender_that_is_set_anew_ends_the_pause_at_once(store, database,
 
     assert (await seen(store, message))["status"] == "sent"
     assert [mail.sender for mail in smtp.taken] == [SENDER["email"]]
+
+
+async def test_what_a_stopping_worker_lets_go_of_costs_no_attempt_and_keeps_its_name(
+    store, database, clock, smtp, monkeypatch
+):
+    monkeypatch.setattr(deliver_messages, "GRACE_SECONDS", 0.2)
+    message = await queued(store, await customer(store, "hanging"))
+    async with delivering(database, clock, smtp.url):
+        await until(lambda: has_taken(smtp, 1))
+    let_go = await seen(store, message)
+    await deliver(database, clock, smtp.url)
+    whole = await seen(store, message)
+
+    assert (let_go["status"], let_go["attempts"], let_go["maybe_duplicate"]) == ("queued", 0, True)
+    assert (whole["status"], whole["attempts"]) == ("sent", 1)
+    assert [(each["outcome"], each["code"]) for each in whole["log"]] == [("deferred", "interrupted"), ("accepted", "")]
+    assert [mail.message_id for mail in smtp.taken] == [whole["message_id"]] * 2
+
+
+@pytest.mark.parametrize("pool_size", [3])
+async def test_a_mail_that_takes_longer_than_its_lease_is_sent_once(store, database, clock, tmp_path):
+    clock.now = None
+    message = await queued(store, await customer(store, "ada"))
+    limits = Limits(lease_seconds=0.6)
+    with sink(tmp_path, answer_delay_seconds=3) as slow:
+        async with delivering(database, clock, slow.url, limits), delivering(database, clock, slow.url, limits):
+            await until(lambda: is_now(store, message, "sent"))
+        assert len(slow.taken) == 1
+    assert (await seen(store, message))["attempts"] == 1
 
 
 # ---------------------------------------------------------------- when it is tried again
@@ -503,14 +535,6 @@ async def nothing_waits(store):
     return not await all_seen(store, status="queued") and not await all_seen(store, status="sending")
 
 
-async def until(condition, seconds=30):
-    """Wait for what a worker does."""
-    end = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < end, "waited too long"
-        await asyncio.sleep(0.02)
-
-
 @pytest.mark.parametrize("by_the_worker", [True, False])
 async def test_who_pays_no_more_sends_nothing_more(store, open_store, database, clock, smtp, by_the_worker):
     other = await open_store()
@@ -649,10 +673,6 @@ async def test_who_is_erased_while_a_mail_is_under_way_does_not_come_back(
     assert canaries_in(json.dumps(lines, default=str) + "".join(capfd.readouterr())) == []
 
 
-async def is_now(store, message, status):
-    return (await seen(store, message))["status"] == status
-
-
 async def has_ended(store, message):
     return not await is_now(store, message, "sending")
 
@@ -745,19 +765,11 @@ async def test_a_few_leave_while_another_account_has_thousands_queued(store, ope
     await flood(sql, store, await customer(store, "ada"), 3_000)
     people = await customers(other, *(f"few{number}" for number in range(10)))
     async with delivering(database, clock, smtp.url):
-        await until(lambda: is_sending(smtp))
+        await until(lambda: has_taken(smtp, 1))
         await queued_for_all(other, people.values())
-        await until(lambda: none_queued(other))
+        await until(lambda: nothing_waits(other))
         waiting = await sql.fetchval("SELECT count(*) FROM messages WHERE status = 'queued'")
     assert waiting > 1_000
-
-
-async def is_sending(smtp):
-    return len(smtp.taken) > 0
-
-
-async def none_queued(store):
-    return not await all_seen(store, status="queued") and not await all_seen(store, status="sending")
 
 
 async def test_what_a_purchase_calls_for_is_sent_to_who_left_but_never_to_a_dead_address(store, database, clock, smtp):
@@ -790,10 +802,6 @@ async def test_an_idle_worker_is_woken_by_what_is_queued(store, database, clock,
         for number in (1, 2):
             await queued(store, ada)
             await until(lambda number=number: has_taken(smtp, number), seconds=10)
-
-
-async def has_taken(smtp, number):
-    return len(smtp.taken) == number
 
 
 async def test_a_worker_that_cannot_listen_looks_by_itself(store, database, clock, smtp, monkeypatch):

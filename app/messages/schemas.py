@@ -181,7 +181,7 @@ class Message(BaseModel):
     customer: str | None = Field(description="none once the person was erased")
     kind: Kind
     status: Status
-    reason: str | None = Field(description="why it failed, was cancelled or is held")
+    reason: str | None = Field(description="why it failed, bounced for good, was cancelled or is held")
     language: Language
     template: str | None
     subject: str | None
