@@ -391,17 +391,17 @@ async def test_a_batch_checks_each_recipient_and_tells_what_became_of_each(store
     foreign = await customer(other, "eve")
     once = key()
 
-    answer = await batch(store, {"customers": [ada, bea, foreign, "cus_999", "nonsense", ada]}, once)
-    again = await batch(store, {"customers": [ada, bea, foreign, "cus_999", "nonsense", ada]}, once)
+    answer = await batch(store, {"customers": [ada, bea, foreign, "cus_999", "nonsense", "cus_01", ada]}, once)
+    again = await batch(store, {"customers": [ada, bea, foreign, "cus_999", "nonsense", "cus_01", ada]}, once)
 
     assert answer.status_code == 202, answer.text
     told = answer.json()
-    assert (told["queued"], told["refused"], told["next_cursor"]) == (1, 4, None)
+    assert (told["queued"], told["refused"], told["next_cursor"]) == (1, 5, None)
     results = {row["customer"]: (row["code"], row["reason"]) for row in told["results"]}
     assert results == {
         ada: (None, None),
         bea: ("recipient_not_messageable", "unsubscribed"),
-        **dict.fromkeys((foreign, "cus_999", "nonsense"), ("unknown_customer", None)),
+        **dict.fromkeys((foreign, "cus_999", "nonsense", "cus_01"), ("unknown_customer", None)),
     }
     assert (again.content, again.headers["Idempotent-Replayed"]) == (answer.content, "true")
     assert await sql.fetchval("SELECT count(*) FROM messages") == 1
