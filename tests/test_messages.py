@@ -136,6 +136,8 @@ async def test_a_customer_without_an_address_is_not_messageable(store):
     [
         {"subject": "a\nBcc: v@example.test"},
         {"subject": "a\rb"},
+        {"subject": "a\x85b"},
+        {"subject": "a\u2028b"},
         {"subject": "Hi =?utf-8?q?=0ABcc:_victim=40example.test?="},
         {"subject": "x" * 1000},
         {"subject": " "},
@@ -488,6 +490,7 @@ async def test_the_sender_is_set_shown_and_checked(store):
     assert (shown["sender"], shown["sending_paused"]) == (SENDER, None)
     for wrong in (
         {"email": "a@b.test, c@d.test"}, {"email": "x"}, {"name": "A\r\nBcc: x@y.test"}, {"name": "=?utf-8?q?x?="},
+        {"name": "A\x85B"}, {"name": "A\u2028B"},
         {"reply_to": "a@b\n.test"}, {"postal_address": ""}, {"postal_address": "a\0bcdef"}, {"bcc": "x@y.test"},
     ):  # fmt: skip
         body = {"sender": SENDER | wrong}
