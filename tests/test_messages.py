@@ -187,6 +187,15 @@ async def test_html_is_cleaned_before_it_is_stored(store):
     assert 'href="https://b.test"' in whole["html"]
 
 
+@pytest.mark.parametrize("html", ["<script>steal()</script>\n", "{% if rank.place %}<p>Well done!</p>{% endif %}"])
+async def test_html_of_which_nothing_is_left_leaves_the_text_alone(store, html):
+    ada = await customer(store, "ada")
+
+    whole = await seen(store, await queued(store, ada, html=html, personalise="rank" in html))
+
+    assert (whole["text"], whole["html"]) == ("A word.\n", None)
+
+
 # ---------------------------------------------------------------- repeated requests
 
 
