@@ -124,6 +124,8 @@ class Toll:
     """Times that a message was taken up after its worker had died."""
     foreign: int
     """Copies that are not one of our messages, or went to somebody else."""
+    untold: int = 0
+    """Messages that came more than once and do not say that they may have."""
 
 
 async def toll(bag: Mailbag, smtp: SmtpSink) -> Toll:
@@ -138,6 +140,7 @@ async def toll(bag: Mailbag, smtp: SmtpSink) -> Toll:
         again=len(taken) - len(copies),
         taken_up=sum(row["crashes"] for row in rows),
         foreign=sum(ours.get(mail.message_id) != mail.recipient for mail in taken),
+        untold=sum(copies[row["message_id"]] > 1 and not row["maybe_duplicate"] for row in rows),
     )
 
 
@@ -177,7 +180,7 @@ async def test_workers_killed_at_random_lose_nothing_and_no_copy_is_another_mess
         cost = await toll(bag, smtp)
     print(f"{KILLS} kills, {meant} while sending, {time.monotonic() - begun:.0f} s: {cost}")  # noqa: T201
 
-    assert (cost.lost, cost.unsent, cost.foreign) == (0, 0, 0)
+    assert (cost.lost, cost.unsent, cost.foreign, cost.untold) == (0, 0, 0, 0)
     assert cost.again <= cost.taken_up
     assert cost.taken_up > 0, "no kill met a message that was being sent"
     assert await bag.sql.fetchval("SELECT max(attempts) FROM messages") == 1

@@ -187,7 +187,9 @@ class Message(BaseModel):
     subject: str | None
     message_id: str = Field(description="the header of that name, in every copy")
     attempt_count: int = Field(description="that were answered; a crash of ours is none")
-    maybe_duplicate: bool = Field(description="an answer was lost after it was handed over, so it may arrive twice")
+    maybe_duplicate: bool = Field(
+        description="the answer to it was lost, or the worker that sent it, so it may arrive twice"
+    )
     created_at: Instant
     next_attempt_at: Instant | None
     sent_at: Instant | None
