@@ -42,7 +42,7 @@ def clock() -> datetime:
     return NOW + timedelta(seconds=time.monotonic() - BEGUN)
 
 
-async def ours(scene: Scene, port: int, database: Database) -> float:
+async def ours(_scene: Scene, port: int, database: Database) -> float:
     """Seconds until a worker with the settings of the service has nothing more to send."""
     mailer = open_mailer(f"smtp://127.0.0.1:{port}", concurrency=UNLIMITED.concurrency)
     begun = time.perf_counter()
@@ -55,7 +55,7 @@ async def ours(scene: Scene, port: int, database: Database) -> float:
 async def plain(scene: Scene, port: int, database: Database) -> float:
     """Seconds that the same mails take on one connection."""
     account = {"account_id": scene.account_id}
-    asked = {"now": clock(), "most": None, "in_flight": []}
+    asked: dict[str, object] = {"now": clock(), "most": None, "in_flight": []}
     async with database.write() as conn:
         sender = (await conn.execute(SENDER, account)).one()
         rows = (await conn.execute(outbox.DUE, account | asked)).all()

@@ -1,4 +1,4 @@
-"""Sink: an SMTP server that takes every mail and keeps none, on bare sockets, so that it costs little beside its clients.
+"""Sink: an SMTP server that takes every mail and keeps none; on bare sockets, so that it costs little.
 
 It tells its port, then how many mails it has taken at every line that it reads.
 """

@@ -87,8 +87,8 @@ def smtp_sink(
 ) -> Iterator[SmtpSink]:
     """An SMTP server until the block ends; `file` gets a line of JSON per mail that it takes, and is only added to.
 
-    `certificate` is a PEM file with its key: STARTTLS is offered, or the port speaks TLS. The delay is between taking
-    a mail and answering so.
+    `certificate` is a PEM file with its key: STARTTLS is offered, or the port speaks TLS. The delay is between the
+    final dot and the answer to it.
     """
     options = {
         "file": str(file),

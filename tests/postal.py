@@ -4,19 +4,22 @@ import asyncio
 import contextlib
 import itertools
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
-from conftest import Store, order
-from mail_sinks import Script, SmtpSink, smtp_sink
+from conftest import OPERATOR, Store, order
+from mail_sinks import Script, SmtpSink, Taken, smtp_sink
 
 from app.database import Database
 from app.messages.choose_mailer import open_mailer
 from app.messages.claim_messages import Limits
 from app.messages.compose_mail import Site
 from app.messages.deliver_messages import Delivery
+from app.messages.unsubscribe_token import Leaver, token
 
 SENDER = {
     "name": "Ada's shop",
@@ -46,6 +49,19 @@ async def customer(store: Store, name: str, email: str | None = "", marketing: s
     return customer_id
 
 
+async def customers(store: Store, *names: str, marketing: str | None = "subscribed") -> dict[str, str]:
+    """The ids of new customers by their names, at `name@example.test`."""
+    await store.send(
+        *(order(f"first-{name}-{next(NUMBERS)}", name, email=f"{name}@example.test", name=name) for name in names)
+    )
+    params = {"source": store.source, "limit": 1000}
+    found = (await store.api.get("/customers", params=params, headers=store.auth)).json()["items"]
+    ids = {row["external_id"]: row["id"] for row in found if row["external_id"] in names}
+    if marketing is not None:
+        await asyncio.gather(*(consent(store, each, marketing) for each in ids.values()))
+    return ids
+
+
 async def consent(store: Store, customer_id: str, marketing: str) -> None:
     answer = await store.api.patch(f"/customers/{customer_id}", json={"marketing": marketing}, headers=store.auth)
     assert answer.status_code == 200, answer.text
@@ -70,11 +86,79 @@ async def queued(store: Store, customer_id: str, **fields: Any) -> str:
     return message
 
 
+async def queued_for_all(store: Store, customer_ids: Iterable[str], **fields: Any) -> dict[str, str]:
+    """The ids of the messages of a batch, by the customers they are to."""
+    body = {"subject": "Hello", "text": "A word.\n", "to": {"customers": [*customer_ids]}} | fields
+    answer = await store.api.post("/messages/batch", json=body, headers=store.auth | key())
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["refused"] == 0, answer.text
+    return {line["customer"]: line["message"] for line in answer.json()["results"]}
+
+
+async def all_seen(store: Store, **question: Any) -> dict[str, dict[str, Any]]:
+    """The messages of an account, without their text, by id."""
+    params = {"limit": 1000} | question
+    rows: dict[str, dict[str, Any]] = {}
+    while True:
+        page = (await store.api.get("/messages", params=params, headers=store.auth)).json()
+        rows |= {row["id"]: row for row in page["items"]}
+        if page["next_cursor"] is None:
+            return rows
+        params["cursor"] = page["next_cursor"]
+
+
+async def erase(store: Store, customer_id: str) -> None:
+    answer = await store.api.delete(f"/customers/{customer_id}", headers=store.auth)
+    assert answer.status_code == 204, answer.text
+
+
+async def known(store: Store, customer_id: str) -> tuple[str, list[tuple[str, str]]]:
+    """A customer's consent, and how it came about: `(marketing, [(marketing, changed_by), …])`."""
+    answer = await store.api.get(f"/customers/{customer_id}/export", headers=store.auth)
+    assert answer.status_code == 200, answer.text
+    whole = answer.json()
+    return whole["marketing"], [(each["marketing"], each["changed_by"]) for each in whole["consent_history"]]
+
+
+async def change_plan(store: Store, plan: str) -> None:
+    auth = {"Authorization": f"Bearer {OPERATOR}"}
+    answer = await store.api.patch(f"/accounts/{store.account}", json={"plan": plan}, headers=auth)
+    assert answer.status_code == 200, answer.text
+
+
+def number_in(public_id: str) -> int:
+    return int(public_id.rpartition("_")[2])
+
+
+async def unsubscribe_path(store: Store, sql: asyncpg.Connection, customer_id: str, message: str) -> str:
+    """The path of the link in a message."""
+    account = number_in(store.account)
+    secret = await sql.fetchval("SELECT cursor_secret FROM accounts WHERE id = $1", account)
+    return f"/unsubscribe/{token(secret, Leaver(account, number_in(customer_id), number_in(message)))}"
+
+
 async def seen(store: Store, message: str) -> dict[str, Any]:
     answer = await store.api.get(f"/messages/{message}", headers=store.auth)
     assert answer.status_code == 200, answer.text
     whole: dict[str, Any] = answer.json()
     return whole
+
+
+@dataclass(frozen=True)
+class Postbox:
+    """A sink that many tests share, as one of them sees it."""
+
+    sink: SmtpSink
+    before: int
+
+    @property
+    def url(self) -> str:
+        return self.sink.url
+
+    @property
+    def taken(self) -> list[Taken]:
+        """What was taken since the test has begun."""
+        return self.sink.taken[self.before :]
 
 
 @contextlib.contextmanager

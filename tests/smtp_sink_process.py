@@ -72,11 +72,11 @@ class Handler:
 
     async def handle_DATA(self, smtp: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         step = self.steps[smtp]
-        if step.startswith("data "):
-            return step.removeprefix("data ")
-        if step != "cut":
+        if step != "cut" and not step.startswith("data "):
             self.take(smtp, envelope)
         await asyncio.sleep(self.options.answer_delay_seconds)
+        if step.startswith("data "):
+            return step.removeprefix("data ")
         if step.endswith("cut"):
             smtp.transport.abort()
         if step.endswith("stall"):

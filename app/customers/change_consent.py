@@ -8,6 +8,9 @@ from app.orders import source as source_statements
 from app.orders.recount import lock
 from app.orders.source import Source
 
+SAY_NOTHING_OF_THE_ADDRESS = {"unsubscribe", "complaint"}
+"""Who leaves does not make an address usable that has been refused for good."""
+
 
 async def change_consent(
     conn: Connection, source: Source, customer_id: int, marketing: str, changed_by: str, now: datetime
@@ -18,6 +21,8 @@ async def change_consent(
     known = (await conn.execute(directory.CONSENT_LOCKED, person)).one_or_none()
     if known is None:
         return False
+    if known.marketing == "cleaned" and changed_by in SAY_NOTHING_OF_THE_ADDRESS:
+        return True
     consent = person | {"marketing": marketing}
     if marketing != known.marketing or not known.is_explicit:
         await conn.execute(directory.CONSENT_NOTED, consent | {"changed_by": changed_by, "now": now})

@@ -133,24 +133,28 @@ SPOKEN_TO_IN = text("""
 """)
 """What a customer is written to in."""
 
-MESSAGES_FORGOTTEN = (
+MESSAGES_FORGOTTEN = text("""
+    UPDATE messages
+    SET customer_id = NULL, subject = NULL, text = NULL, html = NULL, provider_id = NULL,
+        reason = CASE WHEN status IN ('queued', 'held') THEN 'erased' ELSE reason END,
+        due_at = CASE WHEN status IN ('queued', 'held') THEN NULL ELSE due_at END,
+        settled_at = CASE WHEN status IN ('queued', 'held') THEN :now ELSE settled_at END,
+        status = CASE WHEN status IN ('queued', 'held') THEN 'cancelled' ELSE status END
+    WHERE account_id = :account_id AND customer_id = :customer_id
+    RETURNING id
+""")
+"""What a person's messages said, gone; those not begun are never sent. It waits for what is just being settled."""
+
+ANSWERS_FORGOTTEN = (
+    text(
+        "DELETE FROM message_attempts WHERE account_id = :account_id AND message_id = ANY(cast(:messages AS bigint[]))"
+    ),
     text("""
-        DELETE FROM message_attempts AS a
-        USING messages AS m
-        WHERE m.account_id = :account_id AND m.customer_id = :customer_id
-          AND a.account_id = :account_id AND a.message_id = m.id
-    """),
-    text("""
-        UPDATE messages
-        SET customer_id = NULL, subject = NULL, text = NULL, html = NULL, provider_id = NULL,
-            reason = CASE WHEN status IN ('queued', 'held') THEN 'erased' ELSE reason END,
-            due_at = CASE WHEN status IN ('queued', 'held') THEN NULL ELSE due_at END,
-            settled_at = CASE WHEN status IN ('queued', 'held') THEN :now ELSE settled_at END,
-            status = CASE WHEN status IN ('queued', 'held') THEN 'cancelled' ELSE status END
-        WHERE account_id = :account_id AND customer_id = :customer_id
+        DELETE FROM idempotency_keys
+        WHERE account_id = :account_id AND operation = 'sendMessage' AND location = ANY(cast(:locations AS text[]))
     """),
 )
-"""What was answered about a person's messages gone, and what they said; those not begun are never sent."""
+"""What servers answered about those messages, and what we answered to whoever wrote them, gone."""
 
 FORGOTTEN = tuple(
     text(f"DELETE FROM {table} WHERE account_id = :account_id AND {column} = :customer_id")

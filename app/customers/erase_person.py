@@ -7,6 +7,7 @@ from app.database import Connection
 from app.orders import source as source_statements
 from app.orders.recount import lock, refresh
 from app.orders.source import Source
+from app.wire import public_id
 
 
 async def erase_person(conn: Connection, source: Source, customer_id: int, now: datetime) -> bool:
@@ -18,8 +19,10 @@ async def erase_person(conn: Connection, source: Source, customer_id: int, now: 
     orders = (await conn.execute(directory.ORDERS_ANONYMISED, person | {"source_id": source.id, "now": now})).all()
     await refresh(conn, source, [customer_id])
     addresses = (await conn.execute(directory.ADDRESSES, person)).scalars().all()
-    for statement in (*directory.MESSAGES_FORGOTTEN, *directory.FORGOTTEN):
-        await conn.execute(statement, person | {"now": now})
+    messages = (await conn.execute(directory.MESSAGES_FORGOTTEN, person | {"now": now})).scalars().all()
+    locations = [f"/messages/{public_id('msg', message)}" for message in messages]
+    for statement in (*directory.ANSWERS_FORGOTTEN, *directory.FORGOTTEN):
+        await conn.execute(statement, person | {"messages": messages, "locations": locations})
     await conn.execute(directory.INHERITED, source.key | {"addresses": addresses})
     await conn.execute(source_statements.erased(source.account_id, source.id, now))
     ownerless = sum(order.counted for order in orders)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from app.customers.change_consent import change_consent
 from app.database import Database
@@ -16,6 +17,9 @@ EARLIER = {
 }
 """From which status a report leads to which: reports come late, twice and in any order, and only lead forward."""
 
+REFUSED = "refused"
+"""The reason of a message whose address was refused for good: that is news once, whatever else was told before."""
+
 
 async def apply_feedback(database: Database, reports: Iterable[Feedback], now: datetime) -> None:
     """Note each; a hard bounce makes the address unusable, a complaint ends the consent.
@@ -26,13 +30,23 @@ async def apply_feedback(database: Database, reports: Iterable[Feedback], now: d
         known = {"account_id": each.account_id, "id": each.message}
         async with database.read() as conn:
             message = (await conn.execute(correspondence.ONE, known)).one_or_none()
-        if message is None or message.status not in EARLIER[each.event]:
+        status = None if message is None else status_after(each, message)
+        if message is None or status is None:
             continue
         if message.customer_id is not None:
             await _consent(database, each, message.customer_id, now)
         async with database.write() as conn:
-            noted = {"status": each.event, "earlier": list(EARLIER[each.event]), "now": now}
-            await conn.execute(outbox.FED_BACK, known | noted)
+            noted = {"status": status, "reason": REFUSED if each.permanent else None, "now": now}
+            await conn.execute(outbox.FED_BACK, known | noted | {"earlier": [*EARLIER[each.event], message.status]})
+
+
+def status_after(each: Feedback, message: Any) -> str | None:  # noqa: ANN401 - a row of correspondence.ONE
+    """The message's status once it is told; nothing where the report is no news."""
+    never_answered = message.status == "queued" and message.maybe_duplicate  # it has arrived, and is not sent again
+    if never_answered or message.status in EARLIER[each.event]:
+        return each.event
+    hardens = each.permanent and message.status in {"bounced", "complained"} and message.reason != REFUSED
+    return message.status if hardens else None
 
 
 async def _consent(database: Database, each: Feedback, customer_id: int, now: datetime) -> None:

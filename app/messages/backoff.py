@@ -42,7 +42,7 @@ def wait_seconds(deferred: Deferred, attempts: int, chance: float) -> float:
     wait = base * (1 - JITTER + 2 * JITTER * chance)
     if deferred.retry_after_seconds is not None:
         wait = max(wait, min(deferred.retry_after_seconds, 2 * base))
-    if deferred.code in {"429", "timeout"}:
+    if deferred.code.partition(" ")[0] in {"429", "timeout"}:
         wait = max(wait, LEAST_WAIT_SECONDS)
     if deferred.maybe_duplicate:
         wait = max(wait, LEAST_WAIT_AMBIGUOUS_SECONDS)

@@ -18,6 +18,9 @@ RECIPIENTS = text("""
 """)
 """Whom messages are to."""
 
+RECIPIENTS_HELD = text(f"{RECIPIENTS.text} ORDER BY c.id FOR KEY SHARE OF c")
+"""The same; nobody of them is erased or merged before the transaction ends."""
+
 LINE = """
     m.id, m.customer_id, m.kind, m.language, m.template, m.subject, m.status, m.reason, m.attempts, m.crashes,
     m.maybe_duplicate, m.message_id, m.created_at, m.sent_at, m.settled_at,
@@ -39,7 +42,7 @@ CONDITIONS = {
     "customer": "AND m.customer_id = :customer",
     "status": "AND m.status = :status",
     "since": "AND m.created_at >= :since",
-    "after": "AND m.created_at <= :after_created_at AND (m.created_at < :after_created_at OR m.id < :after_id)",
+    "after": "AND (m.created_at, m.id) < (:after_created_at, :after_id)",
 }
 
 

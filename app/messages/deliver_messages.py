@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.database import ERRORS, Database
+from app.database import ERRORS, Database, first_row
 from app.messages import outbox
 from app.messages.claim_messages import NOTHING, Claimed, Limits, Taken, claim
 from app.messages.compose_mail import Site
@@ -66,7 +66,7 @@ class Delivery:
     # ------------------------------------------------------------ claiming
 
     async def _begin(self) -> int:
-        """Claim what is due for one account, and send it; how many messages that were, sent or closed."""
+        """Claim what is due for one account, and send it; how many messages were sent or closed."""
         free = await self._free_slots()
         if free < 1 or (self._one_by_one and self._in_flight):
             return 0
@@ -102,7 +102,9 @@ class Delivery:
             alone, limits, site = not self._in_flight, self._limits, self._site
             now = self._clock()
             async with self._database.write() as conn:
-                taken = await claim(conn, account_id, mine, most=most, alone=alone, limits=limits, site=site, now=now)
+                taken = await claim(
+                    conn, account_id, most=most, alone=alone, limits=limits, site=site, now=now, in_flight=mine
+                )
             if taken.is_suspicious and not alone:
                 self._account = account_id - 1  # its turn comes again, with nothing else in flight
             if taken != NOTHING:
@@ -112,11 +114,10 @@ class Delivery:
     async def _next_account(self) -> int | None:
         async with self._database.read() as conn:
             for after in dict.fromkeys((self._account, 0)):
-                found = await conn.execute(outbox.NEXT_ACCOUNT, {"after": after, "now": self._clock()})
-                account_id: int | None = found.scalar_one_or_none()
-                if account_id is not None:
-                    self._account = account_id
-                    return account_id
+                found = await first_row(conn, outbox.NEXT_ACCOUNT, {"after": after, "now": self._clock()})
+                if found is not None:
+                    self._account = found.account_id
+                    return self._account
         return None
 
     # ------------------------------------------------------------ sending

@@ -19,7 +19,7 @@ from app.words import Language, language_of
 
 router = APIRouter(route_class=GuardedRoute, tags=["recipients"])
 
-Token = Annotated[str, Path(description="from the link in a message", max_length=200)]
+Token = Annotated[str, Path(description="from the link in a message")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ async def queue_messages(
         raise PlanRequired
     if sender.email is None:
         raise SenderRequired
-    found = await conn.execute(correspondence.RECIPIENTS, account | {"customers": list(customers)})
+    found = await conn.execute(correspondence.RECIPIENTS_HELD, account | {"customers": list(customers)})
     known = {row.id: row for row in found}
     results = {each: _refusal(each, known.get(each), wording) for each in customers}
     people = [known[each] for each, result in results.items() if result is None]

@@ -59,6 +59,14 @@ MOVED = text("""
 """)
 """The orders of an address alone given to its new owner."""
 
+MERGING = text("""
+    SELECT id FROM customers
+    WHERE account_id = :account_id AND source_id = :source_id AND id = ANY(cast(:ids AS bigint[]))
+    ORDER BY id
+    FOR UPDATE
+""")
+"""Customers that become part of another one, locked: whoever is writing to them has done so."""
+
 CONSENT_INHERITED = (
     text("""
         UPDATE consent_changes AS h
