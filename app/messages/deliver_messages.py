@@ -21,8 +21,8 @@ from app.messages.settle_messages import INTERRUPTED, Ended, says_of_address, se
 from app.problems import ServiceUnavailable, log, places
 
 POLL_SECONDS = 1.0
-GATHERING_SECONDS = 0.02
-"""How long a claim waits for half of the slots to be free: many claims of one message cost more than a few of many."""
+GATHERED, GATHERING_SECONDS = 3 / 4, 0.02
+"""How much of the slots a claim waits for, and how long: many claims of few messages cost more than a few of many."""
 GRACE_SECONDS = 20.0
 """How long mails in flight may take when the worker is told to stop."""
 HEARTBEATS_PER_LEASE = 3
@@ -83,10 +83,10 @@ class Delivery:
         return len(taken.messages) + taken.closed
 
     async def _free_slots(self) -> int:
-        """How many more mails may be in flight; waits a little for half of them, so that claims are worth it."""
+        """How many more mails may be in flight; waits a little for most of them."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + GATHERING_SECONDS
-        while self._free() < self._limits.concurrency / 2 and (left := deadline - clock()) > 0:
+        while self._free() < self._limits.concurrency * GATHERED and (left := deadline - clock()) > 0:
             await self._wait(left)
         return self._free()
 
