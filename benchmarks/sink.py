@@ -1,6 +1,7 @@
-"""Sink: an SMTP server that takes every mail and keeps none, on bare sockets, so that it costs little beside its clients.
+"""Sink: an SMTP server that takes every mail and keeps none; on bare sockets, so that it costs little.
 
-It tells its port, then how many mails it has taken at every line that it reads.
+It tells its port, then how many mails it has taken at every line that it reads. It answers that it has a mail so
+many seconds later as the command line says: a relay that writes it to its disk takes some milliseconds.
 """
 
 import asyncio
@@ -18,6 +19,10 @@ class Sink:
     """What all connections have taken."""
 
     taken = 0
+
+    def __init__(self, seconds: float) -> None:
+        """How long it takes to take one."""
+        self.seconds = seconds
 
 
 class Taking(asyncio.Protocol):
@@ -46,7 +51,10 @@ class Taking(asyncio.Protocol):
         if self._in_content:
             self._in_content = False
             self._sink.taken += 1
-            self._transport.write(TAKEN)
+            if self._sink.seconds:
+                asyncio.get_running_loop().call_later(self._sink.seconds, self._transport.write, TAKEN)
+            else:
+                self._transport.write(TAKEN)
             return True
         command = before[:4].upper()
         self._in_content = command == b"DATA"
@@ -57,7 +65,7 @@ class Taking(asyncio.Protocol):
 async def serve() -> None:
     """Take mails until the other end of the standard input is closed."""
     loop = asyncio.get_running_loop()
-    sink = Sink()
+    sink = Sink(float(sys.argv[1]))
     server = await loop.create_server(lambda: Taking(sink), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     while await loop.run_in_executor(None, sys.stdin.readline):

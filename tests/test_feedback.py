@@ -302,7 +302,7 @@ async def test_what_a_provider_reports_is_seen_and_heeded(store, database, clock
     for name, (status, marketing, changes) in OUTCOMES.items():
         whole = await seen(store, messages[name])
         assert (whole["status"], whole["settled_at"]) == (status, "2026-03-18T12:05:00Z"), name
-        assert (whole["sent_at"], whole["attempts"]) == ("2026-03-18T12:00:00Z", 1)
+        assert (whole["sent_at"], whole["attempt_count"]) == ("2026-03-18T12:00:00Z", 1)
         assert whole["reason"] == ("refused" if name == "hard" else None)
         assert await known(store, people[name]) == (marketing, [BY_KEY, *changes]), name
     assert (await post(store, people["hard"], kind="transactional")).json()["reason"] == "cleaned"

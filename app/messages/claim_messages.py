@@ -7,11 +7,11 @@ locks on the customers. Nothing here waits for anybody else; what is locked is t
 import math
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.database import Connection
+from app.database import Connection, all_rows
 from app.messages import outbox
 from app.messages.compose_mail import Site, composed
 from app.messages.mail import Mail
@@ -60,9 +60,9 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a claim gave; `is_suspicious` when a message is to go with no other in flight: this one, or the next."""
+    """What a claim gave, and how many it closed; `is_suspicious` when one goes with no other in flight."""
 
-    messages: Sequence[Claimed] = ()
+    messages: tuple[Claimed, ...] = ()
     closed: int = 0
     is_suspicious: bool = False
 
@@ -73,15 +73,16 @@ NOTHING = Taken()
 async def claim(
     conn: Connection,
     account_id: int,
-    in_flight: Sequence[int],
     *,
     most: int,
     alone: bool,
     limits: Limits,
     now: datetime,
+    in_flight: Sequence[int] = (),
 ) -> Taken:
-    """Take up to `most` messages of the account; none that is `in_flight`; `alone` when of no account anything is."""
+    """Take up to `most` messages of the account that are not `in_flight` here; `alone` when none of any account is."""
     account = {"account_id": account_id}
+    # This one begins the transaction; the statements after it may therefore go to the driver itself.
     sender = (await conn.execute(outbox.SENDER_LOCKED, account)).one_or_none()
     if sender is None:
         return NOTHING
@@ -91,13 +92,13 @@ async def claim(
     allowed = min(most, allowance(sender.rate_used_until, now, limits))
     if allowed < 1 or (sender.paused_until is not None and sender.paused_until > now):
         return NOTHING
-    asked = {"now": now, "most": allowed, "in_flight": in_flight}
-    rows = (await conn.execute(outbox.DUE, account | asked)).all()
+    asked = {"now": now, "most": allowed, "in_flight": [*in_flight]}
+    rows = await all_rows(conn, outbox.DUE, account | asked)
     suspects = [row for row in rows if crashes_of(row) >= SUSPICIOUS_CRASHES]
     if suspects:
         rows = suspects[:1] if alone else [row for row in rows if row not in suspects]
-    claimed, closed = await _started(conn, account_id, sender, rows, limits, now)
-    return Taken(claimed, closed, is_suspicious=bool(suspects))
+    taken = await _started(conn, account_id, sender, rows, limits, now)
+    return replace(taken, is_suspicious=bool(suspects))
 
 
 def crashes_of(row: Any) -> int:  # noqa: ANN401 - a row of outbox.DUE
@@ -119,11 +120,11 @@ async def _started(
     rows: Sequence[Any],
     limits: Limits,
     now: datetime,
-) -> tuple[tuple[Claimed, ...], int]:
-    """The messages that may go, marked as being sent; and how many others were closed."""
+) -> Taken:
+    """The messages that may go, marked as being sent; the others closed."""
     account = {"account_id": account_id}
     customers = [row.customer_id for row in rows if row.customer_id is not None]
-    found = await conn.execute(outbox.PEOPLE, account | {"customers": customers}) if customers else ()
+    found = await all_rows(conn, outbox.PEOPLE, account | {"customers": customers}) if customers else ()
     people = {person.id: person for person in found}
     lease = secrets.randbits(62)
     closed: list[tuple[int, str, str, int]] = []
@@ -145,10 +146,10 @@ async def _started(
         until = now + timedelta(seconds=limits.lease_seconds)
         ids = [each.id for each in claimed]
         begun = {"lease": lease, "lease_until": until, "now": now, "ids": ids, "crashes": [crashes[id_] for id_ in ids]}
-        await conn.execute(outbox.STARTED, account | begun)
+        await all_rows(conn, outbox.STARTED, account | begun)
         used = max(sender.rate_used_until, now) + timedelta(seconds=len(claimed) / limits.rate_per_second)
-        await conn.execute(outbox.RATE_USED, account | {"until": used})
-    return tuple(claimed), len(closed)
+        await all_rows(conn, outbox.RATE_USED, account | {"until": used})
+    return Taken(tuple(claimed), len(closed))
 
 
 def closing(row: Any, people: dict[int, Any], limits: Limits) -> tuple[str, str] | None:  # noqa: ANN401 - rows

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.database import ERRORS, Database
+from app.database import ERRORS, Database, first_row
 from app.messages import outbox
 from app.messages.claim_messages import NOTHING, Claimed, Limits, Taken, claim
 from app.messages.compose_mail import Site
@@ -21,8 +21,8 @@ from app.messages.settle_messages import INTERRUPTED, Ended, says_of_address, se
 from app.problems import ServiceUnavailable, log, places
 
 POLL_SECONDS = 1.0
-GATHERING_SECONDS = 0.02
-"""How long a claim waits for half of the slots to be free: many claims of one message cost more than a few of many."""
+GATHERED, GATHERING_SECONDS = 3 / 4, 0.02
+"""How much of the slots a claim waits for, and how long: many claims of few messages cost more than a few of many."""
 GRACE_SECONDS = 20.0
 """How long mails in flight may take when the worker is told to stop."""
 HEARTBEATS_PER_LEASE = 3
@@ -66,7 +66,7 @@ class Delivery:
     # ------------------------------------------------------------ claiming
 
     async def _begin(self) -> int:
-        """Claim what is due for one account, and send it; how many messages that were, sent or closed."""
+        """Claim what is due for one account, and send it; how many messages were sent or closed."""
         free = await self._free_slots()
         if free < 1 or (self._one_by_one and self._in_flight):
             return 0
@@ -83,10 +83,10 @@ class Delivery:
         return len(taken.messages) + taken.closed
 
     async def _free_slots(self) -> int:
-        """How many more mails may be in flight; waits a little for half of them, so that claims are worth it."""
+        """How many more mails may be in flight; waits a little for most of them."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + GATHERING_SECONDS
-        while self._free() < self._limits.concurrency / 2 and (left := deadline - clock()) > 0:
+        while self._free() < self._limits.concurrency * GATHERED and (left := deadline - clock()) > 0:
             await self._wait(left)
         return self._free()
 
@@ -99,10 +99,9 @@ class Delivery:
         while (account_id := await self._next_account()) is not None and account_id not in asked:
             asked.add(account_id)
             mine = [message for account, message in self._in_flight if account == account_id]
-            alone, limits = not self._in_flight, self._limits
-            now = self._clock()
+            alone, limits, now = not self._in_flight, self._limits, self._clock()
             async with self._database.write() as conn:
-                taken = await claim(conn, account_id, mine, most=most, alone=alone, limits=limits, now=now)
+                taken = await claim(conn, account_id, most=most, alone=alone, limits=limits, now=now, in_flight=mine)
             if taken.is_suspicious and not alone:
                 self._account = account_id - 1  # its turn comes again, with nothing else in flight
             if taken != NOTHING:
@@ -112,11 +111,10 @@ class Delivery:
     async def _next_account(self) -> int | None:
         async with self._database.read() as conn:
             for after in dict.fromkeys((self._account, 0)):
-                found = await conn.execute(outbox.NEXT_ACCOUNT, {"after": after, "now": self._clock()})
-                account_id: int | None = found.scalar_one_or_none()
-                if account_id is not None:
-                    self._account = account_id
-                    return account_id
+                found = await first_row(conn, outbox.NEXT_ACCOUNT, {"after": after, "now": self._clock()})
+                if found is not None:
+                    self._account = found.account_id
+                    return self._account
         return None
 
     # ------------------------------------------------------------ sending

@@ -111,29 +111,32 @@ LEASES_KEPT = text("""
 """Leases that go on, of messages that take long."""
 
 SETTLED = text("""
-    UPDATE messages AS m
-    SET status = n.status, reason = n.reason, attempts = n.attempts, due_at = n.due_at, lease = NULL,
-        provider_id = CASE WHEN m.customer_id IS NOT NULL THEN n.provider_id END,
-        maybe_duplicate = m.maybe_duplicate OR n.maybe_duplicate,
-        sent_at = n.sent_at, settled_at = n.settled_at
-    FROM unnest(cast(:ids AS bigint[]), cast(:leases AS bigint[]), cast(:statuses AS text[]),
-                cast(:reasons AS text[]), cast(:attempts AS bigint[]), cast(:dues_at AS timestamptz[]),
-                cast(:provider_ids AS text[]), cast(:maybe_duplicates AS boolean[]),
-                cast(:sents_at AS timestamptz[]), cast(:settleds_at AS timestamptz[]))
-         AS n (id, lease, status, reason, attempts, due_at, provider_id, maybe_duplicate, sent_at, settled_at)
-    WHERE m.account_id = :account_id AND m.id = n.id AND m.lease = n.lease AND m.status = 'sending'
-    RETURNING m.id, m.customer_id IS NULL AS is_erased
+    WITH settled AS (
+        UPDATE messages AS m
+        SET status = n.status, reason = n.reason, attempts = n.attempts, due_at = n.due_at, lease = NULL,
+            provider_id = CASE WHEN m.customer_id IS NOT NULL THEN n.provider_id END,
+            maybe_duplicate = m.maybe_duplicate OR n.maybe_duplicate,
+            sent_at = n.sent_at, settled_at = n.settled_at
+        FROM unnest(cast(:ids AS bigint[]), cast(:leases AS bigint[]), cast(:statuses AS text[]),
+                    cast(:reasons AS text[]), cast(:attempts AS bigint[]), cast(:dues_at AS timestamptz[]),
+                    cast(:provider_ids AS text[]), cast(:maybe_duplicates AS boolean[]),
+                    cast(:sents_at AS timestamptz[]), cast(:settleds_at AS timestamptz[]))
+             AS n (id, lease, status, reason, attempts, due_at, provider_id, maybe_duplicate, sent_at, settled_at)
+        WHERE m.account_id = :account_id AND m.id = n.id AND m.lease = n.lease AND m.status = 'sending'
+        RETURNING m.account_id, m.id, m.customer_id
+    ), noted AS (
+        INSERT INTO message_attempts (account_id, message_id, started_at, ended_at, outcome, code, detail)
+        SELECT s.account_id, s.id, n.started_at, n.ended_at, n.outcome, n.code,
+               CASE WHEN s.customer_id IS NULL THEN '' ELSE n.detail END
+        FROM settled AS s
+        JOIN unnest(cast(:ids AS bigint[]), cast(:starteds_at AS timestamptz[]), cast(:endeds_at AS timestamptz[]),
+                    cast(:outcomes AS text[]), cast(:codes AS text[]), cast(:details AS text[]))
+             AS n (id, started_at, ended_at, outcome, code, detail) ON n.id = s.id
+    )
+    SELECT id FROM settled
 """)
-"""What came of messages; returns those whose lease was still held."""
-
-ATTEMPTED = text("""
-    INSERT INTO message_attempts (account_id, message_id, started_at, ended_at, outcome, code, detail)
-    SELECT cast(:account_id AS bigint), n.id, n.started_at, n.ended_at, n.outcome, n.code, n.detail
-    FROM unnest(cast(:ids AS bigint[]), cast(:starteds_at AS timestamptz[]), cast(:endeds_at AS timestamptz[]),
-                cast(:outcomes AS text[]), cast(:codes AS text[]), cast(:details AS text[]))
-         AS n (id, started_at, ended_at, outcome, code, detail)
-""")
-"""Attempts, for people to read."""
+"""What came of messages, where the lease was still held, with what was answered for people to read; of the erased
+nothing is kept that may hold their address. One statement, for the sake of one round trip a mail or so."""
 
 PAUSED = text("""
     UPDATE senders SET paused_until = :until, paused_because = :because WHERE account_id = :account_id

@@ -45,22 +45,19 @@ def says_of_address(ended: Ended) -> bool:
 async def settle(database: Database, account_id: int, ended: Sequence[Ended]) -> None:
     """Store what came of an account's messages; an address that is refused for good is not written to again.
 
-    Locks are taken in the order in which claims take them, the sender and then messages by their number.
+    Messages are locked by their number, as everybody does it who locks several.
     """
-    ended = sorted(ended, key=lambda each: each.claimed.id)
+    account = {"account_id": account_id}
     for each in ended:
         if says_of_address(each):
             await _clean(database, each)
-    async with database.write() as conn:
-        refused = next((each for each in ended if isinstance(each.outcome, Misconfigured)), None)
-        if refused is not None and isinstance(refused.outcome, Misconfigured):
-            pause = {"until": refused.at + PAUSE, "because": _line(refused.outcome.code, refused.outcome.detail)}
-            await conn.execute(outbox.PAUSED, pause | {"account_id": account_id})
-        rows = [_settled(each) for each in ended]
-        bound = {name: [row[name] for row in rows] for name in rows[0]}
-        settled = await conn.execute(outbox.SETTLED, bound | {"account_id": account_id})
-        owned = {row.id: row.is_erased for row in settled}
-        await _note_attempts(conn, account_id, [each for each in ended if each.claimed.id in owned], owned)
+    refused = next((each for each in ended if isinstance(each.outcome, Misconfigured)), None)
+    if refused is not None and isinstance(refused.outcome, Misconfigured):
+        pause = {"until": refused.at + PAUSE, "because": _line(refused.outcome.code, refused.outcome.detail)}
+        await database.write_once(outbox.PAUSED, account | pause)
+    rows = [_settled(each) | _answered(each) for each in sorted(ended, key=lambda each: each.claimed.id)]
+    bound = {name: [row[name] for row in rows] for name in rows[0]}
+    await database.write_once(outbox.SETTLED, account | bound)
 
 
 async def source_of_customer(conn: Connection, account_id: int, customer_id: int) -> tuple[Source, Any] | None:
@@ -83,7 +80,7 @@ async def _clean(database: Database, each: Ended) -> None:
 
 
 def _settled(each: Ended) -> dict[str, Any]:
-    """The columns of outbox.SETTLED."""
+    """What changes of the message, by the columns of outbox.SETTLED."""
     claimed, outcome = each.claimed, each.outcome
     row: dict[str, Any] = {
         "ids": claimed.id,
@@ -128,17 +125,14 @@ def _line(code: str, detail: str) -> str:
     return f"{code[:LONGEST_CODE]} {' '.join(detail.split())[:LONGEST_DETAIL]}".strip()
 
 
-async def _note_attempts(conn: Connection, account_id: int, ended: Sequence[Ended], owned: dict[int, bool]) -> None:
-    """Keep what was answered; of an erased person nothing that may hold their address."""
-    if not ended:
-        return
-    rows = []
-    for each in ended:
-        outcome = each.outcome
-        code, detail = ("", "") if isinstance(outcome, Accepted) else (outcome.code, outcome.detail)
-        detail = "" if owned[each.claimed.id] else " ".join(detail.split())[:LONGEST_DETAIL]
-        when = (each.claimed.started_at, each.at)
-        rows.append((each.claimed.id, *when, WORDS[type(outcome)], code[:LONGEST_CODE], detail))
-    names = ("ids", "starteds_at", "endeds_at", "outcomes", "codes", "details")
-    arrays = {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
-    await conn.execute(outbox.ATTEMPTED, arrays | {"account_id": account_id})
+def _answered(each: Ended) -> dict[str, Any]:
+    """The other columns of outbox.SETTLED: what is kept for people to read."""
+    outcome = each.outcome
+    code, detail = ("", "") if isinstance(outcome, Accepted) else (outcome.code, outcome.detail)
+    return {
+        "starteds_at": each.claimed.started_at,
+        "endeds_at": each.at,
+        "outcomes": WORDS[type(outcome)],
+        "codes": code[:LONGEST_CODE],
+        "details": " ".join(detail.split())[:LONGEST_DETAIL],
+    }
