@@ -18,12 +18,14 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
-from conftest import NOW, wait_until
+from conftest import NOW, ROOT, wait_until
 from processes import Shop, begun, command, ended, postgres_of, running
 
 from app import demo
 from app.local_postgres import local_postgres
+from app.messages.deliver_messages import GRACE_SECONDS
 from app.orders.source import Source
+from app.serving import DRAIN_SECONDS
 
 WRONG_SETTINGS = 2
 HEADER = "order_id,customer_id,name,ordered_at,total,status,updated_at"
@@ -115,6 +117,16 @@ def test_a_command_on_a_database_that_is_not_migrated_says_what_to_do(tmp_path):
         1,
         ["loyalty-leaderboard: the database is not migrated: run `python -m app migrate`"],
     )
+
+
+# ---------------------------------------------------------------- containers
+
+
+def test_containers_are_given_the_time_to_stop_that_mails_under_way_may_take():
+    given = re.search(r"stop_grace_period: (\d+)s", (ROOT / "compose.yaml").read_text())
+
+    assert given
+    assert int(given[1]) > DRAIN_SECONDS + 2 * GRACE_SECONDS
 
 
 # ---------------------------------------------------------------- import, verify, rebuild
