@@ -119,6 +119,33 @@ def test_a_command_on_a_database_that_is_not_migrated_says_what_to_do(tmp_path):
     )
 
 
+# ---------------------------------------------------------------- the README
+
+
+def in_a_terminal(script: str, folder: Path) -> str:
+    careful = script.replace("curl -s ", "curl -sS --fail-with-body ")
+    done = subprocess.run(["bash", "-euc", careful], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S607
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def read_from_the_top(url: str, folder: Path) -> None:
+    """Everything that the README does with a store of one's own, as it is written there."""
+    blocks = re.findall(r"^```(sh|csv)\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    (folder / "orders.csv").write_text(next(block for kind, block in blocks if kind == "csv"))
+    own = "".join(block for kind, block in blocks if kind == "sh" and "$U/" in block)
+    opening, rest = own.replace("http://127.0.0.1:8000", url).split("A='Authorization: Bearer llb_…'")
+    account = json.loads(in_a_terminal(opening, folder))
+    in_a_terminal(f"U={url}\nA='Authorization: Bearer {account['api_key']}'\n{rest}", folder)
+
+
+@pytest.mark.slow
+def test_the_readme_leads_from_nothing_to_a_mail_that_is_sent(tmp_path):
+    with running(tmp_path / "var", ADMIN_KEY="choose-a-long-one") as service:
+        read_from_the_top(service.url, tmp_path)
+        wait_until(lambda: len([*(tmp_path / "var" / "mail" / "new").glob("*")]) == 1, 20)
+
+
 # ---------------------------------------------------------------- containers
 
 
