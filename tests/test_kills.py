@@ -269,7 +269,7 @@ REFUSED_LATER = {"p0@example.test": ["250", "data 554 5.7.1 no"]}
 
 async def test_a_worker_that_stood_still_changes_nothing_of_what_another_has_settled(bag, urls, tmp_path):
     with (
-        sink(tmp_path, REFUSED_LATER, answer_delay_seconds=0.3) as smtp,
+        sink(tmp_path, REFUSED_LATER, answer_delay_seconds=LEASE) as smtp,
         nursery(tmp_path, urls, smtp.url, lease_seconds=LEASE) as yard,
     ):
         seen = await stalled_and_woken(bag, yard, smtp)
@@ -284,7 +284,7 @@ async def test_a_worker_that_stood_still_changes_nothing_of_what_another_has_set
 
 async def test_without_the_lease_in_its_condition_that_worker_would_overwrite_the_result(bag, urls, tmp_path):
     with (
-        sink(tmp_path, REFUSED_LATER, answer_delay_seconds=0.3) as smtp,
+        sink(tmp_path, REFUSED_LATER, answer_delay_seconds=LEASE) as smtp,
         nursery(tmp_path, urls, smtp.url, lease_seconds=LEASE) as yard,
     ):
         seen = await stalled_and_woken(bag, yard.but(mutant="settle_without_the_lease"), smtp)
