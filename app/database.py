@@ -101,6 +101,9 @@ class Database:
     async def write_once(self, statement: TextClause, bound: Mapping[str, Any]) -> list[Any]:
         """The rows of one statement that is a transaction of its own: no BEGIN, no COMMIT, asked of the driver."""
         async with self.writing.connect() as conn:
+            driver: Any = (await conn.get_raw_connection()).driver_connection
+            if driver.is_in_transaction():  # it would be rolled back, silently
+                raise RuntimeError("a transaction is open")
             return await all_rows(conn, statement, bound)
 
     @asynccontextmanager
@@ -152,10 +155,8 @@ def _at_connect(engine: AsyncEngine, *settings: str) -> None:
 
     @event.listens_for(engine.sync_engine, "connect")
     def set_up(connection: Any, _record: object) -> None:  # noqa: ANN401 - SQLAlchemy's adapter has no public type
-        cursor = connection.cursor()
-        for setting in settings:
-            cursor.execute(setting)
-        cursor.close()
+        # Past SQLAlchemy, which would begin a transaction: were the first one rolled back, so would these be.
+        connection.run_async(lambda driver: driver.execute("; ".join(settings)))
 
 
 async def all_rows(conn: Connection, statement: TextClause, bound: Mapping[str, Any]) -> list[Any]:
