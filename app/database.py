@@ -155,8 +155,11 @@ def _at_connect(engine: AsyncEngine, *settings: str) -> None:
 
     @event.listens_for(engine.sync_engine, "connect")
     def set_up(connection: Any, _record: object) -> None:  # noqa: ANN401 - SQLAlchemy's adapter has no public type
-        # Past SQLAlchemy, which would begin a transaction: were the first one rolled back, so would these be.
-        connection.run_async(lambda driver: driver.execute("; ".join(settings)))
+        cursor = connection.cursor()
+        for setting in settings:
+            cursor.execute(setting)
+        cursor.close()
+        connection.commit()  # else the first transaction of the session would take them back when it fails
 
 
 async def all_rows(conn: Connection, statement: TextClause, bound: Mapping[str, Any]) -> list[Any]:

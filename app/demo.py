@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
+from app.accounts import senders
 from app.accounts.keys import any_account
 from app.accounts.open_account import open_account
 from app.database import Connection, Database
@@ -27,6 +28,12 @@ from app.sources.connect_source import connect_source
 from app.wire import decimal_string, public_id, rfc3339
 
 DAYS = 800
+SENDER = {
+    "name": "Bottega Roma",
+    "email": "ciao@bottega.example",
+    "reply_to": None,
+    "postal_address": "Via Roma 1, 00184 Roma, Italy",
+}
 GIVEN = ("Ada", "Bea", "Carlo", "Dora", "Emil", "Fatima", "Gino", "Hana", "Ivo", "Jun", "Kaja", "Luis", "Mara", "Noor")
 FAMILY = ("Rossi", "Weber", "García", "Tanaka", "Novak", "Moreau", "Silva", "Larsen", "Okafor", "Sato", "Costa")
 
@@ -80,6 +87,7 @@ async def ensure_demo(database: Database, url: str, key_file: Path) -> None:
     print("Filling the demo store, some seconds …", file=sys.stderr, flush=True)
     async with database.write() as conn:
         account_id, key = await open_account(conn, "Demo", "paid", now)
+        await conn.execute(senders.SET, SENDER | {"account_id": account_id, "now": now})
         sources = [await _open_shop(conn, account_id, shop, now) for shop in SHOPS]
         _keep(key_file, key)
     _tell(url, key, key_file, sources[0])

@@ -7,10 +7,10 @@ headers, one log line and the metrics. Neither holds a query string, a key or a 
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 
@@ -36,6 +36,16 @@ SECURITY_HEADERS = {
 }
 
 
+WAITING = {
+    "messages_waiting": "Messages queued or being sent",
+    "messages_overdue_seconds": "How long the oldest message waits for a worker",
+    "messages_held": "Messages that wait for an operator",
+    "senders_paused": "Accounts whose login at the mail provider was refused",
+    "standings_outdated": "Customers whose standings an import has left behind",
+    "boards_overdue_seconds": "How long the worker is behind the calendar of a source",
+}
+
+
 class Metrics:
     """What Prometheus reads, labelled by route template."""
 
@@ -48,6 +58,14 @@ class Metrics:
         self.seconds = Histogram(
             "http_request_seconds", "Time until the answer was sent", ["method", "route"], registry=self.registry
         )
+
+    def waiting(self, figures: Mapping[str, float] | None) -> bytes:
+        """What is true of the whole service at this moment, in the form of Prometheus."""
+        registry = CollectorRegistry()
+        Gauge("database_up", "Whether the database answers", registry=registry).set(figures is not None)
+        for name, value in (figures or {}).items():
+            Gauge(name, WAITING[name], registry=registry).set(value)
+        return generate_latest(registry)
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """One request."""

@@ -34,13 +34,15 @@ def mailer(settings: Settings) -> Mailer:
 
 
 def check(settings: Settings) -> None:
-    """Refuse a wrong MAIL_URL before anything is begun."""
+    """Refuse a wrong MAIL_URL before anything is begun, and links that would lead recipients to their own machines."""
     mailer(settings)
+    if settings.public_url is None and not url(settings).startswith("maildir:"):
+        raise SettingsError("PUBLIC_URL: set where recipients reach this service, their links to unsubscribe begin so")
 
 
 def site(settings: Settings) -> Site:
     """Where recipients reach the service."""
-    return Site(settings.public_url)
+    return Site(settings.public_url or f"http://127.0.0.1:{settings.port}")
 
 
 def reports(settings: Settings) -> Reports | None:

@@ -11,12 +11,24 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from app.database import ReadConn
+from app.database import ERRORS, Pools, ReadConn
+from app.envelope import Metrics
 from app.problems import NotFound, ServiceUnavailable, documented, every_problem
 from app.words import in_language, language_of
 
 ROOT = Path(__file__).parent.parent
 VERSION = "0.1.0"
+WAITING = text("""
+    SELECT (SELECT count(*) FROM messages WHERE due_at IS NOT NULL) AS messages_waiting,
+           (SELECT coalesce(extract(epoch FROM cast(:now AS timestamptz) - min(due_at)), 0) FROM messages
+            WHERE due_at < :now) AS messages_overdue_seconds,
+           (SELECT count(*) FROM messages WHERE status = 'held') AS messages_held,
+           (SELECT count(*) FROM senders WHERE paused_until > :now) AS senders_paused,
+           (SELECT count(*) FROM outdated_standings) AS standings_outdated,
+           (SELECT coalesce(extract(epoch FROM cast(:now AS timestamptz) - min(boards_due_at)), 0) FROM sources
+            WHERE boards_due_at < :now) AS boards_overdue_seconds
+""")
+"""What the worker has to do, over all accounts."""
 STORED_MIGRATION = text("SELECT version_num FROM alembic_version")
 
 router = APIRouter(tags=["operation"])
@@ -52,9 +64,19 @@ async def version(request: Request) -> dict[str, str]:
 
 
 @router.get("/metrics", operation_id="readMetrics", response_class=PlainTextResponse)
-async def read_metrics(request: Request) -> Response:
-    """Give the figures of this process to Prometheus."""
-    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+async def read_metrics(request: Request, database: Pools) -> Response:
+    """Give the figures of this process, and of the work that waits, to Prometheus.
+
+    While the database cannot be asked there are none of the latter, and database_up is 0.
+    """
+    metrics: Metrics = request.app.state.metrics
+    try:
+        async with database.read() as conn:
+            waiting = (await conn.execute(WAITING, {"now": request.app.state.clock()})).one()
+    except ERRORS:
+        waiting = None
+    waits = metrics.waiting(None if waiting is None else waiting._asdict())
+    return Response(waits + generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/problems/{slug}", operation_id="readProblem", response_class=HTMLResponse, responses=documented(NotFound))

@@ -212,7 +212,8 @@ def invalid_fields(errors: Sequence[Mapping[str, Any]]) -> list[FieldError]:
         pointer = "#/" + "/".join(part.replace("~", "~0").replace("/", "~1")[:80] for part in path)
         clean = pointer.encode("utf-8", "replace").decode()
         # A pattern may hold what must not be repeated, NUL among it.
-        detail = "Text of another form than documented" if error["type"] == "string_pattern_mismatch" else error["msg"]
+        told = error["msg"].removeprefix("Value error, ")
+        detail = "Text of another form than documented" if error["type"] == "string_pattern_mismatch" else told
         fields.append({"in": place, "pointer": clean, "code": error["type"], "detail": detail})
     return fields
 

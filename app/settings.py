@@ -44,14 +44,14 @@ class Settings(BaseSettings):
     pool_wait_seconds: float = Field(0.5, gt=0, le=60)
     worker: bool = Field(default=True, description="run the background work in the serving process too")
     demo: bool = Field(default=True, description="fill an empty embedded database with a demo store")
-    public_url: str = Field(
-        "http://127.0.0.1:8000", description="where recipients reach this service: links to unsubscribe begin so"
+    public_url: str | None = Field(
+        None, description="where recipients reach this service: links to unsubscribe begin so"
     )
     mail_url: SecretStr | None = Field(None, description="how e-mail is sent; without it files in DATA_DIR/mail")
     mail_webhook_secret: SecretStr | None = Field(
         None, description="what the mail provider signs its reports with; without it none are taken"
     )
-    mail_rate_per_second: float = Field(10, gt=0, le=10_000, description="of one account, with a burst of five times")
+    mail_rate_per_second: float = Field(100, gt=0, le=10_000, description="of one account, with a burst of five times")
     mail_concurrency: int = Field(20, ge=1, le=500, description="mails that a worker has in flight")
     mail_lease_seconds: float = Field(60, ge=1, le=3600, description="until another worker takes up a dead one's mails")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
@@ -63,7 +63,9 @@ class Settings(BaseSettings):
 
     @field_validator("public_url")
     @classmethod
-    def _of_the_web(cls, url: str) -> str:
+    def _of_the_web(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
         if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
             raise ValueError("must be http:// or https:// and a host")
         return url.rstrip("/")

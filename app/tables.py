@@ -33,7 +33,6 @@ order_status = sa.Enum(*ORDER_STATUSES, name="order_status", metadata=metadata)
 KINDS = ("week", "month", "quarter", "year", "last_365_days", "all_time")
 METRICS = ("number_of_purchases", "average_order_amount", "total_spend")
 
-
 accounts = sa.Table(
     "accounts",
     metadata,
@@ -214,9 +213,14 @@ standings = keyed_table(
     ),
     moment("last_order_at"),
     counts("purchases", "> 0"),
+    # VIPs are counted by both values, along the index of spend alone.
     *(
-        sa.Index(f"standings_{metric}_idx", "account_id", "board_id", sa.text(f"{metric} DESC"), "customer_id")
-        for metric in ("spend", "average", "purchases")
+        sa.Index(
+            f"standings_{measure}_idx",
+            *("account_id", "board_id", sa.text(f"{measure} DESC"), "customer_id"),
+            postgresql_include=included,
+        )
+        for measure, included in (("spend", ["purchases"]), ("average", []), ("purchases", []))
     ),
     by=("board_id", "customer_id"),
 )
@@ -256,10 +260,7 @@ imports = owned_table(
     sa.Index(None, "account_id", "source_id"),
 )
 
-MESSAGE_STATUSES = (
-    *("queued", "sending", "sent", "delivered", "bounced", "complained"),
-    *("failed", "cancelled", "held"),
-)
+MESSAGE_STATUSES = ("queued", "sending", "sent", "delivered", "bounced", "complained", "failed", "cancelled", "held")
 
 messages = owned_table(
     "messages",
@@ -283,16 +284,15 @@ messages = owned_table(
     of_account(),
     belongs_to("customers", "customer_id"),
     sa.Index("messages_due_idx", "account_id", "due_at", postgresql_where=sa.text("due_at IS NOT NULL")),
-    sa.Index(None, "account_id", "created_at", "id"),
-    sa.Index(None, "account_id", "customer_id", "created_at", "id"),
-    sa.Index(None, "account_id", "status", "created_at", "id"),
+    sa.Index("messages_held_idx", "account_id", "id", postgresql_where=sa.text("status = 'held'")),
+    *(sa.Index(None, "account_id", *by, "created_at", "id") for by in ((), ("customer_id",), ("status",))),
 )
 
 message_attempts = owned_table(
     "message_attempts",
     number("message_id"),
     *moments("started_at", "ended_at"),
-    one_of("outcome", "accepted", "refused", "deferred", "misconfigured", "crashed"),
+    one_of("outcome", "accepted", "refused", "deferred", "misconfigured"),
     *words("code", "detail"),
     belongs_to("messages", "message_id"),
     sa.Index(None, "account_id", "message_id", "id"),

@@ -55,6 +55,8 @@ class Strict(BaseModel):
 # ---------------------------------------------------------------- text
 
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+LINE_ENDS = re.compile("[\x80-\x9f\u2028\u2029]")
+"""What some readers of headers take for control characters or the end of a line, beside what is unprintable."""
 
 
 def plain(text: str) -> str:
@@ -66,8 +68,8 @@ def plain(text: str) -> str:
 
 def header_text(text: str) -> str:
     """Text that can stand in the header of an e-mail: some mail libraries unfold `=?` into further headers."""
-    if "=?" in text:
-        raise ValueError("must not hold =?")
+    if "=?" in text or LINE_ENDS.search(text):
+        raise ValueError("must be one line without control characters and =?")
     return plain(text)
 
 

@@ -9,6 +9,7 @@ harm: each piece of work is done under a lock or a lease, and is idempotent.
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import TextClause
 
@@ -49,23 +50,25 @@ async def _rounds(database: Database, clock: Clock, stop: asyncio.Event) -> None
 
 
 async def work_once(database: Database, clock: Clock) -> None:
-    """All that is due now, source by source; one that fails does not keep the others waiting."""
+    """All that is due now but the messages; what fails does not keep the rest waiting."""
     now = clock()
     async with database.read() as conn:
-        due = [tuple(row) for row in await conn.execute(source_statements.due(now))]
+        due = [(row[0], row[1]) for row in await conn.execute(source_statements.due(now))]
         silent = {"silent_since": now - SILENT_IMPORT}
-        abandoned = [tuple(row) for row in await conn.execute(standings.ABANDONED, silent)]
+        abandoned = [(row[0], row[1]) for row in await conn.execute(standings.ABANDONED, silent)]
         unpaid = (await conn.execute(outbox.UNPAID)).scalars().all()
         expired = (await conn.execute(repeats.ACCOUNTS_WITH_EXPIRED, {"expired": now - REMEMBERED})).scalars().all()
-    for account_id in unpaid:
-        await _of_account(database, account_id, outbox.UNPAID_CANCELLED, {"now": now})
-    for account_id in expired:
-        await _of_account(database, account_id, repeats.FORGOTTEN, {"expired": now - REMEMBERED})
-    for place, task in [(place, _tend) for place in due] + [(place, _catch_up) for place in abandoned]:
+    tasks = [
+        *(partial(_of_account, database, each, outbox.UNPAID_CANCELLED, {"now": now}) for each in unpaid),
+        *(partial(_of_account, database, each, repeats.FORGOTTEN, {"expired": now - REMEMBERED}) for each in expired),
+        *(partial(_tend, database, place, clock) for place in due),
+        *(partial(_catch_up, database, place, clock) for place in abandoned),
+    ]
+    for task in tasks:
         try:
-            await task(database, place, clock)
-        except Exception as error:  # noqa: BLE001 - one source must not stop the rest
-            log.error("source failed", source_id=place[1], kind=type(error).__name__)
+            await task()
+        except Exception as error:  # noqa: BLE001 - one source or account must not stop the rest
+            log.error("task failed", task=task.func.__name__, of=task.args[1], kind=type(error).__name__)
 
 
 async def _of_account(database: Database, account_id: int, statement: TextClause, bound: dict[str, object]) -> None:

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import itertools
+import time
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,22 @@ class Postbox:
     def taken(self) -> list[Taken]:
         """What was taken since the test has begun."""
         return self.sink.taken[self.before :]
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+    """Wait for what a worker does."""
+    end = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < end, "waited too long"
+        await asyncio.sleep(0.02)
+
+
+async def is_now(store: Store, message: str, status: str) -> bool:
+    return bool((await seen(store, message))["status"] == status)
+
+
+async def has_taken(box: Postbox | SmtpSink, least: int) -> bool:
+    return len(box.taken) >= least
 
 
 @contextlib.contextmanager

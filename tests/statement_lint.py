@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql
 from app.accounts import repeats
 from app.accounts.keys import any_account
 from app.messages import outbox
+from app.operation import WAITING
 from app.orders import source as source_statements
 from app.orders.standings import ABANDONED
 from app.tables import metadata
@@ -29,6 +30,7 @@ OVER_ALL_ACCOUNTS: dict[str, ClauseElement] = {
     "the worker asks who has messages queued and pays no more": outbox.UNPAID,
     "the worker asks who has idempotency keys to be forgotten": repeats.ACCOUNTS_WITH_EXPIRED,
     "an operator's command lists what is held": outbox.HELD,
+    "the metrics tell what waits for the worker": WAITING,
     "an operator's command finds the account of a source": source_statements.account_of(0),
     "an operator's command goes over every source": source_statements.everywhere(),
     "the demo asks whether there is any account": any_account(),

@@ -18,12 +18,14 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
-from conftest import NOW, wait_until
+from conftest import NOW, ROOT, wait_until
 from processes import Shop, begun, command, ended, postgres_of, running
 
 from app import demo
 from app.local_postgres import local_postgres
+from app.messages.deliver_messages import GRACE_SECONDS
 from app.orders.source import Source
+from app.serving import DRAIN_SECONDS
 
 WRONG_SETTINGS = 2
 HEADER = "order_id,customer_id,name,ordered_at,total,status,updated_at"
@@ -115,6 +117,43 @@ def test_a_command_on_a_database_that_is_not_migrated_says_what_to_do(tmp_path):
         1,
         ["loyalty-leaderboard: the database is not migrated: run `python -m app migrate`"],
     )
+
+
+# ---------------------------------------------------------------- the README
+
+
+def in_a_terminal(script: str, folder: Path) -> str:
+    careful = script.replace("curl -s ", "curl -sS --fail-with-body ")
+    done = subprocess.run(["bash", "-euc", careful], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S607
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def read_from_the_top(url: str, folder: Path) -> None:
+    """Everything that the README does with a store of one's own, as it is written there."""
+    blocks = re.findall(r"^```(sh|csv)\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    (folder / "orders.csv").write_text(next(block for kind, block in blocks if kind == "csv"))
+    own = "".join(block for kind, block in blocks if kind == "sh" and "$U/" in block)
+    opening, rest = own.replace("http://127.0.0.1:8000", url).split("A='Authorization: Bearer llb_…'")
+    account = json.loads(in_a_terminal(opening, folder))
+    in_a_terminal(f"U={url}\nA='Authorization: Bearer {account['api_key']}'\n{rest}", folder)
+
+
+@pytest.mark.slow
+def test_the_readme_leads_from_nothing_to_a_mail_that_is_sent(tmp_path):
+    with running(tmp_path / "var", ADMIN_KEY="choose-a-long-one") as service:
+        read_from_the_top(service.url, tmp_path)
+        wait_until(lambda: len([*(tmp_path / "var" / "mail" / "new").glob("*")]) == 1, 20)
+
+
+# ---------------------------------------------------------------- containers
+
+
+def test_containers_are_given_the_time_to_stop_that_mails_under_way_may_take():
+    given = re.search(r"stop_grace_period: (\d+)s", (ROOT / "compose.yaml").read_text())
+
+    assert given
+    assert int(given[1]) > DRAIN_SECONDS + 2 * GRACE_SECONDS
 
 
 # ---------------------------------------------------------------- import, verify, rebuild

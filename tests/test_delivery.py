@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
@@ -19,7 +18,6 @@ from mail_sinks import smtp_sink
 from postal import (
     FAST,
     SENDER,
-    SITE,
     Postbox,
     all_seen,
     change_plan,
@@ -29,6 +27,8 @@ from postal import (
     deliver,
     delivering,
     erase,
+    has_taken,
+    is_now,
     key,
     known,
     number_in,
@@ -39,6 +39,7 @@ from postal import (
     set_sender,
     sink,
     unsubscribe_path,
+    until,
 )
 from test_statements import plan_of
 
@@ -79,6 +80,7 @@ SCRIPT = {
         "cut": ["cut"],
         "stall": ["stall"],
         "lost": ["taken, cut", "250"],
+        "hanging": ["taken, stall", "250"],
         "later": ["450 4.2.0 greylisted", "450 4.2.0 greylisted", "250"],
         "never": ["451 4.3.0 later"],
         "out": ["450 4.2.0 greylisted"],
@@ -159,8 +161,8 @@ async def test_every_answer_of_a_server_is_shown_and_acted_on_as_documented(stor
 
     for name, (status, reason, outcome, code) in DOCUMENTED.items():
         whole = await seen(store, messages[people[name]])
-        (attempt,) = whole["log"]
-        assert (whole["status"], whole["reason"], whole["attempts"]) == (status, reason, 1), name
+        (attempt,) = whole["attempts"]
+        assert (whole["status"], whole["reason"], whole["attempt_count"]) == (status, reason, 1), name
         assert (attempt["outcome"], attempt["code"], attempt["started_at"]) == (outcome, code, after(0)), name
         assert "@" not in attempt["detail"], name
         assert whole["maybe_duplicate"] == (name == "cut"), name
@@ -213,8 +215,8 @@ async def test_a_lost_answer_is_asked_for_again_after_ten_minutes_under_the_same
 
     assert (first["status"], first["maybe_duplicate"], first["next_attempt_at"]) == ("queued", True, after(600))
     assert waiting == first
-    assert (whole["status"], whole["maybe_duplicate"], whole["attempts"]) == ("sent", True, 2)
-    assert [each["outcome"] for each in whole["log"]] == ["deferred", "accepted"]
+    assert (whole["status"], whole["maybe_duplicate"], whole["attempt_count"]) == ("sent", True, 2)
+    assert [each["outcome"] for each in whole["attempts"]] == ["deferred", "accepted"]
     assert {mail.message_id for mail in smtp.taken} == {whole["message_id"]}
     assert len({mail.content for mail in smtp.taken}) == 1
     assert len(smtp.taken) == 2
@@ -234,8 +236,8 @@ async def test_a_server_without_the_encryption_that_was_asked_for_gets_nothing(s
         assert false.taken == []
 
     whole = await seen(store, message)
-    assert (whole["status"], whole["attempts"], whole["maybe_duplicate"]) == ("queued", 2, False)
-    assert [(each["outcome"], each["code"]) for each in whole["log"]] == [("deferred", "tls")] * 2
+    assert (whole["status"], whole["attempt_count"], whole["maybe_duplicate"]) == ("queued", 2, False)
+    assert [(each["outcome"], each["code"]) for each in whole["attempts"]] == [("deferred", "tls")] * 2
     assert smtp.taken == []
     assert await paused(store) is None
 
@@ -249,8 +251,8 @@ async def test_a_refused_login_pauses_the_account_and_keeps_its_queue(store, ope
     await deliver(database, clock, smtp.url)
 
     whole = await seen(store, waiting)
-    assert (whole["status"], whole["attempts"]) == ("queued", 0)
-    assert [(each["outcome"], each["code"]) for each in whole["log"]] == [("misconfigured", "535 5.7.8")]
+    assert (whole["status"], whole["attempt_count"]) == ("queued", 0)
+    assert [(each["outcome"], each["code"]) for each in whole["attempts"]] == [("misconfigured", "535 5.7.8")]
     pause = {"until": after(600), "because": "535 5.7.8 5.7.8 authentication failed"}
     assert await paused(store) == pause
     assert await paused(other) is None
@@ -281,6 +283,38 @@ async def test_a_sender_that_is_set_anew_ends_the_pause_at_once(store, database,
     assert [mail.sender for mail in smtp.taken] == [SENDER["email"]]
 
 
+async def test_what_a_stopping_worker_lets_go_of_costs_no_attempt_and_keeps_its_name(
+    store, database, clock, smtp, monkeypatch
+):
+    monkeypatch.setattr(deliver_messages, "GRACE_SECONDS", 0.2)
+    message = await queued(store, await customer(store, "hanging"))
+    async with delivering(database, clock, smtp.url):
+        await until(lambda: has_taken(smtp, 1))
+    let_go = await seen(store, message)
+    await deliver(database, clock, smtp.url)
+    whole = await seen(store, message)
+
+    assert (let_go["status"], let_go["attempt_count"], let_go["maybe_duplicate"]) == ("queued", 0, True)
+    assert (whole["status"], whole["attempt_count"]) == ("sent", 1)
+    assert [(each["outcome"], each["code"]) for each in whole["attempts"]] == [
+        ("deferred", "interrupted"),
+        ("accepted", ""),
+    ]
+    assert [mail.message_id for mail in smtp.taken] == [whole["message_id"]] * 2
+
+
+@pytest.mark.parametrize("pool_size", [3])
+async def test_a_mail_that_takes_longer_than_its_lease_is_sent_once(store, database, clock, tmp_path):
+    clock.now = None
+    message = await queued(store, await customer(store, "ada"))
+    limits = Limits(lease_seconds=0.6)
+    with sink(tmp_path, answer_delay_seconds=3) as slow:
+        async with delivering(database, clock, slow.url, limits), delivering(database, clock, slow.url, limits):
+            await until(lambda: is_now(store, message, "sent"))
+        assert len(slow.taken) == 1
+    assert (await seen(store, message))["attempt_count"] == 1
+
+
 # ---------------------------------------------------------------- when it is tried again
 
 
@@ -298,22 +332,22 @@ async def tried_until_it_ends(store, database, clock, url, message):
 async def test_a_message_is_given_up_after_eight_attempts_or_a_day(store, database, clock, smtp):
     people = await customers(store, "never", "out", "later")
     later = await tried_until_it_ends(store, database, clock, smtp.url, await queued(store, people["later"]))
-    assert (later["status"], later["attempts"]) == ("sent", 3)
+    assert (later["status"], later["attempt_count"]) == ("sent", 3)
 
     begun = clock.now
     out = await queued(store, people["out"])
     await deliver(database, clock, smtp.url)
     clock.now = begun + timedelta(hours=23, minutes=58)
     whole = await tried_until_it_ends(store, database, clock, smtp.url, out)
-    assert (whole["status"], whole["reason"], whole["attempts"]) == ("failed", "tried_for_too_long", 2)
+    assert (whole["status"], whole["reason"], whole["attempt_count"]) == ("failed", "tried_for_too_long", 2)
 
     never = await tried_until_it_ends(store, database, clock, smtp.url, await queued(store, people["never"]))
-    moments = [NOW.fromisoformat(each["started_at"]) for each in never["log"]]
+    moments = [NOW.fromisoformat(each["started_at"]) for each in never["attempts"]]
     for wait, base in zip(map(lambda a, b: (b - a).total_seconds(), moments, moments[1:]), WAITS_SECONDS, strict=False):
         assert base * (1 - JITTER) <= wait <= base * (1 + JITTER)
     assert never["status"] == "failed"
     assert moments[-1] - moments[0] <= LONGEST_TRYING
-    assert (never["reason"], never["attempts"]) in {("too_many_attempts", 8), ("tried_for_too_long", 7)}
+    assert (never["reason"], never["attempt_count"]) in {("too_many_attempts", 8), ("tried_for_too_long", 7)}
 
 
 async def test_eight_attempts_are_the_end_when_chance_keeps_them_within_a_day(
@@ -322,8 +356,8 @@ async def test_eight_attempts_are_the_end_when_chance_keeps_them_within_a_day(
     monkeypatch.setattr("app.messages.settle_messages.random.random", lambda: 0.0)
     message = await queued(store, await customer(store, "never"))
     whole = await tried_until_it_ends(store, database, clock, smtp.url, message)
-    assert (whole["status"], whole["reason"], whole["attempts"]) == ("failed", "too_many_attempts", 8)
-    assert len(whole["log"]) == 8
+    assert (whole["status"], whole["reason"], whole["attempt_count"]) == ("failed", "too_many_attempts", 8)
+    assert len(whole["attempts"]) == 8
 
 
 async def test_while_a_login_is_refused_the_day_of_trying_has_not_begun(store, database, clock, smtp):
@@ -334,7 +368,7 @@ async def test_while_a_login_is_refused_the_day_of_trying_has_not_begun(store, d
     clock.now = NOW + timedelta(days=3)
     await deliver(database, clock, smtp.url)
     whole = await seen(store, message)
-    assert (whole["status"], whole["attempts"]) == ("queued", 1)
+    assert (whole["status"], whole["attempt_count"]) == ("queued", 1)
     assert (await tried_until_it_ends(store, database, clock, smtp.url, message))["status"] == "sent"
 
 
@@ -344,7 +378,7 @@ async def test_what_waits_out_a_dead_server_is_all_sent_when_it_is_back(store, d
     for _ in range(5):
         await deliver(database, clock, "smtp://127.0.0.1:1")
         clock.now += timedelta(hours=3)
-    assert {(row["status"], row["attempts"]) for row in (await all_seen(store)).values()} == {("queued", 5)}
+    assert {(row["status"], row["attempt_count"]) for row in (await all_seen(store)).values()} == {("queued", 5)}
 
     clock.now += timedelta(hours=3)
     await deliver(database, clock, smtp.url)
@@ -427,8 +461,8 @@ async def test_consent_that_is_withdrawn_before_the_sending_cancels_it(store, da
 
     for name, (_, reason) in WITHDRAWN.items():
         whole = await seen(store, messages[people[name]])
-        assert (whole["status"], whole["reason"], whole["attempts"]) == ("cancelled", reason, 0), name
-        assert (whole["log"], whole["next_attempt_at"], whole["sent_at"]) == ([], None, None)
+        assert (whole["status"], whole["reason"], whole["attempt_count"]) == ("cancelled", reason, 0), name
+        assert (whole["attempts"], whole["next_attempt_at"], whole["sent_at"]) == ([], None, None)
         assert whole["settled_at"] in {after(0), after(1)}
     assert (await seen(store, bounced))["status"] == "failed"
     assert (await seen(store, messages[people["fay"]]))["status"] == "sent"
@@ -501,14 +535,6 @@ NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 async def nothing_waits(store):
     return not await all_seen(store, status="queued") and not await all_seen(store, status="sending")
-
-
-async def until(condition, seconds=30):
-    """Wait for what a worker does."""
-    end = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < end, "waited too long"
-        await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("by_the_worker", [True, False])
@@ -615,7 +641,7 @@ async def test_what_is_queued_for_the_erased_is_cancelled_and_says_nothing_any_m
 
         whole = await seen(store, message)
     assert (whole["status"], whole["reason"], whole["customer"]) == ("cancelled", "erased", None)
-    assert [whole[each] for each in ("subject", "text", "html", "log")] == [None, None, None, []]
+    assert [whole[each] for each in ("subject", "text", "html", "attempts")] == [None, None, None, []]
     assert canaries_in(await dump(sql)) == []
     assert canaries_in(json.dumps(lines, default=str) + "".join(capfd.readouterr())) == []
 
@@ -640,17 +666,13 @@ async def test_who_is_erased_while_a_mail_is_under_way_does_not_come_back(
         await deliver(database, clock, smtp.url)
         last = await seen(store, message)
 
-    assert whole["attempts"] == 1
-    assert [(each["detail"], bool(each["code"])) for each in whole["log"]] == [("", answered != "250")]
+    assert whole["attempt_count"] == 1
+    assert [(each["detail"], bool(each["code"])) for each in whole["attempts"]] == [("", answered != "250")]
     assert last["status"] == {"2": "sent", "4": "cancelled", "5": "failed"}[answered.removeprefix("data ")[0]]
     assert (last["subject"], last["customer"]) == (None, None)
     assert canaries_in(await dump(sql)) == []
     assert await sql.fetchval("SELECT provider_id FROM messages") is None
     assert canaries_in(json.dumps(lines, default=str) + "".join(capfd.readouterr())) == []
-
-
-async def is_now(store, message, status):
-    return (await seen(store, message))["status"] == status
 
 
 async def has_ended(store, message):
@@ -745,19 +767,11 @@ async def test_a_few_leave_while_another_account_has_thousands_queued(store, ope
     await flood(sql, store, await customer(store, "ada"), 3_000)
     people = await customers(other, *(f"few{number}" for number in range(10)))
     async with delivering(database, clock, smtp.url):
-        await until(lambda: is_sending(smtp))
+        await until(lambda: has_taken(smtp, 1))
         await queued_for_all(other, people.values())
-        await until(lambda: none_queued(other))
+        await until(lambda: nothing_waits(other))
         waiting = await sql.fetchval("SELECT count(*) FROM messages WHERE status = 'queued'")
     assert waiting > 1_000
-
-
-async def is_sending(smtp):
-    return len(smtp.taken) > 0
-
-
-async def none_queued(store):
-    return not await all_seen(store, status="queued") and not await all_seen(store, status="sending")
 
 
 async def test_what_a_purchase_calls_for_is_sent_to_who_left_but_never_to_a_dead_address(store, database, clock, smtp):
@@ -790,10 +804,6 @@ async def test_an_idle_worker_is_woken_by_what_is_queued(store, database, clock,
         for number in (1, 2):
             await queued(store, ada)
             await until(lambda number=number: has_taken(smtp, number), seconds=10)
-
-
-async def has_taken(smtp, number):
-    return len(smtp.taken) == number
 
 
 async def test_a_worker_that_cannot_listen_looks_by_itself(store, database, clock, smtp, monkeypatch):
@@ -877,7 +887,7 @@ async def test_an_address_that_is_not_one_reaches_nobody(store, database, clock,
     assert smtp.taken == []
     for who, message in messages.items():
         whole = await seen(store, message)
-        assert (whole["status"], whole["log"][0]["code"]) == ("failed", "bad_address")
+        assert (whole["status"], whole["attempts"][0]["code"]) == ("failed", "bad_address")
         assert (await known(store, who))[0] == "cleaned"
 
 
@@ -930,9 +940,7 @@ async def test_a_claim_takes_as_many_statements_whatever_it_takes(store, databas
     for most in (2, 8, 50):
         async with database.write() as conn:
             with statements.during() as ran:
-                taken = await claim(
-                    conn, number_in(store.account), most=most, alone=True, limits=FAST, site=SITE, now=NOW
-                )
+                taken = await claim(conn, number_in(store.account), most=most, alone=True, limits=FAST, now=NOW)
         costs.append((len(taken.messages) + taken.closed, len(ran)))
     assert costs == [(2, 6), (8, 6), (50, 6)]
 

@@ -17,10 +17,11 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from conftest import Store, order, wait_until
+from conftest import Store, order, wait_until, with_asyncpg
 from processes import Shop, command, postgres_of, running
-from sqlalchemy import event
+from sqlalchemy import event, text
 
+from app.database import Database
 from app.local_postgres import local_postgres
 from app.orders import source as source_statements
 from app.orders.source import Source
@@ -357,3 +358,25 @@ async def crashed_while_ingesting(url: str, shop: Shop, numbers: range, data_dir
         min(postgres_of(data_dir), key=lambda process: process.create_time()).send_signal(signal.SIGQUIT)
         await sending
     return ingest
+
+
+async def test_a_session_keeps_its_settings_when_its_first_transaction_fails(urls):
+    database = Database(with_asyncpg(urls.write), with_asyncpg(urls.read), pool_size=1, pool_wait_seconds=5)
+    with suppress(ZeroDivisionError):
+        async with database.write() as conn:
+            await conn.execute(text("SELECT 1"))
+            1 / 0  # noqa: B018 - a fault in the middle of a transaction
+
+    async with database.write() as conn:
+        kept = [(await conn.execute(text(f"SHOW {name}"))).scalar_one() for name in ("lock_timeout", "enable_seqscan")]
+    await database.close()
+
+    assert kept == ["30s", "off"]
+
+
+async def test_what_a_new_session_writes_at_once_stays(urls, sql):
+    database = Database(with_asyncpg(urls.write), with_asyncpg(urls.read), pool_size=1, pool_wait_seconds=5)
+    await database.write_once(text("CREATE TABLE kept (number int)"), {})
+    await database.close()
+
+    assert await sql.fetchval("SELECT count(*) FROM kept") == 0

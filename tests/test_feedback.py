@@ -24,7 +24,9 @@ from postal import (
     customer,
     customers,
     deliver,
+    delivering,
     erase,
+    has_taken,
     known,
     number_in,
     post,
@@ -32,7 +34,9 @@ from postal import (
     queued_for_all,
     seen,
     set_sender,
+    sink,
     unsubscribe_path,
+    until,
 )
 from standardwebhooks import Webhook
 from test_mailers import KEY, SECRETS
@@ -298,7 +302,8 @@ async def test_what_a_provider_reports_is_seen_and_heeded(store, database, clock
     for name, (status, marketing, changes) in OUTCOMES.items():
         whole = await seen(store, messages[name])
         assert (whole["status"], whole["settled_at"]) == (status, "2026-03-18T12:05:00Z"), name
-        assert (whole["sent_at"], whole["attempts"]) == ("2026-03-18T12:00:00Z", 1)
+        assert (whole["sent_at"], whole["attempt_count"]) == ("2026-03-18T12:00:00Z", 1)
+        assert whole["reason"] == ("refused" if name == "hard" else None)
         assert await known(store, people[name]) == (marketing, [BY_KEY, *changes]), name
     assert (await post(store, people["hard"], kind="transactional")).json()["reason"] == "cleaned"
     assert (await post(store, people["complained"], kind="transactional")).status_code == 202
@@ -356,6 +361,24 @@ async def test_a_mail_that_is_reported_while_its_answer_is_lost_is_not_sent_agai
     whole = await seen(store, messages["lost"])
     assert (whole["status"], whole["next_attempt_at"]) == ("delivered", None)
     assert len(smtp.taken) == 1
+
+
+@pytest.mark.parametrize("provider", ["postmark"])
+async def test_a_report_may_come_before_the_answer(store, database, clock, tmp_path, hook, provider):
+    ada = await customer(store, "ada")
+    message = await queued(store, ada)
+    with sink(tmp_path, answer_delay_seconds=1) as slow:
+        async with delivering(database, clock, slow.url):
+            await until(lambda: has_taken(slow, 1))
+            await tell(hook, provider, report(provider, "complained", reference(store, message)))
+            whole = await seen(store, message)
+        clock.now = NOW + timedelta(hours=1)
+        await deliver(database, clock, slow.url)
+        assert len(slow.taken) == 1
+
+    assert (whole["status"], whole["sent_at"]) == ("complained", "2026-03-18T12:00:00Z")
+    assert (await seen(store, message))["status"] == "complained"
+    assert (await known(store, ada))[0] == "unsubscribed"
 
 
 @pytest.mark.parametrize("provider", EVENTS)

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import asyncpg
 import httpx
@@ -13,6 +14,7 @@ import pytest
 import structlog
 from answers import CANARY, problem
 from conftest import NOW, OPERATOR, order, serving, with_asyncpg
+from postal import customer, queued, set_sender
 
 from app.accounts.api_key import fresh_key
 from app.database import Database
@@ -316,6 +318,21 @@ async def test_metrics_are_labelled_by_route_and_hold_no_id(api, open_store):
     assert CANARY not in text
     assert store.source not in text
     assert store.audience not in text
+
+
+async def test_metrics_tell_what_waits_for_the_worker(open_store, clock):
+    store = await open_store()
+    clock.now = NOW
+    await set_sender(store)
+    ada = await customer(store, "ada")
+    before = (await store.api.get("/metrics")).text
+    await queued(store, ada)
+    clock.now += timedelta(seconds=90)
+
+    after = (await store.api.get("/metrics")).text.splitlines()
+
+    assert "messages_waiting 0.0" in before
+    assert {"database_up 1.0", "messages_waiting 1.0", "messages_overdue_seconds 90.0", "messages_held 0.0"} <= {*after}
 
 
 async def test_metrics_do_not_grow_with_what_strangers_send(api):

@@ -1,8 +1,10 @@
 """The leaderboard, asked over HTTP."""
 
 import json
-from datetime import timedelta
+import random
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from conftest import NOW, order
@@ -65,7 +67,8 @@ async def test_pages_put_together_are_the_whole_board(open_store):
             assert await store.all_rows(**question, limit=limit) == whole
 
 
-async def test_ranks_go_on_rightly_when_the_board_changes_between_pages(open_store):
+@pytest.mark.parametrize("meanwhile", ["nothing else", "a newer purchase"])
+async def test_ranks_go_on_rightly_when_the_board_changes_between_pages(open_store, clock, meanwhile):
     store = await open_store()
     await store.sold(*((f"c{number:02}", f"{30 - number}.00") for number in range(10)))
     first = await store.ask(time_frame="last_month", limit=4)
@@ -73,6 +76,9 @@ async def test_ranks_go_on_rightly_when_the_board_changes_between_pages(open_sto
 
     first = await store.ask(time_frame="all_time", limit=4)
     await store.send(order("late", "zoe", "99.00", "2026-03-02T00:00:00Z"))
+    if meanwhile != "nothing else":
+        clock.now += timedelta(minutes=1)
+        await store.send(order("newer", "c09", "99.00", clock().isoformat()))
     second = await store.ask(time_frame="all_time", limit=4, cursor=first["next_cursor"])
 
     assert [row["rank"] for row in first["items"]] == [1, 2, 3, 4]
@@ -219,3 +225,25 @@ async def test_a_gap_is_what_reaches_the_next_better_rank(api, open_store, clock
     assert await store.all_rows(**question, limit=3, as_of=as_of) == whole
     await sql.execute("DELETE FROM boards")
     assert await store.all_rows(**question, limit=3, as_of=as_of) == whole
+
+
+@pytest.mark.parametrize("rank_by", [*Metric])
+async def test_pages_of_a_moment_ago_number_their_rows_as_the_whole_does(open_store, sql, rank_by):
+    """Ties across pages, with customers who have left or joined them since: each correction of an offset counts."""
+    store = await open_store()
+    few = random.Random(7)
+
+    def sale(number: int, at: datetime) -> dict[str, Any]:
+        return order(f"o{number}", f"c{few.randrange(30):02}", few.choice(["5.00", "10.00"]), at.isoformat())
+
+    await store.send(*(sale(number, NOW - timedelta(days=few.randrange(1, 12))) for number in range(60)))
+    await store.send(*(sale(number, NOW) for number in range(60, 80)))
+    moment_ago = (NOW - timedelta(microseconds=1)).isoformat()
+    asked = {"rank_by": rank_by, "time_frame": "month_to_date", "as_of": moment_ago, "compare": "gap"}
+    whole = (await store.ask(**asked, limit=1000))["items"]
+    await sql.execute("INSERT INTO outdated_standings SELECT account_id, id, 0 FROM sources")
+    assert (await store.ask(**asked, limit=1000))["items"] == whole
+    await sql.execute("DELETE FROM outdated_standings")
+
+    for limit in (1, 2, 3, 4, 5, 7, 11):
+        assert await store.all_rows(**asked, limit=limit) == whole

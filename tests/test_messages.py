@@ -45,7 +45,7 @@ async def test_a_message_is_queued_sent_and_seen(store, database, clock, tmp_pat
     assert answer.headers["Location"] == f"/messages/{message}"
     assert answer.json()["status"] == "queued"
     whole = await seen(store, message)
-    assert (whole["status"], whole["attempts"], whole["log"][0]["outcome"]) == ("sent", 1, "accepted")
+    assert (whole["status"], whole["attempt_count"], whole["attempts"][0]["outcome"]) == ("sent", 1, "accepted")
     assert (mail.recipient, mail.sender, mail.message_id) == (
         "ada@example.test",
         "hello@shop.example",
@@ -136,6 +136,8 @@ async def test_a_customer_without_an_address_is_not_messageable(store):
     [
         {"subject": "a\nBcc: v@example.test"},
         {"subject": "a\rb"},
+        {"subject": "a\x85b"},
+        {"subject": "a\u2028b"},
         {"subject": "Hi =?utf-8?q?=0ABcc:_victim=40example.test?="},
         {"subject": "x" * 1000},
         {"subject": " "},
@@ -183,6 +185,15 @@ async def test_html_is_cleaned_before_it_is_stored(store):
     assert "script" not in whole["html"]
     assert "onclick" not in whole["html"]
     assert 'href="https://b.test"' in whole["html"]
+
+
+@pytest.mark.parametrize("html", ["<script>steal()</script>\n", "{% if rank.place %}<p>Well done!</p>{% endif %}"])
+async def test_html_of_which_nothing_is_left_leaves_the_text_alone(store, html):
+    ada = await customer(store, "ada")
+
+    whole = await seen(store, await queued(store, ada, html=html, personalise="rank" in html))
+
+    assert (whole["text"], whole["html"]) == ("A word.\n", None)
 
 
 # ---------------------------------------------------------------- repeated requests
@@ -391,17 +402,17 @@ async def test_a_batch_checks_each_recipient_and_tells_what_became_of_each(store
     foreign = await customer(other, "eve")
     once = key()
 
-    answer = await batch(store, {"customers": [ada, bea, foreign, "cus_999", "nonsense", ada]}, once)
-    again = await batch(store, {"customers": [ada, bea, foreign, "cus_999", "nonsense", ada]}, once)
+    answer = await batch(store, {"customers": [ada, bea, foreign, "cus_999", "nonsense", "cus_01", ada]}, once)
+    again = await batch(store, {"customers": [ada, bea, foreign, "cus_999", "nonsense", "cus_01", ada]}, once)
 
     assert answer.status_code == 202, answer.text
     told = answer.json()
-    assert (told["queued"], told["refused"], told["next_cursor"]) == (1, 4, None)
+    assert (told["queued"], told["refused"], told["next_cursor"]) == (1, 5, None)
     results = {row["customer"]: (row["code"], row["reason"]) for row in told["results"]}
     assert results == {
         ada: (None, None),
         bea: ("recipient_not_messageable", "unsubscribed"),
-        **dict.fromkeys((foreign, "cus_999", "nonsense"), ("unknown_customer", None)),
+        **dict.fromkeys((foreign, "cus_999", "nonsense", "cus_01"), ("unknown_customer", None)),
     }
     assert (again.content, again.headers["Idempotent-Replayed"]) == (answer.content, "true")
     assert await sql.fetchval("SELECT count(*) FROM messages") == 1
@@ -488,6 +499,7 @@ async def test_the_sender_is_set_shown_and_checked(store):
     assert (shown["sender"], shown["sending_paused"]) == (SENDER, None)
     for wrong in (
         {"email": "a@b.test, c@d.test"}, {"email": "x"}, {"name": "A\r\nBcc: x@y.test"}, {"name": "=?utf-8?q?x?="},
+        {"name": "A\x85B"}, {"name": "A\u2028B"},
         {"reply_to": "a@b\n.test"}, {"postal_address": ""}, {"postal_address": "a\0bcdef"}, {"bcc": "x@y.test"},
     ):  # fmt: skip
         body = {"sender": SENDER | wrong}

@@ -18,6 +18,8 @@ from app.problems import every_problem
 PROBLEM_JSON = "application/problem+json"
 PAGES = {"showUnsubscribe", "unsubscribe"}
 """What people read in a browser, refusals too."""
+ASKS_THE_DATABASE = {"readReadiness", "reportMail", *PAGES}
+"""Of those that need no key."""
 OPEN = {"readLiveness", "readReadiness", "readVersion", "readMetrics", "readProblem", "reportMail", *PAGES}
 
 
@@ -78,6 +80,8 @@ def test_every_operation_tells_its_problems(document):
             expected |= {404} if "{id}" in path else set()
             expected |= {400, 413, 415, 422} if "application/json" in str(operation.get("requestBody")) else set()
             assert expected <= set(failures), at
+        if operation["operationId"] in ASKS_THE_DATABASE:
+            assert 503 in failures, at
         for status, response in failures.items():
             is_page = operation["operationId"] in PAGES and status == 404
             assert set(response["content"]) == {"text/html" if is_page else PROBLEM_JSON}, at

@@ -26,6 +26,7 @@ from app.leaderboard.read_board import Asked, resolve
 from app.orders import answers
 from app.orders import source as source_statements
 from app.orders.answers import Way
+from app.orders.buckets import least_value
 from app.orders.recount import rebuild
 from app.orders.source import Source
 from app.periods import TimeFrame, named_frame
@@ -275,7 +276,7 @@ LIMIT = 10
 MOST_ROWS = 700
 MOST_ROWS_OF_A_PROFILE = 7 * MOST_ROWS
 MOST_BLOCKS = {
-    "profile": 600,
+    "profile": 200,
     "page": 80,
     "keyset page": 80,
     "keyset page of a changed board": 120,
@@ -284,7 +285,7 @@ MOST_BLOCKS = {
     "page around a customer": 120,
     "304": 20,
     "304 with ranks of before": 40,
-    **{f"VIPs, {criteria}": 160 for criteria in Criteria},
+    **{f"VIPs, {criteria}": 90 for criteria in Criteria},
 }
 
 
@@ -398,7 +399,8 @@ def profile_parameters(source: Source, customer: int) -> dict[str, Any]:
 
 
 def hot_segments(source: Source) -> dict[str, tuple[Any, dict[str, Any]]]:
-    given = Thresholds(None, None)
+    # At the beginning of a bucket: nearly all of it is counted one by one.
+    given = Thresholds(least_value(50_000), None)
     bound = read_vips.resolve(source, NOW, 365, given).parameters() | {"limit": LIMIT}
     return {f"VIPs, {criteria}": (vip_page(criteria, Way.BOARD, continued=False), bound) for criteria in Criteria}
 

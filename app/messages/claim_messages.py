@@ -26,24 +26,36 @@ class Limits:
     """How a worker sends."""
 
     concurrency: int = 20
-    rate_per_second: float = 10.0
-    burst: int = 50
+    rate_per_second: float = 100.0
+    burst: int = 500
     lease_seconds: float = 60.0
     most_crashes: int = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message that this worker sends, as long as it holds the lease."""
+    """A message that this worker sends as long as it holds the lease, with the rows that the mail is made of."""
 
     account_id: int
     id: int
     customer_id: int
     lease: int
-    mail: Mail
     attempts: int
     started_at: datetime
     first_tried_at: datetime
+    message: Any
+    person: Any
+    sender: Any
+
+    @property
+    def address(self) -> str:
+        """Where it goes."""
+        address: str = self.person.email
+        return address
+
+    def composed(self, site: Site) -> Mail:
+        """The mail, complete."""
+        return composed(self.account_id, self.message, self.person, self.sender, site)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +77,6 @@ async def claim(
     most: int,
     alone: bool,
     limits: Limits,
-    site: Site,
     now: datetime,
     in_flight: Sequence[int] = (),
 ) -> Taken:
@@ -86,7 +97,7 @@ async def claim(
     suspects = [row for row in rows if crashes_of(row) >= SUSPICIOUS_CRASHES]
     if suspects:
         rows = suspects[:1] if alone else [row for row in rows if row not in suspects]
-    taken = await _started(conn, account_id, sender, rows, limits, site, now)
+    taken = await _started(conn, account_id, sender, rows, limits, now)
     return replace(taken, is_suspicious=bool(suspects))
 
 
@@ -108,7 +119,6 @@ async def _started(
     sender: Any,  # noqa: ANN401 - a row of outbox.SENDER_LOCKED
     rows: Sequence[Any],
     limits: Limits,
-    site: Site,
     now: datetime,
 ) -> Taken:
     """The messages that may go, marked as being sent; the others closed."""
@@ -124,9 +134,9 @@ async def _started(
         if reason is not None:
             closed.append((row.id, *reason, crashes_of(row)))
         elif row.customer_id in people:
-            mail = composed(account_id, row, people[row.customer_id], sender, site)
-            tried = row.first_tried_at if row.attempts else now
-            claimed.append(Claimed(account_id, row.id, row.customer_id, lease, mail, row.attempts, now, tried))
+            tried, person = row.first_tried_at if row.attempts else now, people[row.customer_id]
+            known = (account_id, row.id, row.customer_id, lease, row.attempts, now, tried)
+            claimed.append(Claimed(*known, row, person, sender))
     crashes = {row.id: crashes_of(row) for row in rows}
     if closed:
         names = ("ids", "statuses", "reasons", "crashes")

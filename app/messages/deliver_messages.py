@@ -99,12 +99,9 @@ class Delivery:
         while (account_id := await self._next_account()) is not None and account_id not in asked:
             asked.add(account_id)
             mine = [message for account, message in self._in_flight if account == account_id]
-            alone, limits, site = not self._in_flight, self._limits, self._site
-            now = self._clock()
+            alone, limits, now = not self._in_flight, self._limits, self._clock()
             async with self._database.write() as conn:
-                taken = await claim(
-                    conn, account_id, most=most, alone=alone, limits=limits, site=site, now=now, in_flight=mine
-                )
+                taken = await claim(conn, account_id, most=most, alone=alone, limits=limits, now=now, in_flight=mine)
             if taken.is_suspicious and not alone:
                 self._account = account_id - 1  # its turn comes again, with nothing else in flight
             if taken != NOTHING:
@@ -124,11 +121,11 @@ class Delivery:
 
     async def _send(self, claimed: Claimed) -> None:
         try:
-            outcome: Outcome = await self._mailer.send(claimed.mail)
+            outcome: Outcome = await self._mailer.send(claimed.composed(self._site))
         except asyncio.CancelledError:
             outcome = INTERRUPTED
-        except Exception as error:  # noqa: BLE001 - a fault of a mailer must cost no message
-            log.error("mailer failed", kind=type(error).__name__, at=places(error))
+        except Exception as error:  # noqa: BLE001 - a fault of ours must cost no message
+            log.error("sending failed", kind=type(error).__name__, at=places(error))
             outcome = Deferred("bug", "The service failed while it sent this message.", maybe_duplicate=True)
         self._ended.put_nowait(Ended(claimed, outcome, self._clock()))
 
@@ -186,7 +183,7 @@ class Delivery:
                 try:
                     async with self._database.write() as conn:
                         await conn.execute(outbox.LEASES_KEPT, kept | {"account_id": account_id, "lease_until": until})
-                except ERRORS as error:
+                except Exception as error:  # noqa: BLE001 - whatever it is, the next heartbeat may work
                     log.error("leases not kept", kind=type(error).__name__)
 
     # ------------------------------------------------------------ waiting
@@ -201,7 +198,7 @@ class Delivery:
         while True:
             try:
                 await self._database.listen(outbox.CHANNEL, self._changed.set)
-            except ERRORS as error:
+            except Exception as error:  # noqa: BLE001 - it only saves waiting
                 log.warning("not listening", kind=type(error).__name__)
             await asyncio.sleep(POLL_SECONDS)
 

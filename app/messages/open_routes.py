@@ -1,7 +1,7 @@
 """Open routes: where recipients leave, and where providers report; both are sealed instead of opened by a key."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, Response
@@ -13,13 +13,17 @@ from app.messages.apply_feedback import apply_feedback
 from app.messages.leave import leave, sender_of
 from app.messages.mail import ForgedFeedback, Report
 from app.messages.reports import FeedbackReader
-from app.problems import NotFound, UnreadableBody, documented
+from app.problems import BodyTooLarge, NotFound, ServiceUnavailable, UnreadableBody, documented
 from app.wire import Now
 from app.words import Language, language_of
 
 router = APIRouter(route_class=GuardedRoute, tags=["recipients"])
 
 Token = Annotated[str, Path(description="from the link in a message")]
+LINK_RESPONSES: dict[int | str, dict[str, Any]] = {
+    404: {"description": "No link of ours", "content": {"text/html": {"schema": {"type": "string"}}}},
+    **documented(ServiceUnavailable),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ def page(html: str, language: Language, status: int = 200) -> HTMLResponse:
     "/unsubscribe/{token}",
     operation_id="showUnsubscribe",
     response_class=HTMLResponse,
-    responses={404: {"description": "No link of ours", "content": {"text/html": {"schema": {"type": "string"}}}}},
+    responses=LINK_RESPONSES,
 )
 async def show_unsubscribe(token: Token, request: Request, database: Pools) -> HTMLResponse:
     """Ask whether to unsubscribe; changes nothing, for programs open every link of a mail."""
@@ -62,7 +66,7 @@ async def show_unsubscribe(token: Token, request: Request, database: Pools) -> H
     "/unsubscribe/{token}",
     operation_id="unsubscribe",
     response_class=HTMLResponse,
-    responses={404: {"description": "No link of ours", "content": {"text/html": {"schema": {"type": "string"}}}}},
+    responses=LINK_RESPONSES,
 )
 async def unsubscribe(token: Token, request: Request, database: Pools, now: Now) -> HTMLResponse:
     """Unsubscribe at once (RFC 8058): no login, no questions; again it changes nothing."""
@@ -73,11 +77,18 @@ async def unsubscribe(token: Token, request: Request, database: Pools, now: Now)
     return page(unsubscribe_page.farewell(sender, language), language)
 
 
+@router.head("/webhooks/mail/{provider}", include_in_schema=False)
+async def confirm_webhook(provider: str, request: Request) -> Response:
+    """Some providers look whether there is anybody before they report."""
+    reports: Reports | None = request.app.state.reports
+    return Response(status_code=204 if reports is not None and provider == reports.provider else 404)
+
+
 @router.post(
     "/webhooks/mail/{provider}",
     status_code=204,
     operation_id="reportMail",
-    responses=documented(ForgedFeedback, UnknownProvider, UnreadableBody),
+    responses=documented(ForgedFeedback, UnknownProvider, UnreadableBody, BodyTooLarge, ServiceUnavailable),
 )
 async def report_mail(provider: str, request: Request, database: Pools, now: Now) -> Response:
     """Take a provider's report of deliveries, bounces and complaints, in the provider's own form and signed by it.

@@ -66,11 +66,13 @@ PEOPLE = text("""
 STARTED = text("""
     UPDATE messages AS m
     SET status = 'sending', lease = :lease, due_at = :lease_until, crashes = n.crashes,
+        maybe_duplicate = m.maybe_duplicate OR m.status = 'sending',
         first_tried_at = CASE WHEN m.attempts = 0 THEN :now ELSE m.first_tried_at END
     FROM unnest(cast(:ids AS bigint[]), cast(:crashes AS bigint[])) AS n (id, crashes)
     WHERE m.account_id = :account_id AND m.id = n.id
 """)
-"""Messages that are being sent from now on. What costs no attempt, such as a refused login, is no beginning either."""
+"""Messages that are being sent from now on. What costs no attempt, such as a refused login, is no beginning either.
+One that was `sending` may have been handed over by the worker that died."""
 
 CLOSED = text("""
     UPDATE messages AS m

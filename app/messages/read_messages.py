@@ -26,7 +26,6 @@ def shown(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of correspondence
         "template",
         "subject",
         "message_id",
-        "attempts",
         "maybe_duplicate",
     )
     moments = ("created_at", "next_attempt_at", "sent_at", "settled_at")
@@ -34,6 +33,7 @@ def shown(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of correspondence
         "id": public_id("msg", row.id),
         "customer": public_id("cus", row.customer_id) if row.customer_id is not None else None,
         **{field: getattr(row, field) for field in fields},
+        "attempt_count": row.attempts,
         **{name: rfc3339(moment) if (moment := getattr(row, name)) else None for name in moments},
     }
 
@@ -44,8 +44,8 @@ async def read_message(conn: Connection, account_id: int, message: int) -> Whole
     row = (await conn.execute(correspondence.ONE, known)).one_or_none()
     if row is None:
         raise UnknownMessage
-    attempts = (await conn.execute(correspondence.ATTEMPTS, known)).all()
-    log = [
+    rows = (await conn.execute(correspondence.ATTEMPTS, known)).all()
+    attempts = [
         Attempt(
             started_at=rfc3339(each.started_at),
             ended_at=rfc3339(each.ended_at),
@@ -53,9 +53,9 @@ async def read_message(conn: Connection, account_id: int, message: int) -> Whole
             code=each.code,
             detail=each.detail,
         )
-        for each in attempts
+        for each in rows
     ]
-    return WholeMessage(**shown(row), text=row.text, html=row.html, log=log)
+    return WholeMessage(**shown(row), text=row.text, html=row.html, attempts=attempts, crashes=row.crashes)
 
 
 async def read_line(conn: Connection, account_id: int, message: int) -> Message:

@@ -159,16 +159,17 @@ async def send_messages(
 
 
 def batch_of(results: list[Result], names: dict[str, int], following: str | None) -> Batch:
-    """The answer to a batch; recipients that were named are called as they were."""
-    by_row = {row: name for name, row in names.items()}
+    """The answer to a batch; recipients that were named are called as they were, each name that is no id among them."""
+    of_row = {each.customer_id: each for each in results}
+    called = names or {public_id("cus", row): row for row in of_row}
     lines = [
         BatchLine(
-            customer=by_row.get(each.customer_id) or public_id("cus", each.customer_id),
+            customer=name,
             message=public_id("msg", each.message) if each.message is not None else None,
             code=each.code,
             reason=each.reason,
         )
-        for each in results
+        for name, each in ((name, of_row[row]) for name, row in called.items())
     ]
     queued = sum(line.message is not None for line in lines)
     return Batch(queued=queued, refused=len(lines) - queued, results=lines, next_cursor=following)

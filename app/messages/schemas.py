@@ -163,7 +163,7 @@ MESSAGE_EXAMPLE: JsonDict = {
     "template": None,
     "subject": "A gift for you, Ada",
     "message_id": "<0190f3b2a1c47d5e8f60@shop.example>",
-    "attempts": 0,
+    "attempt_count": 0,
     "maybe_duplicate": False,
     "created_at": "2026-11-22T09:30:00Z",
     "next_attempt_at": "2026-11-22T09:30:00Z",
@@ -181,13 +181,15 @@ class Message(BaseModel):
     customer: str | None = Field(description="none once the person was erased")
     kind: Kind
     status: Status
-    reason: str | None = Field(description="why it failed, was cancelled or is held")
+    reason: str | None = Field(description="why it failed, bounced for good, was cancelled or is held")
     language: Language
     template: str | None
     subject: str | None
     message_id: str = Field(description="the header of that name, in every copy")
-    attempts: int
-    maybe_duplicate: bool = Field(description="an answer was lost after it was handed over, so it may arrive twice")
+    attempt_count: int = Field(description="that were answered; a crash of ours is none")
+    maybe_duplicate: bool = Field(
+        description="the answer to it was lost, or the worker that sent it, so it may arrive twice"
+    )
     created_at: Instant
     next_attempt_at: Instant | None
     sent_at: Instant | None
@@ -199,7 +201,7 @@ class Attempt(BaseModel):
 
     started_at: Instant
     ended_at: Instant
-    outcome: Literal["accepted", "refused", "deferred", "misconfigured", "crashed"]
+    outcome: Literal["accepted", "refused", "deferred", "misconfigured"]
     code: str
     detail: str
 
@@ -209,7 +211,8 @@ class WholeMessage(Message):
 
     text: str | None
     html: str | None
-    log: list[Attempt]
+    attempts: list[Attempt] = Field(description="oldest first")
+    crashes: int = Field(description="how often a worker died while it sent this; held after five")
 
 
 class MessagePage(BaseModel):

@@ -73,7 +73,7 @@ async def _clean(database: Database, each: Ended) -> None:
     claimed = each.claimed
     async with database.read() as conn:
         found = await source_of_customer(conn, claimed.account_id, claimed.customer_id)
-    if found is None or found[1].email != claimed.mail.recipient.email:
+    if found is None or found[1].email != claimed.address:
         return
     async with database.write_in_turn(found[0].id) as conn:
         await change_consent(conn, found[0], claimed.customer_id, "cleaned", "bounce", each.at)

@@ -21,7 +21,10 @@ def language_for(wording: Wording, own: str | None) -> Language:
 
 
 def written(wording: Wording, person: Any, place: Place | None) -> Written:  # noqa: ANN401 - a row of RECIPIENTS
-    """What the person will read, but for the footer; raises the problems of what cannot be filled in."""
+    """What the person will read, but for the footer; raises the problems of what cannot be filled in.
+
+    HTML of which nothing is left is none: whoever reads HTML would see an empty mail instead of the text.
+    """
     language = language_for(wording, person.language)
     rank = None if place is None else ranked(place.rank, place.board.metric, place.board.time_frame, language)
     facts = Facts(store_name=person.store, customer_name=person.name, rank=rank)
@@ -30,5 +33,7 @@ def written(wording: Wording, person: Any, place: Place | None) -> Written:  # n
     subject, text, html = wording.subject or "", wording.text or "", wording.html
     if wording.personalise:
         html = None if html is None else filled_html(html, facts)
-        return Written(filled_subject(subject, facts), filled_text(text, facts), html)
-    return Written(subject, text, None if html is None else cleaned_once(html))
+        subject, text = filled_subject(subject, facts), filled_text(text, facts)
+    elif html is not None:
+        html = cleaned_once(html)
+    return Written(subject, text, html if html and html.strip() else None)

@@ -1,6 +1,5 @@
 """Reading VIPs: from the board of the last 365 days when it can answer, else from the orders."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -128,13 +127,9 @@ async def read_preview(conn: Connection, question: Question) -> Preview:
     for way in ways(question.frame):
         row = await first_row(conn, vips.vip_preview(way), bound)
         if row is not None:
-            spend, purchases = (_bars(pairs) for pairs in (row.spend_pairs, row.purchases_pairs))
+            spend, purchases = (histogram.bars(pairs or ()) for pairs in (row.spend_pairs, row.purchases_pairs))
             return Preview(_totals(row, way), spend, purchases)
     raise UnknownSource
-
-
-def _bars(pairs: Sequence[Sequence[int]] | None) -> list[Bar]:
-    return histogram.bars(pairs or ())
 
 
 def _totals(row: Any, way: Way) -> Totals:  # noqa: ANN401 - a row of either path

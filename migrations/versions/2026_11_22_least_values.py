@@ -1,9 +1,10 @@
 """Least values: what buckets and cells are known by, in place of their numbers.
 
 Why: a read that needs a rank had to be told where each of 2,649 buckets begins, which took longer than the rank.
-Locks: buckets and cells against everything while their rows are copied.
+Locks: buckets and cells against everything while their rows are copied to tables made anew.
 Takes: some seconds for a million rows; a store of 100,000 customers has about 30,000.
-Old app: fails on every rank and write, rather than count wrongly; stop it first.
+Old app: fails on every rank and write, rather than count wrongly; stop it first. A role that only reads has to be
+    granted both tables again, unless it was by default privileges or is in pg_read_all_data.
 Undo: gives the buckets their numbers again.
 """
 

@@ -10,7 +10,7 @@ Undo: drops messages, senders and the remembered answers; what was queued is not
 from alembic import op
 
 revision = "2026_11_22_messages"
-down_revision = "2026_11_22_erasures"
+down_revision = "2026_11_22_spend_index"
 branch_labels = None
 depends_on = None
 
@@ -84,7 +84,7 @@ MESSAGE_ATTEMPTS = """
         started_at TIMESTAMP WITH TIME ZONE NOT NULL,
         ended_at TIMESTAMP WITH TIME ZONE NOT NULL,
         outcome TEXT NOT NULL CONSTRAINT message_attempts_outcome_check CHECK (outcome in (
-            'accepted', 'refused', 'deferred', 'misconfigured', 'crashed')),
+            'accepted', 'refused', 'deferred', 'misconfigured')),
         code TEXT NOT NULL,
         detail TEXT NOT NULL,
         CONSTRAINT message_attempts_pkey PRIMARY KEY (account_id, id),
@@ -99,6 +99,7 @@ INDEXES = {
     "messages_account_id_customer_id_created_at_id_idx": "messages (account_id, customer_id, created_at, id)",
     "messages_account_id_status_created_at_id_idx": "messages (account_id, status, created_at, id)",
     "messages_due_idx": "messages (account_id, due_at) WHERE due_at IS NOT NULL",
+    "messages_held_idx": "messages (account_id, id) WHERE status = 'held'",
     "message_attempts_account_id_message_id_id_idx": "message_attempts (account_id, message_id, id)",
 }
 
