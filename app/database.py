@@ -101,6 +101,9 @@ class Database:
     async def write_once(self, statement: TextClause, bound: Mapping[str, Any]) -> list[Any]:
         """The rows of one statement that is a transaction of its own: no BEGIN, no COMMIT, asked of the driver."""
         async with self.writing.connect() as conn:
+            driver: Any = (await conn.get_raw_connection()).driver_connection
+            if driver.is_in_transaction():  # it would be rolled back, silently
+                raise RuntimeError("a transaction is open")
             return await all_rows(conn, statement, bound)
 
     @asynccontextmanager
