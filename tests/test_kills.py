@@ -274,7 +274,7 @@ async def test_a_worker_that_stood_still_changes_nothing_of_what_another_has_set
     ):
         seen = await stalled_and_woken(bag, yard, smtp)
 
-    assert (seen["before"]["status"], seen["before"]["attempt_count"], seen["before"]["crashes"]) == ("failed", 1, 1)
+    assert (seen["before"]["status"], seen["before"]["attempts"], seen["before"]["crashes"]) == ("failed", 1, 1)
     assert seen["changed"] == set()
     assert [mail.recipient for mail in smtp.taken] == ["p0@example.test", "p1@example.test"]
     attempts = await bag.sql.fetch("SELECT outcome FROM message_attempts ORDER BY id")
