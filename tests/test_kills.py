@@ -40,6 +40,8 @@ WORKERS = int(os.environ.get("WORKERS", "16"))
 PEOPLE = 1_000
 LEASE = 1.0
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def pool_size() -> int:
@@ -566,9 +568,7 @@ def crash_postgresql(data_dir: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    "faults", [("api", "postgresql"), pytest.param(("api", "postgresql") * 4, marks=pytest.mark.slow)], ids=len
-)
+@pytest.mark.parametrize("faults", [("api", "postgresql"), pytest.param(("api", "postgresql") * 4)], ids=len)
 def test_a_service_and_a_database_that_die_lose_no_message_and_make_none_twice(data_dir, tmp_path, faults):
     dice = random.Random(5)
     keys = [f"key-{number}" for number in range(100 * (1 + len(faults)))]
