@@ -369,6 +369,10 @@ async def test_the_language_is_that_of_the_request_else_of_the_customer_else_eng
     changed = await store.api.patch(f"/customers/{ada}", json={"language": "it"}, headers=store.auth)
     assert (changed.json()["language"], changed.json()["marketing"]) == ("it", "subscribed")
 
+    await store.api.patch(f"/customers/{bea}", json={"language": "de"}, headers=store.auth)
+    forgotten = await store.api.patch(f"/customers/{bea}", json={"language": None}, headers=store.auth)
+    assert forgotten.json()["language"] is None
+
     asked = [(ada, {}), (ada, {"language": "es"}), (bea, {})]
     written = [await seen(store, await queued(store, who, **fields)) for who, fields in asked]
 
@@ -477,6 +481,18 @@ async def test_a_thousand_are_written_to_in_one_request_and_few_statements(store
 
     assert answer.json()["queued"] == 1000
     assert len([sql for _, sql in ran if not sql.startswith(("SET", "BEGIN"))]) <= 12
+
+
+async def test_so_much_text_to_so_many_that_it_would_fill_the_memory_is_refused(store, sql):
+    rows = [order(f"o{n}", f"c{n}", email=f"c{n}@example.test") for n in range(210)]
+    await store.send(*rows)
+    found = await store.api.get("/customers", params={"source": store.source, "limit": 1000}, headers=store.auth)
+    everyone = {"customers": [row["id"] for row in found.json()["items"]]}
+
+    answer = await batch(store, everyone, subject="s", text="x" * 99_999, kind="transactional")
+
+    problem(answer, 413, "batch_too_large")
+    assert await sql.fetchval("SELECT count(*) FROM messages") == 0
 
 
 async def test_a_preview_sends_nothing_and_shows_the_footer(store, sql):

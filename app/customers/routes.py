@@ -151,7 +151,7 @@ async def change_customer(
         person = {"account_id": caller.account_id, "customer_id": id}
         if change.marketing and not await change_consent(conn, source, id, change.marketing, by, now):
             raise UnknownCustomer
-        if change.language:
+        if "language" in change.model_fields_set:
             await conn.execute(directory.SPOKEN_TO_IN, person | {"language": change.language})
         row = (await conn.execute(directory.ONE, person)).one_or_none()
         if row is None:

@@ -101,11 +101,11 @@ class CustomerChange(Strict):
     )
 
     marketing: Marketing | None = None
-    language: Language | None = None
+    language: Language | None = Field(None, description="null forgets it")
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if self.marketing is None and self.language is None:
+        if self.marketing is None and "language" not in self.model_fields_set:
             raise ValueError("give marketing, language or both")
         return self
 

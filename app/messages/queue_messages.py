@@ -38,6 +38,17 @@ class RecipientNotMessageable(Problem):
         super().__init__(REASONS[reason], members={"reason": reason})
 
 
+class BatchTooLarge(Problem):
+    """So long a text to so many is too much for one request; name fewer recipients in each."""
+
+    slug = "batch-too-large"
+    title = "The batch is too large"
+    status = 413
+
+
+MOST_CHARACTERS_AT_ONCE = 20_000_000
+"""Text and HTML times recipients: what a request may hold in memory."""
+
 REASONS = {
     "no_address": "No e-mail address of this customer is known.",
     "cleaned": "Mail to this address was refused for good; PATCH /customers/{id} makes it usable again.",
@@ -76,6 +87,8 @@ async def queue_messages(
     results = {each: _refusal(each, known.get(each), wording) for each in customers}
     people = [known[each] for each, result in results.items() if result is None]
     if people:
+        if len(people) * len(f"{wording.text}{wording.html}") > MOST_CHARACTERS_AT_ONCE:
+            raise BatchTooLarge
         texts = await asyncio.to_thread(_written, wording, people, places)
         domain = sender.email.rpartition("@")[2]
         bound = account | {

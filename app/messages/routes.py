@@ -23,7 +23,13 @@ from app.messages.choose_recipients import Chosen, named, top, vips
 from app.messages.clean_html import HtmlTooLarge
 from app.messages.fill_text import InvalidPlaceholder
 from app.messages.preview_message import preview
-from app.messages.queue_messages import RecipientNotMessageable, Result, SenderRequired, queue_messages
+from app.messages.queue_messages import (
+    BatchTooLarge,
+    RecipientNotMessageable,
+    Result,
+    SenderRequired,
+    queue_messages,
+)
 from app.messages.rank_recipients import places_of
 from app.messages.read_messages import UnknownMessage, read_line, read_message, shown
 from app.messages.render_template import InvalidVariables
@@ -42,7 +48,7 @@ from app.messages.schemas import (
 )
 from app.orders.ask_store import asked_source
 from app.orders.source import UnknownSource
-from app.problems import InvalidRequest, Problem, UnreadableBody, documented
+from app.problems import BodyTooLarge, InvalidRequest, Problem, UnreadableBody, documented
 from app.wire import (
     CURSOR_PATTERN,
     InvalidCursor,
@@ -128,7 +134,7 @@ async def send_message(
     response_model=Batch,
     responses=documented(
         *(KeyRequired, PlanRequired, ScopeRequired, UnknownSource, IdempotencyKeyRequired, InvalidCursor),
-        *(UnreadableBody, SenderRequired, RequestInProgress),
+        *(UnreadableBody, SenderRequired, RequestInProgress, BodyTooLarge, BatchTooLarge),
         *(InvalidRequest, InvalidPlaceholder, InvalidVariables, HtmlTooLarge, IdempotencyKeyReused),
     ),
 )
