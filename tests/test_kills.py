@@ -28,7 +28,7 @@ import pytest
 from conftest import Store, order, wait_until
 from mail_sinks import SmtpSink, Taken
 from nursery import POISONED, Nursery, nursery
-from postal import SENDER, deliver, key, set_sender, sink
+from postal import SENDER, SITE, deliver, key, set_sender, sink
 from processes import Shop, postgres_of, running
 
 from app.main import now_in_utc
@@ -274,7 +274,7 @@ async def test_a_worker_that_stood_still_changes_nothing_of_what_another_has_set
     ):
         seen = await stalled_and_woken(bag, yard, smtp)
 
-    assert (seen["before"]["status"], seen["before"]["attempt_count"], seen["before"]["crashes"]) == ("failed", 1, 1)
+    assert (seen["before"]["status"], seen["before"]["attempts"], seen["before"]["crashes"]) == ("failed", 1, 1)
     assert seen["changed"] == set()
     assert [mail.recipient for mail in smtp.taken] == ["p0@example.test", "p1@example.test"]
     attempts = await bag.sql.fetch("SELECT outcome FROM message_attempts ORDER BY id")
@@ -461,7 +461,7 @@ async def test_a_message_that_kills_its_worker_is_held_and_all_others_are_sent(b
         cost = await toll(bag, smtp)
 
     (held,) = (row for row in rows if row["email"] == "p100@example.test")
-    assert (held["status"], held["reason"], held["crashes"], held["attempt_count"]) == ("held", "crashed", 5, 0)
+    assert (held["status"], held["reason"], held["crashes"], held["attempts"]) == ("held", "crashed", 5, 0)
     assert deaths == 5
     assert {row["status"] for row in rows if row is not held} == {"sent"}
     assert (cost.lost, cost.unsent, cost.foreign) == (0, 1, 0)
@@ -575,7 +575,8 @@ def test_a_service_and_a_database_that_die_lose_no_message_and_make_none_twice(d
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with sink(tmp_path, answer_delay_seconds=0.02, keep_content=False) as smtp, contextlib.ExitStack() as held:
-        settings = {"MAIL_URL": smtp.url, "MAIL_LEASE_SECONDS": "1", "MAIL_RATE_PER_SECOND": "10000"}
+        settings = {"MAIL_URL": smtp.url, "PUBLIC_URL": SITE.url, "MAIL_LEASE_SECONDS": "1"}
+        settings |= {"MAIL_RATE_PER_SECOND": "10000"}
         service = held.enter_context(running(data_dir, PORT=str(port), **settings))
         office = Office.opened(service.url, 50)
         with ThreadPoolExecutor(4) as clients:
