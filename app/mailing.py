@@ -25,6 +25,11 @@ def url(settings: Settings) -> str:
     return f"maildir:{quote(str(settings.data_dir / 'mail'))}"
 
 
+def scheme(settings: Settings) -> str:
+    """The way that mail is sent: `maildir`, `smtps`, `postmark`; URLs say it in any case."""
+    return url(settings).partition(":")[0].lower()
+
+
 def mailer(settings: Settings) -> Mailer:
     """The mailer of the settings; SettingsError tells what is wrong with MAIL_URL."""
     try:
@@ -36,7 +41,7 @@ def mailer(settings: Settings) -> Mailer:
 def check(settings: Settings) -> None:
     """Refuse a wrong MAIL_URL before anything is begun, and links that would lead recipients to their own machines."""
     mailer(settings)
-    if settings.public_url is None and not url(settings).startswith("maildir:"):
+    if settings.public_url is None and scheme(settings) != "maildir":
         raise SettingsError("PUBLIC_URL: set where recipients reach this service, their links to unsubscribe begin so")
 
 
@@ -47,7 +52,7 @@ def site(settings: Settings) -> Site:
 
 def reports(settings: Settings) -> Reports | None:
     """Whose reports are taken: those of the provider that sends, if it has a secret to sign them with."""
-    provider = url(settings).partition(":")[0]
+    provider = scheme(settings)
     read = feedback_reader(provider)
     secret = settings.mail_webhook_secret
     return Reports(provider, read, secret.get_secret_value()) if read and secret else None

@@ -21,11 +21,12 @@ import pytest
 from conftest import NOW, ROOT, wait_until
 from processes import Shop, begun, command, ended, postgres_of, running
 
-from app import demo
+from app import demo, mailing
 from app.local_postgres import local_postgres
 from app.messages.deliver_messages import GRACE_SECONDS
 from app.orders.source import Source
 from app.serving import DRAIN_SECONDS
+from app.settings import read_settings
 
 WRONG_SETTINGS = 2
 HEADER = "order_id,customer_id,name,ordered_at,total,status,updated_at"
@@ -81,6 +82,16 @@ def test_a_wrong_setting_is_one_line_that_names_it_and_exit_status_2(tmp_path):
         assert name in done.lines[0]
         assert "secret" not in done.err
     assert not (tmp_path / "var").exists()
+
+
+def test_the_way_that_mail_is_sent_is_known_in_any_case(monkeypatch):
+    monkeypatch.setenv("MAIL_WEBHOOK_SECRET", "user:password")
+    for url, provider in (("POSTMARK://token", "postmark"), ("smtp://relay.example", None)):
+        monkeypatch.setenv("MAIL_URL", url)
+        reports = mailing.reports(read_settings())
+        assert (reports and reports.provider) == provider
+    monkeypatch.setenv("MAIL_URL", "Maildir:var/mail")
+    mailing.check(read_settings())
 
 
 def test_a_port_in_use_is_one_line_before_anything_is_begun(tmp_path):

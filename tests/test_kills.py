@@ -40,6 +40,8 @@ WORKERS = int(os.environ.get("WORKERS", "16"))
 PEOPLE = 1_000
 LEASE = 1.0
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def pool_size() -> int:
@@ -566,17 +568,19 @@ def crash_postgresql(data_dir: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    "faults", [("api", "postgresql"), pytest.param(("api", "postgresql") * 4, marks=pytest.mark.slow)], ids=len
-)
+@pytest.mark.parametrize("faults", [("api", "postgresql"), pytest.param(("api", "postgresql") * 4)], ids=len)
 def test_a_service_and_a_database_that_die_lose_no_message_and_make_none_twice(data_dir, tmp_path, faults):
     dice = random.Random(5)
     keys = [f"key-{number}" for number in range(100 * (1 + len(faults)))]
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with sink(tmp_path, answer_delay_seconds=0.02, keep_content=False) as smtp, contextlib.ExitStack() as held:
-        settings = {"MAIL_URL": smtp.url, "PUBLIC_URL": SITE.url, "MAIL_LEASE_SECONDS": "1"}
-        settings |= {"MAIL_RATE_PER_SECOND": "10000"}
+        settings = {
+            "MAIL_URL": smtp.url,
+            "PUBLIC_URL": SITE.url,
+            "MAIL_LEASE_SECONDS": "1",
+            "MAIL_RATE_PER_SECOND": "10000",
+        }
         service = held.enter_context(running(data_dir, PORT=str(port), **settings))
         office = Office.opened(service.url, 50)
         with ThreadPoolExecutor(4) as clients:
