@@ -114,6 +114,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
 async def work(orders: Orders) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     limits = Limits(**orders.limits)
     database = Database(orders.write, orders.read, pool_size=2, pool_wait_seconds=20)
     mailer: Mailer = open_mailer(orders.mail, concurrency=limits.concurrency)
@@ -145,6 +146,7 @@ def forked(orders: Orders) -> int:
 
 def main() -> None:
     log_as_json()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # a worker hears it once it can do what it says
     gc.collect()
     gc.freeze()  # what was imported is shared with the workers, not copied
     alive = set[int]()

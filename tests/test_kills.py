@@ -28,7 +28,7 @@ import pytest
 from conftest import Store, order, wait_until
 from mail_sinks import SmtpSink, Taken
 from nursery import POISONED, Nursery, nursery
-from postal import SENDER, deliver, key, set_sender, sink
+from postal import SENDER, SITE, deliver, key, set_sender, sink
 from processes import Shop, postgres_of, running
 
 from app.main import now_in_utc
@@ -577,7 +577,7 @@ def test_a_service_and_a_database_that_die_lose_no_message_and_make_none_twice(d
     with sink(tmp_path, answer_delay_seconds=0.02, keep_content=False) as smtp, contextlib.ExitStack() as held:
         settings = {
             "MAIL_URL": smtp.url,
-            "PUBLIC_URL": "https://shop.example",
+            "PUBLIC_URL": SITE.url,
             "MAIL_LEASE_SECONDS": "1",
             "MAIL_RATE_PER_SECOND": "10000",
         }
