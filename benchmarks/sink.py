@@ -1,7 +1,8 @@
-"""Sink: an SMTP server that takes every mail and keeps none; on bare sockets, so that it costs little.
+"""Sink: an SMTP server that takes every mail and keeps none.
 
-It tells its port, then how many mails it has taken at every line that it reads. It answers that it has a mail so
-many seconds later as the command line says: a relay that writes it to its disk takes some milliseconds.
+It tells its port, then how many mails it has taken at every line that it reads. The command line says whether it is
+aiosmtpd's, or one on bare sockets that costs little and answers so many seconds later: a relay that writes a mail to
+its disk takes some milliseconds.
 """
 
 import asyncio
@@ -9,7 +10,9 @@ import sys
 from typing import cast
 
 import uvloop
+from aiosmtpd.smtp import SMTP
 
+AIOSMTPD = "aiosmtpd"
 CONTENT_END = b"\r\n.\r\n"
 REPLIES = {b"MAIL": b"250 OK\r\n", b"RCPT": b"250 OK\r\n", b"DATA": b"354 Go on\r\n", b"RSET": b"250 OK\r\n"}
 GREETING, HELLO, TAKEN, BYE = b"220 sink\r\n", b"250-sink\r\n250 8BITMIME\r\n", b"250 2.0.0 Ok\r\n", b"221 Bye\r\n"
@@ -62,11 +65,30 @@ class Taking(asyncio.Protocol):
         return True
 
 
+class Handler:
+    """What aiosmtpd asks."""
+
+    def __init__(self, sink: Sink) -> None:
+        """Counts where the others do."""
+        self._sink = sink
+
+    async def handle_DATA(self, _server: object, _session: object, _envelope: object) -> str:  # noqa: N802
+        """Take a mail."""
+        self._sink.taken += 1
+        return "250 2.0.0 Ok"
+
+
+def connection(kind: str, sink: Sink) -> asyncio.Protocol:
+    """What talks to one client."""
+    return SMTP(Handler(sink)) if kind == AIOSMTPD else Taking(sink)
+
+
 async def serve() -> None:
     """Take mails until the other end of the standard input is closed."""
     loop = asyncio.get_running_loop()
-    sink = Sink(float(sys.argv[1]))
-    server = await loop.create_server(lambda: Taking(sink), "127.0.0.1", 0)
+    kind = sys.argv[1]
+    sink = Sink(0.0 if kind == AIOSMTPD else float(kind))
+    server = await loop.create_server(lambda: connection(kind, sink), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     while await loop.run_in_executor(None, sys.stdin.readline):
         print(sink.taken, flush=True)
