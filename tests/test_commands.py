@@ -249,7 +249,7 @@ async def test_verify_finds_a_planted_difference_of_each_kind_and_rebuild_repair
             " (SELECT board_id, customer_id FROM standings ORDER BY 1, 2 LIMIT 1)",
             "UPDATE boards SET purchases = purchases - 1 WHERE kind = 'all_time'",
             "UPDATE standing_buckets SET customers = customers + 1"
-            " WHERE metric = 'total_spend' AND bucket = (SELECT max(bucket) FROM standing_buckets"
+            " WHERE metric = 'total_spend' AND least_value = (SELECT max(least_value) FROM standing_buckets"
             " WHERE metric = 'total_spend')",
         )
         found = command(data_dir, "verify")

@@ -391,10 +391,10 @@ async def test_a_worker_that_is_told_to_end_finishes_what_it_holds_and_the_next_
 
 async def test_a_worker_that_just_went_would_leave_messages_behind(bag, urls, tmp_path):
     await bag.known(200)
-    await bag.queue(200)
+    await bag.queue(400)
 
     with (
-        sink(tmp_path, answer_delay_seconds=0.2) as smtp,
+        sink(tmp_path, answer_delay_seconds=0.5) as smtp,
         nursery(tmp_path, urls, smtp.url, lease_seconds=600) as yard,
     ):
         _, sending = await relieved(bag, yard.but(mutant="let_go_of_nothing_at_the_end"), smtp)
