@@ -111,7 +111,7 @@ customers = owned_table(
     # How new the contact data are: that of an older order never replaces that of a newer one.
     *moments("email_at", "name_at", nullable=True),
     one_of(*("marketing", "subscribed", "unsubscribed", "non_subscribed", "cleaned"), default="non_subscribed"),
-    # What they are written to in; null is the language of the message's sender.
+    # What they are written to in where a message names no language; null is English.
     *words("language", nullable=True),
     moment("created_at"),
     belongs_to("sources", "source_id"),

@@ -40,7 +40,7 @@ SENDER_EXAMPLE: JsonDict = {
     "name": "Ada's shop",
     "email": "hello@shop.example",
     "reply_to": "care@shop.example",
-    "postal_address": "Ada's shop\nVia Roma 1\n20121 Milano, Italy",
+    "postal_address": "Via Roma 1\n20121 Milano, Italy",
 }
 
 

@@ -79,7 +79,9 @@ class Customer(BaseModel):
     name: str | None
     email: str | None
     marketing: Marketing
-    language: Language | None = Field(description="that they are written to in; null: the message's own, or English")
+    language: Language | None = Field(
+        description="that they are written to in where a message names none; null: English"
+    )
     messageable: bool = Field(description="subscribed to marketing, with an address")
     created_at: Instant
 
