@@ -12,7 +12,7 @@ from app.messages.rank_recipients import Board, Place
 from app.messages.schemas import Top, Vips
 from app.orders.source import Source, UnknownSource
 from app.segments import read_vips
-from app.segments.routes import located, sealed
+from app.segments.ask_vips import located, sealed
 from app.wire import row_id
 
 

@@ -1,24 +1,22 @@
 """Segment routes: the VIPs of a store, and what other thresholds would find."""
 
 import json
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.accounts.access import Caller, GuardedRoute, KeyRequired, Reader, ScopeRequired
+from app.accounts.access import GuardedRoute, KeyRequired, Reader, ScopeRequired
 from app.database import Pools
 from app.forms import CACHING, CSV, JSON, NDJSON, documented_forms, known_as, preferred, streamed
-from app.orders.ask_store import asked_source, invalid, past
+from app.orders.ask_store import asked_source, past
 from app.orders.source import Source, UnknownSource
 from app.problems import InvalidRequest, NotAcceptable, documented
+from app.segments.ask_vips import given, located, sealed
 from app.segments.histogram import Bar
 from app.segments.read_vips import (
     Page,
-    Place,
     Preview,
     Question,
-    Thresholds,
     Totals,
     read_page,
     read_preview,
@@ -27,7 +25,7 @@ from app.segments.read_vips import (
 )
 from app.segments.schemas import SegmentQuery, VipPreview, VipQuery, Vips
 from app.segments.stream_vips import written
-from app.wire import InvalidCursor, Now, decimal_string, minor_units, next_link, public_id, rfc3339, seal, unseal
+from app.wire import InvalidCursor, Now, decimal_string, next_link, public_id, rfc3339
 
 router = APIRouter(route_class=GuardedRoute, prefix="/segments", tags=["segments"])
 
@@ -89,36 +87,6 @@ async def preview_vips(
         preview = await read_preview(conn, question)
     headers = {"ETag": question.etag(preview.totals.version, variant), **CACHING}
     return Response(json.dumps(preview_of(question, preview)), media_type=JSON, headers=headers)
-
-
-def given(source: Source, query: SegmentQuery) -> Thresholds:
-    """The thresholds of the query in the source's currency."""
-    if query.min_spend is None:
-        return Thresholds(None, query.min_orders)
-    try:
-        return Thresholds(minor_units(query.min_spend, source.digits), query.min_orders)
-    except ValueError as error:
-        raise InvalidRequest(errors=[invalid("min_spend", str(error))]) from None
-
-
-def located(
-    source: Source, query: VipQuery, caller: Caller, binding: str, now: datetime
-) -> tuple[Question, Place | None]:
-    """The question and where its page begins; a cursor carries instant and thresholds of the first page."""
-    thresholds = given(source, query)
-    if query.cursor is None:
-        return resolve(source, past(query.as_of, now), query.days, thresholds), None
-    as_of, spend, customer, *kept = unseal(caller.cursor_secret, binding, query.cursor)
-    question = resolve(source, datetime.fromisoformat(as_of), query.days, thresholds, Thresholds(*kept))
-    return question, Place(spend, customer)
-
-
-def sealed(caller: Caller, binding: str, question: Question, page: Page) -> str | None:
-    """The cursor of the next page."""
-    if page.following is None:
-        return None
-    position = [question.as_of.isoformat(), *page.following, *page.totals.thresholds]
-    return seal(caller.cursor_secret, binding, position)
 
 
 def segment_of(question: Question, totals: Totals) -> dict[str, Any]:
