@@ -76,6 +76,7 @@ def smtp_sink(
     file: Path,
     script: Script | None = None,
     *,
+    rcpt_delay_seconds: float = 0,
     answer_delay_seconds: float = 0,
     keep_content: bool = True,
     certificate: Path | None = None,
@@ -87,12 +88,13 @@ def smtp_sink(
 ) -> Iterator[SmtpSink]:
     """An SMTP server until the block ends; `file` gets a line of JSON per mail that it takes, and is only added to.
 
-    `certificate` is a PEM file with its key: STARTTLS is offered, or the port speaks TLS. The delay is between the
-    final dot and the answer to it.
+    `certificate` is a PEM file with its key: STARTTLS is offered, or the port speaks TLS. One delay is before RCPT
+    is answered, when nothing is taken yet, the other between the final dot and the answer to it, when all is.
     """
     options = {
         "file": str(file),
         "script": {address: list(steps) for address, steps in (script or {}).items()},
+        "rcpt_delay_seconds": rcpt_delay_seconds,
         "answer_delay_seconds": answer_delay_seconds,
         "keep_content": keep_content,
         "certificate": str(certificate) if certificate else None,

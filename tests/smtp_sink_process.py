@@ -29,6 +29,7 @@ class Options:
 
     file: str
     script: dict[str, list[str]]
+    rcpt_delay_seconds: float
     answer_delay_seconds: float
     keep_content: bool
     certificate: str | None
@@ -66,8 +67,7 @@ class Handler:
         step = self.steps[smtp] = self.options.step(address)
         if step == "hang up":
             smtp.transport.abort()
-        if step == "stall":
-            await asyncio.sleep(FOR_EVER)
+        await asyncio.sleep(FOR_EVER if step == "stall" else self.options.rcpt_delay_seconds)
         return step if step[0] in "45" else "250 OK"
 
     async def handle_DATA(self, smtp: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802

@@ -165,6 +165,9 @@ async def massacre(bag: Mailbag, yard: Nursery, kills: int, dice: random.Random)
     return meant
 
 
+SLOW = {"rcpt_delay_seconds": 0.05, "answer_delay_seconds": 0.01, "keep_content": False}
+"""A server so slow that a worker in work has mails under way, before and after they are taken, and that the queue
+outlasts the kills: what a kill meets must not hang on how fast the machine is."""
 KILLED_OFTEN = {"concurrency": 10, "lease_seconds": LEASE, "most_crashes": 1_000_000}
 
 
@@ -175,7 +178,7 @@ async def test_workers_killed_at_random_lose_nothing_and_no_copy_is_another_mess
 
     begun = time.monotonic()
     with (
-        sink(tmp_path, answer_delay_seconds=0.004, keep_content=False) as smtp,
+        sink(tmp_path, **SLOW) as smtp,
         nursery(tmp_path, urls, smtp.url, **KILLED_OFTEN) as yard,
     ):
         meant = await massacre(bag, yard, KILLS, random.Random(7))
@@ -202,7 +205,7 @@ async def test_the_checks_see_what_a_worse_worker_would_lose_or_make_up(bag, url
     await bag.queue(600)
 
     with (
-        sink(tmp_path, answer_delay_seconds=0.004, keep_content=False) as smtp,
+        sink(tmp_path, **SLOW) as smtp,
         nursery(tmp_path, urls, smtp.url, **KILLED_OFTEN) as yard,
     ):
         await massacre(bag, yard.but(mutant=mutant), 15, random.Random(11))
