@@ -12,11 +12,8 @@ OWNERS = text("""
 KNOWN = text("""
     SELECT id, external_id, email, name, email_at, name_at
     FROM customers
-    WHERE account_id = :account_id AND source_id = :source_id AND external_id = ANY(cast(:external_ids AS text[]))
-    UNION
-    SELECT id, external_id, email, name, email_at, name_at
-    FROM customers
-    WHERE account_id = :account_id AND id = ANY(cast(:ids AS bigint[]))
+    WHERE account_id = :account_id AND source_id = :source_id
+      AND (external_id = ANY(cast(:external_ids AS text[])) OR id = ANY(cast(:ids AS bigint[])))
 """)
 """The customers with these ids of the store, and those with these ids of ours."""
 
@@ -40,6 +37,15 @@ CHANGED = text("""
     WHERE c.account_id = :account_id AND c.source_id = :source_id AND c.id = n.id
 """)
 """Customers with other contact data, or with the id that they were not known by before."""
+
+DATED = text("""
+    UPDATE customers AS c
+    SET email_at = n.email_at, name_at = n.name_at
+    FROM unnest(cast(:ids AS bigint[]), cast(:emails_at AS timestamptz[]), cast(:names_at AS timestamptz[]))
+         AS n (id, email_at, name_at)
+    WHERE c.account_id = :account_id AND c.source_id = :source_id AND c.id = n.id
+""")
+"""Customers whose contact data were said again by a newer order."""
 
 OWNED = text("""
     INSERT INTO addresses AS a (account_id, source_id, email, customer_id)

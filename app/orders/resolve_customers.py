@@ -153,22 +153,31 @@ async def _store(
 ) -> None:
     everyone = dict.fromkeys([*resolved.by_id.values(), *resolved.by_address.values()])
     fresh = [person for person in everyone if person.id is None]
-    changed = [person for person in persons if person.changed]
+    changed = [person for person in persons if person.shown_anew]
+    dated = [person for person in persons if person.changed and not person.shown_anew]
     if fresh:
-        rows = await conn.execute(people.NEW, source.key | _columns(fresh) | {"now": now})
+        rows = await conn.execute(people.NEW, source.key | _words(fresh) | _dates(fresh) | {"now": now})
         ids = {(row.external_id, row.external_id or row.email): row.id for row in rows}
         for person in fresh:
             person.id = ids[person.external_id, person.external_id or person.email]
     if changed:
-        resolved.contacts_changed = any(person.shown_anew for person in changed)
-        await conn.execute(people.CHANGED, source.key | _columns(changed) | {"ids": [p.id for p in changed]})
+        resolved.contacts_changed = True
+        said = _words(changed) | _dates(changed)
+        await conn.execute(people.CHANGED, source.key | said | {"ids": [person.id for person in changed]})
+    if dated:
+        await conn.execute(people.DATED, source.key | _dates(dated) | {"ids": [person.id for person in dated]})
 
 
-def _columns(persons: Sequence[Person]) -> dict[str, Any]:
+def _words(persons: Sequence[Person]) -> dict[str, Any]:
     return {
         "external_ids": [person.external_id for person in persons],
         "emails": [person.email for person in persons],
         "names": [person.name for person in persons],
+    }
+
+
+def _dates(persons: Sequence[Person]) -> dict[str, Any]:
+    return {
         "emails_at": [person.email_at for person in persons],
         "names_at": [person.name_at for person in persons],
     }
