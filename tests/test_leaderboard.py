@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from conftest import NOW, order
 
+from app.forms import defused
 from app.leaderboard.listing import COLUMNS
 from app.leaderboard.ranking import Metric
 from app.periods import TimeFrame
@@ -109,6 +110,27 @@ async def test_compare_tells_the_rank_in_the_period_before(open_store):
     rows = [(row["customer"]["external_id"], row["previous_rank"], row["movement"]) for row in board["items"]]
     assert rows == [("ada", 3, 2), ("bea", 2, 0), ("dan", None, "new")]
     assert [(row["previous_rank"], row["movement"]) for row in custom["items"]] == [(3, 2), (2, 0), (None, "new")]
+
+
+async def test_a_file_tells_places_lost_as_the_number_that_a_page_tells(api, open_store):
+    store = await open_store()
+    await store.sold(("ada", "50.00"), ("bea", "20.00"), on="2026-02-01")
+    await store.sold(("bea", "20.00"), ("ada", "5.00"), ("cyd", "1.00"), on="2026-03-01")
+    for question in ({"time_frame": "month_to_date"}, MARCH):
+        asked = store.board(**question, compare="previous")
+        table = await api.get("/leaderboard", params=asked, headers=store.auth | {"Accept": "text/csv"})
+        cells = [line.split(",")[-2:] for line in table.text.splitlines()]
+        assert cells == [["previous_rank", "movement"], ["2", "1"], ["1", "-1"], ["", "new"]]
+
+
+@pytest.mark.parametrize("name", ["=1", "+1", "-1+1", "-", "-1\n", "--1", "@a", "\t=1"])
+def test_a_cell_that_a_spreadsheet_would_run_is_defused(name):
+    assert defused(name) == f"'{name}"
+
+
+@pytest.mark.parametrize("cell", ["Ada", "", "-1", "-42", "1=1", "'=1", -1, 0, None])
+def test_any_other_cell_is_left_as_it_is(cell):
+    assert defused(cell) == cell
 
 
 async def test_an_unchanged_board_is_304_and_a_changed_one_is_not(api, open_store):
