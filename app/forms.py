@@ -23,8 +23,9 @@ CACHING = {
     "Vary": "Authorization, Accept, Accept-Language, Accept-Encoding",
 }
 WEIGHT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,9})?", re.ASCII)
-FORMULA = re.compile(r"[=+@\t\r\n\0]|-(?![0-9]+\Z)")
-"""How a cell begins that spreadsheets run as a formula; a whole number below zero is none."""
+FORMULA = re.compile(r"[=+@\x00-\x1f\x7f-\x9f]|-(?![0-9]+\Z)")
+"""How a cell begins that spreadsheets run as a formula, some after dropping a control character; a whole number below
+zero is none."""
 
 
 def documented_forms(description: str) -> dict[int | str, dict[str, Any]]:
