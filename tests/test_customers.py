@@ -385,6 +385,31 @@ async def test_a_search_walks_its_indexes_and_reads_one_page(open_store, sql, ur
     await reader.close()
 
 
+async def test_listing_a_small_store_does_not_walk_over_the_large_one_beside_it(open_store, sql, urls):
+    large = await open_store()
+    small = await open_store(beside=large)
+    account_id = int(large.account.removeprefix("acc_"))
+    for store, customers in ((large, 8000), (small, 30)):
+        await sql.execute(
+            "INSERT INTO customers (account_id, source_id, created_at) SELECT $1, $2, $3 FROM generate_series(1, $4)",
+            *(account_id, store.source_id, NOW, customers),
+        )
+    await sql.execute("VACUUM ANALYZE customers")
+    reader = await asyncpg.connect(urls.read)
+    await reader.execute("SET plan_cache_mode = force_generic_plan")
+    statement = directory.found("").compile(dialect=postgresql.asyncpg.dialect())
+    await reader.execute(f"PREPARE asked AS {statement}")
+    for store in (large, small):
+        values = {"account_id": account_id, "source_id": store.source_id, "after_id": 0, "limit": 11}
+        listed = ", ".join(str(values[name]) for name in statement.positiontup)
+        explained = await reader.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE asked ({listed})")
+        plan = json.loads(explained)[0]["Plan"]
+        assert plan["Actual Rows"] == 11
+        assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] <= 12
+        assert not [node for node in nodes_of(plan) if node["Node Type"] in {"Seq Scan", "Sort"}]
+    await reader.close()
+
+
 # ---------------------------------------------------------------- consent
 
 
