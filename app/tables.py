@@ -101,7 +101,7 @@ sources = owned_table(
     sa.Index(None, "boards_due_at"),
 )
 
-FOLDED_NAME: sa.Label[str] = sa.literal_column("lower(name)").label("folded_name")
+FOLDED_NAME: sa.Label[str] = sa.literal_column('"left"(lower(NORMALIZE(ltrim(name))), 100)').label("folded_name")
 PREFIXED = dict.fromkeys(("email", "folded_name"), "text_pattern_ops")
 
 customers = owned_table(

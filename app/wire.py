@@ -232,7 +232,7 @@ Cursor = Annotated[
 
 def seal(secret: bytes, query: str, position: Sequence[object]) -> str:
     """A cursor: where a page ended, signed together with the query that it belongs to."""
-    content = json.dumps(position, separators=(",", ":")).encode()
+    content = json.dumps(position, separators=(",", ":"), ensure_ascii=False).encode()
     return base64.urlsafe_b64encode(_seal_of(secret, query, content) + content).decode().rstrip("=")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from app.customers.read_profile import SEVEN
 from app.customers.schemas import CustomerPage, Export, Profile
 from app.orders.source import Source, one
 from app.orders.verify_boards import verify
+from app.wire import CURSOR_PATTERN
 
 METRICS = ("number_of_purchases", "total_spend", "average_order_amount")
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
@@ -317,6 +319,35 @@ async def test_a_search_pages_through_everyone_once_and_links_the_next_page(open
                 for row in (await found(store, limit=1000))["items"]
             ]
             assert len(rows) == sum(begins)
+
+
+async def test_a_name_is_found_by_what_it_looks_like(open_store):
+    store = await open_store()
+    names = ["Jos\u00e9 A", "jose\u0301 B", "  JOS\u00c9 C", "\u1112\u1161\u11ab", "x" * 99 + "yz" + "x" * 399]
+    await store.send(*(order(f"o{n}", f"c{n}", name=name) for n, name in enumerate(names)))
+
+    async def who(q: str) -> list[str]:
+        return [row["name"] for row in (await found(store, q=q))["items"]]
+
+    for q in ("jos\u00e9", "JOSE\u0301", " Jos\u00e9 "):
+        assert await who(q) == names[:3]
+    assert await who("\ud55c") == await who("\u1112\u1161\u11ab") == names[3:4]
+    assert await who("x" * 99 + "Y") == names[4:]
+    assert await who("x" * 100) == []
+
+
+@pytest.mark.parametrize("letter", ["\U0001f600", "\x01", '"', "\u0958", "\U0001d160", "\u0130", "愛"])
+async def test_the_cursor_of_a_search_is_short_however_long_the_names_are(open_store, letter):
+    store = await open_store()
+    await store.send(*(order(f"o{n}", f"c{n}", name=f"a{letter * 499}") for n in range(3)))
+    await store.send(*(order(f"p{n}", f"d{n}", email=f"a{'愛' * 20}{n}@{'愛' * 60}.test") for n in range(3)))
+    cursor, seen = {}, []
+    for _ in range(6):
+        page = await found(store, q="a", limit=1, **cursor)
+        seen += [row["id"] for row in page["items"]]
+        assert page["next_cursor"] is None or re.fullmatch(CURSOR_PATTERN, page["next_cursor"])
+        cursor = {"cursor": page["next_cursor"]}
+    assert (page["next_cursor"], len(set(seen))) == (None, 6)
 
 
 async def test_a_search_that_cannot_be_is_refused(open_store):

@@ -35,7 +35,10 @@ BY_EMAIL = f"""
 """
 
 # Names are folded by PostgreSQL, what is sought too; addresses are stored as normal_form.py writes them.
-FOLDED = {"c.email": "cast(:address AS text)", "lower(c.name)": "lower(cast(:name AS text))"}
+# A name is what it looks like, as far as anything can be sought: the cursor holds no more of it either.
+LOOKING_LIKE = '"left"(lower(normalize(ltrim({}))), 100)'
+NAME = LOOKING_LIKE.format("c.name")
+FOLDED = {"c.email": "cast(:address AS text)", NAME: LOOKING_LIKE.format("cast(:name AS text)")}
 LAST_CHARACTER = "chr(1114111)"
 
 
@@ -57,7 +60,7 @@ def _beginning_with(column: str, but: str = "") -> str:
 BY_PREFIX = f"""
     {_beginning_with("c.email")}
     UNION ALL
-    {_beginning_with("lower(c.name)", f"AND ({_begins('c.email')}) IS NOT TRUE")}
+    {_beginning_with(NAME, f"AND ({_begins('c.email')}) IS NOT TRUE")}
     ORDER BY matched USING ~<~, id LIMIT cast(:limit AS bigint)
 """
 

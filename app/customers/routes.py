@@ -61,8 +61,7 @@ class CustomerQuery(Strict):
     def sought(self) -> dict[str, str]:
         """What to look for, as the directory writes it."""
         if self.q is not None:
-            composed = unicodedata.normalize("NFC", self.q)
-            return {"name": composed, "address": composed.lower()}
+            return {"name": self.q, "address": unicodedata.normalize("NFC", self.q).lower()}
         if self.email is not None:
             try:
                 return {"email": normal_address(self.email)}
