@@ -537,6 +537,21 @@ async def test_a_guest_who_gets_an_id_keeps_what_they_agreed_to(open_store, cloc
     assert await differences(database, store) == []
 
 
+@pytest.mark.parametrize("own", [None, "de"])
+async def test_a_guest_who_gets_an_id_keeps_their_language(open_store, own):
+    store = await open_store()
+    await store.send(order("0", "ada"), order("1", None, email="ada@example.test"), order("2", "bea"))
+    before = await ids(store)
+    for who, language in (("ada@example.test", "it"), ("ada", own)):
+        path = f"/customers/{before[who]}"
+        assert (await store.api.patch(path, json={"language": language}, headers=store.auth)).status_code == 200
+
+    await store.send(order("3", "ada", email="ada@example.test"))
+
+    rows = {row["external_id"]: row["language"] for row in (await found(store))["items"]}
+    assert rows == {"ada": own or "it", "bea": None}
+
+
 async def test_what_is_no_consent_is_refused(open_store):
     store = await open_store()
     await store.sold(("ada", "1.00"))
