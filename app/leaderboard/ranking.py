@@ -11,7 +11,7 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-from app.orders.answers import ABOVE, AVERAGED, BETTER, LATE, LATE_CORRECTIONS, NOT_LATE, board
+from app.orders.answers import ABOVE, AVERAGED, BETTER, LATE, LATE_CORRECTIONS, NEXT_LATER, NOT_LATE, board
 from app.orders.buckets import MEASURES
 from app.orders.rows import CUSTOMER, FIGURES, NAMED, json_object, member
 
@@ -32,7 +32,7 @@ class Compare(StrEnum):
 
 
 PAGE = """
-    SELECT t.id, t.version, t.contacts_version{previous_version}, t.customers, t.purchases,
+    SELECT t.id, t.version, t.besides{previous_version}, t.customers, t.purchases,
            (t.spend * cast(:unit AS numeric))::text AS spend,
            (SELECT '[' || coalesce(string_agg({item}, ',' ORDER BY p.place), '') || ']'
             {named} {previous} WHERE p.place <= cast(:limit AS bigint)) AS items,
@@ -166,7 +166,7 @@ RANKED = """
                rank() OVER (ORDER BY {measure} DESC) AS rank{better}
         FROM ({averaged}) AS a),
     totals AS MATERIALIZED (
-        SELECT 0 AS id, version, contacts_version, (SELECT count(*) FROM ranked) AS customers,
+        SELECT 0 AS id, version, {later} AS besides, (SELECT count(*) FROM ranked) AS customers,
                (SELECT coalesce(sum(purchases), 0) FROM ranked) AS purchases,
                (SELECT coalesce(sum(spend), 0) FROM ranked) AS spend
         FROM sources WHERE account_id = :account_id AND id = :source_id)
@@ -177,7 +177,7 @@ def ranked(metric: Metric, compare: Compare | None = None) -> str:
     """Everyone over an interval, from the orders, and the totals."""
     better = f", {BETTER.format(measure=MEASURES[metric])} AS better" if compare is Compare.GAP else ""
     averaged = AVERAGED.format(p="").format(whose="")
-    return RANKED.format(measure=MEASURES[metric], averaged=averaged, better=better)
+    return RANKED.format(measure=MEASURES[metric], averaged=averaged, better=better, later=NEXT_LATER)
 
 
 @cache

@@ -10,7 +10,7 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-from app.orders.answers import AVERAGED, HIGHER, LATE, LATE_CORRECTIONS, NOT_LATE, Way, board
+from app.orders.answers import AVERAGED, HIGHER, LATE, LATE_CORRECTIONS, NEXT_LATER, NOT_LATE, Way, board
 from app.orders.buckets import LEAST_VALUE
 from app.orders.cells import IN_CELLS
 from app.orders.rows import CELLS, COLUMNS, CUSTOMER, FIGURES, NAMED, json_object, member
@@ -43,7 +43,7 @@ SUGGESTED = """LEFT JOIN LATERAL (
 
 AIMED = f"""
     aimed AS MATERIALIZED (
-        SELECT b.id, b.version, b.contacts_version, b.customers, b.purchases, b.spend,
+        SELECT b.id, b.version, b.besides, b.customers, b.purchases, b.spend,
                coalesce(cast(:min_spend AS bigint), m.min_spend) AS min_spend,
                coalesce(cast(:min_orders AS bigint), m.min_orders) AS min_orders
         FROM board AS b {SUGGESTED.format(b="b.")}),
@@ -128,7 +128,7 @@ def _rows_of_board(criteria: Criteria, keyset: str, *, late: bool) -> str:
 OF_ORDERS = f"""
     figures AS MATERIALIZED ({AVERAGED.format(p="").format(whose="")}),
     board AS MATERIALIZED (
-        SELECT 0 AS id, version, contacts_version, (SELECT count(*) FROM figures) AS customers,
+        SELECT 0 AS id, version, {NEXT_LATER} AS besides, (SELECT count(*) FROM figures) AS customers,
                (SELECT coalesce(sum(purchases), 0) FROM figures) AS purchases,
                (SELECT coalesce(sum(spend), 0) FROM figures) AS spend
         FROM sources WHERE account_id = :account_id AND id = :source_id),
@@ -157,7 +157,7 @@ MATCHED = f"""(CASE WHEN NOT {BUYS_OFTEN} THEN '["big_spender"]' WHEN NOT {SPEND
     ELSE '["big_spender", "frequent_buyer"]' END)""".format(p="p.", t="t.")
 ITEM = json_object(CUSTOMER, FIGURES, member("matched", MATCHED))
 
-TOTALS = """t.id, t.version, t.contacts_version, t.customers, t.purchases, t.spend, t.min_spend, t.min_orders,
+TOTALS = """t.id, t.version, t.besides, t.customers, t.purchases, t.spend, t.min_spend, t.min_orders,
     t.big, t.frequent, t.big_only"""
 
 
