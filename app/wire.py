@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Annotated, Any, NoReturn
 
@@ -137,6 +137,13 @@ def instant(text: str) -> datetime:
 def rfc3339(moment: datetime) -> str:
     """An instant in UTC with `Z`, microseconds only where it has some."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def local_rfc3339(moment: datetime, zone: tzinfo) -> str:
+    """An instant as the clocks of a zone show it; in UTC where they were off by seconds, as some were until 1972."""
+    shown = moment.astimezone(zone)
+    offset = shown.utcoffset() or timedelta()
+    return shown.isoformat() if offset % timedelta(minutes=1) == timedelta() else rfc3339(moment)
 
 
 def queried_instant(text: object) -> datetime:

@@ -112,6 +112,22 @@ async def test_compare_tells_the_rank_in_the_period_before(open_store):
     assert [(row["previous_rank"], row["movement"]) for row in custom["items"]] == [(3, 2), (2, 0), (None, "new")]
 
 
+async def test_the_bounds_of_a_frame_are_rfc_3339_where_clocks_were_off_by_seconds(api, open_store):
+    store = await open_store(time_zone="Africa/Monrovia")  # -00:44:30 until January 1972
+    board = await store.ask(time_frame="custom", start="1971-06-01", end="1972-06-01")
+    segment = await api.get("/segments/vip", params=store.board(as_of="1972-02-01T00:00:00Z"), headers=store.auth)
+
+    assert (board["start"], board["end"]) == ("1971-06-01T00:44:30Z", "1972-06-01T00:00:00+00:00")
+    assert (segment.json()["start"], segment.json()["end"]) == ("1971-02-01T00:44:30Z", "1972-02-01T00:00:00+00:00")
+
+
+async def test_only_all_time_has_no_start(open_store):
+    store = await open_store()
+    assert (await store.ask(time_frame="all_time"))["start"] is None
+    custom = await store.ask(time_frame="custom", start="1900-01-01", end="1901-01-01")
+    assert custom["start"] == "1900-01-01T00:00:00+00:00"
+
+
 async def test_a_file_tells_places_lost_as_the_number_that_a_page_tells(api, open_store):
     store = await open_store()
     await store.sold(("ada", "50.00"), ("bea", "20.00"), on="2026-02-01")
