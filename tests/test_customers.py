@@ -14,7 +14,9 @@ from answers import pointers, problem
 from conftest import NOW, Store, order
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.util import await_only
 
 from app.customers import directory
 from app.customers.read_profile import SEVEN
@@ -593,6 +595,24 @@ async def test_an_export_holds_everything_that_is_known(open_store):
     assert len(whole["orders"]) == 15
     assert len(whole["consent_history"]) == 1
     assert "bea" not in json.dumps(whole)
+
+
+async def test_an_export_is_of_one_moment(open_store, sql, database):
+    store = await open_store()
+    await store.send(order("1", "ada", email="ada@example.test", name="Ada"))
+    ada = (await ids(store))["ada"]
+    before = await export(store, ada)
+    begun = []
+
+    def erase_meanwhile(*_: object) -> None:
+        if not begun:
+            begun.append(True)
+            await_only(sql.execute("UPDATE orders SET customer_id = NULL"))
+            await_only(sql.execute("DELETE FROM addresses"))
+
+    event.listen(database.reading.sync_engine, "after_cursor_execute", erase_meanwhile)
+    assert await export(store, ada) == before
+    assert await export(store, ada) == before | {"addresses": [], "orders": []}
 
 
 # ---------------------------------------------------------------- erasure

@@ -109,9 +109,10 @@ async def read_customer(id: CustomerId, caller: Reader, conn: ReadConn, now: Now
     operation_id="exportCustomer",
     responses=documented(KeyRequired, ScopeRequired, UnknownCustomer),
 )
-async def export_customer(id: CustomerId, caller: Reader, conn: ReadConn) -> Export:  # noqa: A002
+async def export_customer(id: CustomerId, caller: Reader, database: Pools) -> Export:  # noqa: A002
     """Give everything that is known of a person, to answer their request for it."""
-    return await export_person(conn, caller.account_id, id)
+    async with database.snapshot() as conn:  # who is erased or merged meanwhile is told of whole, or not at all
+        return await export_person(conn, caller.account_id, id)
 
 
 async def source_of(request: Request, database: Database, account_id: int, customer_id: int) -> Source:
