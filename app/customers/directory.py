@@ -146,7 +146,7 @@ MESSAGES_FORGOTTEN = text("""
     WHERE account_id = :account_id AND customer_id = :customer_id
     RETURNING id
 """)
-"""What a person's messages said, gone; those not begun are never sent. It waits for what is just being settled."""
+"""What a person's messages said, gone; those not begun are never sent. They are locked before."""
 
 ANSWERS_FORGOTTEN = (
     text(

@@ -97,6 +97,14 @@ LANGUAGE_INHERITED = text("""
 """)
 """What merged customers were written to in is their heirs' from now on, where those have no language of their own."""
 
+MESSAGES_LOCKED = text("""
+    SELECT id FROM messages
+    WHERE account_id = :account_id AND customer_id = ANY(cast(:ids AS bigint[]))
+    ORDER BY id
+    FOR NO KEY UPDATE
+""")
+"""What was written to these customers, locked by number, as a worker does that settles several at once."""
+
 MESSAGES_INHERITED = text("""
     UPDATE messages AS m
     SET customer_id = n.heir

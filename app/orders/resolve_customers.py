@@ -192,7 +192,7 @@ async def _hand_over(
     if gone:
         merging = source.key | {"ids": [*gone], "heirs": [*gone.values()]}
         inherited = (*people.CONSENT_INHERITED, people.LANGUAGE_INHERITED, people.MESSAGES_INHERITED)
-        for statement in (people.MERGING, *inherited):
+        for statement in (people.MERGING, people.MESSAGES_LOCKED, *inherited):
             await conn.execute(statement, merging)
         resolved.contacts_changed = True
         await conn.execute(people.MERGED_AWAY, merging)
