@@ -48,13 +48,18 @@ def _begins(column: str) -> str:
 
 
 def _beginning_with(column: str, but: str = "") -> str:
-    """One walk along the index of the column, from where the page before has ended."""
-    return f"""
-        (SELECT {CONTACT}, {column} AS matched FROM customers AS c
-         WHERE {OF_SOURCE} AND {_begins(column)} AND {column} ~>=~ :after
-           AND ({column} ~>~ :after OR c.id > :after_id) {but}
-         ORDER BY {column} USING ~<~, c.id LIMIT cast(:limit AS bigint))
+    """Walks along the index of the column, from where the page before has ended: what looks the same, what is greater.
+
+    One walk for both would begin at the first of those that look the same, and shops have many a Guest.
     """
+    return " UNION ALL ".join(
+        f"""
+        (SELECT {CONTACT}, {column} AS matched FROM customers AS c
+         WHERE {OF_SOURCE} AND {_begins(column)} AND {following} {but}
+         ORDER BY {column} USING ~<~, c.id LIMIT cast(:limit AS bigint))
+        """
+        for following in (f"{column} = :after AND c.id > :after_id", f"{column} ~>~ :after")
+    )
 
 
 BY_PREFIX = f"""
