@@ -481,3 +481,29 @@ async def test_a_page_begins_where_the_one_before_has_ended_however_many_are_tie
     walks = [node for node in plan.nodes if node.get("Index Name") == "standings_purchases_idx"]
     assert sum(node["Actual Rows"] for node in walks) > LIMIT
     assert [node["Rows Removed by Filter"] for node in walks if node.get("Rows Removed by Filter")] == []
+
+
+async def test_a_page_of_vips_begins_where_the_one_before_has_ended_however_many_are_tied(
+    open_store, clock, sql, urls, database
+):
+    clock.now = NOW
+    store = await open_store()
+    async with database.read() as conn:
+        account_id = int(store.account.removeprefix("acc_"))
+        source = Source(*(await conn.execute(source_statements.one(account_id, store.source_id))).one())
+    await grow(sql, database, source, 1, 6_000)
+    await sql.execute("UPDATE orders SET total = 1000")
+    async with database.write() as conn:
+        await rebuild(conn, source, NOW)
+    await sql.execute("VACUUM ANALYZE orders, standings, standing_buckets, standing_cells")
+    question = read_vips.resolve(source, NOW, 365, Thresholds(1, 0))
+    customer = await sql.fetchval("SELECT max(customer_id) - 1000 FROM standings WHERE spend = 1000")
+    bound = question.parameters() | {"limit": LIMIT, "value": 1000, "customer": customer}
+    reader = await asyncpg.connect(urls.read)
+    await reader.execute("SET plan_cache_mode = force_generic_plan")
+    for criteria in Criteria:
+        plan = await plan_of(reader, vip_page(criteria, Way.BOARD, continued=True), bound)
+        walks = [node for node in plan.nodes if node.get("Index Name") == "standings_spend_idx"]
+        assert max(node["Actual Rows"] for node in walks) > LIMIT
+        assert [node["Rows Removed by Filter"] for node in walks if node.get("Rows Removed by Filter")] == []
+    await reader.close()
