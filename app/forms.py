@@ -23,8 +23,9 @@ CACHING = {
     "Vary": "Authorization, Accept, Accept-Language, Accept-Encoding",
 }
 WEIGHT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,9})?", re.ASCII)
-FORMULA_LEADS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
-"""A cell that begins so is run as a formula by spreadsheets."""
+FORMULA = re.compile(r"[=+@\x00-\x1f\x7f-\x9f]|-(?![0-9]+\Z)")
+"""How a cell begins that spreadsheets run as a formula, some after dropping a control character; a whole number below
+zero is none."""
 
 
 def documented_forms(description: str) -> dict[int | str, dict[str, Any]]:
@@ -104,6 +105,6 @@ async def comma_separated(
 
 def defused(cell: object) -> object:
     """Text that no spreadsheet runs; booleans as JSON writes them."""
-    if isinstance(cell, str) and cell.startswith(FORMULA_LEADS):
+    if isinstance(cell, str) and FORMULA.match(cell):
         return f"'{cell}"
     return str(cell).lower() if isinstance(cell, bool) else cell

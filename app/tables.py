@@ -101,7 +101,7 @@ sources = owned_table(
     sa.Index(None, "boards_due_at"),
 )
 
-FOLDED_NAME: sa.Label[str] = sa.literal_column("lower(name)").label("folded_name")
+FOLDED_NAME: sa.Label[str] = sa.literal_column('"left"(lower(NORMALIZE(ltrim(name))), 100)').label("folded_name")
 PREFIXED = dict.fromkeys(("email", "folded_name"), "text_pattern_ops")
 
 customers = owned_table(
@@ -116,6 +116,7 @@ customers = owned_table(
     moment("created_at"),
     belongs_to("sources", "source_id"),
     sa.UniqueConstraint("account_id", "source_id", "external_id"),
+    sa.Index(None, "account_id", "source_id", "id"),
     sa.Index("customers_email_idx", "account_id", "source_id", "email", "id", postgresql_ops=PREFIXED),
     sa.Index("customers_name_idx", "account_id", "source_id", FOLDED_NAME, "id", postgresql_ops=PREFIXED),
 )

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Annotated, Any, NoReturn
 
@@ -139,6 +139,13 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def local_rfc3339(moment: datetime, zone: tzinfo) -> str:
+    """An instant as the clocks of a zone show it; in UTC where they were off by seconds, as some were until 1972."""
+    shown = moment.astimezone(zone)
+    offset = shown.utcoffset() or timedelta()
+    return shown.isoformat() if offset % timedelta(minutes=1) == timedelta() else rfc3339(moment)
+
+
 def queried_instant(text: object) -> datetime:
     """An instant from a query string, where a bare `+` has become a space."""
     if not isinstance(text, str):
@@ -232,7 +239,7 @@ Cursor = Annotated[
 
 def seal(secret: bytes, query: str, position: Sequence[object]) -> str:
     """A cursor: where a page ended, signed together with the query that it belongs to."""
-    content = json.dumps(position, separators=(",", ":")).encode()
+    content = json.dumps(position, separators=(",", ":"), ensure_ascii=False).encode()
     return base64.urlsafe_b64encode(_seal_of(secret, query, content) + content).decode().rstrip("=")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,13 +14,16 @@ from answers import pointers, problem
 from conftest import NOW, Store, order
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.util import await_only
 
 from app.customers import directory
 from app.customers.read_profile import SEVEN
 from app.customers.schemas import CustomerPage, Export, Profile
 from app.orders.source import Source, one
 from app.orders.verify_boards import verify
+from app.wire import CURSOR_PATTERN
 
 METRICS = ("number_of_purchases", "total_spend", "average_order_amount")
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
@@ -319,6 +323,35 @@ async def test_a_search_pages_through_everyone_once_and_links_the_next_page(open
             assert len(rows) == sum(begins)
 
 
+async def test_a_name_is_found_by_what_it_looks_like(open_store):
+    store = await open_store()
+    names = ["Jos\u00e9 A", "jose\u0301 B", "  JOS\u00c9 C", "\u1112\u1161\u11ab", "x" * 99 + "yz" + "x" * 399]
+    await store.send(*(order(f"o{n}", f"c{n}", name=name) for n, name in enumerate(names)))
+
+    async def who(q: str) -> list[str]:
+        return [row["name"] for row in (await found(store, q=q))["items"]]
+
+    for q in ("jos\u00e9", "JOSE\u0301", " Jos\u00e9 "):
+        assert await who(q) == names[:3]
+    assert await who("\ud55c") == await who("\u1112\u1161\u11ab") == names[3:4]
+    assert await who("x" * 99 + "Y") == names[4:]
+    assert await who("x" * 100) == []
+
+
+@pytest.mark.parametrize("letter", ["\U0001f600", "\x01", '"', "\u0958", "\U0001d160", "\u0130", "愛"])
+async def test_the_cursor_of_a_search_is_short_however_long_the_names_are(open_store, letter):
+    store = await open_store()
+    await store.send(*(order(f"o{n}", f"c{n}", name=f"a{letter * 499}") for n in range(3)))
+    await store.send(*(order(f"p{n}", f"d{n}", email=f"a{'愛' * 20}{n}@{'愛' * 60}.test") for n in range(3)))
+    cursor, seen = {}, []
+    for _ in range(6):
+        page = await found(store, q="a", limit=1, **cursor)
+        seen += [row["id"] for row in page["items"]]
+        assert page["next_cursor"] is None or re.fullmatch(CURSOR_PATTERN, page["next_cursor"])
+        cursor = {"cursor": page["next_cursor"]}
+    assert (page["next_cursor"], len(set(seen))) == (None, 6)
+
+
 async def test_a_search_that_cannot_be_is_refused(open_store):
     store = await open_store()
     other = await open_store(beside=store)
@@ -363,14 +396,20 @@ async def test_a_search_walks_its_indexes_and_reads_one_page(open_store, sql, ur
         " SELECT $1, $2, n, 'ann' || n || '@example.test', 'Bea ' || n, $3 FROM generate_series(1, 8000) AS n",
         *(account_id, store.source_id, NOW),
     )
+    await sql.execute(
+        "INSERT INTO customers (account_id, source_id, name, created_at)"
+        " SELECT $1, $2, 'Guest', $3 FROM generate_series(1, 2000)",
+        *(account_id, store.source_id, NOW),
+    )
+    late = await sql.fetchval("SELECT max(id) - 500 FROM customers")
     await sql.execute("VACUUM ANALYZE customers")
-    bound = {"account_id": account_id, "source_id": store.source_id, "after_id": 0, "limit": 11, "after": ""}
+    bound = {"account_id": account_id, "source_id": store.source_id, "limit": 11}
     reader = await asyncpg.connect(urls.read)
     for mode in ("force_custom_plan", "force_generic_plan"):
         await reader.execute(f"SET plan_cache_mode = {mode}")
-        for sought in ("ann", "be", "nobody"):
+        for sought, after, after_id in (("ann", "", 0), ("be", "", 0), ("nobody", "", 0), ("guest", "guest", late)):
             statement = directory.found("q").compile(dialect=postgresql.asyncpg.dialect())
-            values = bound | {"name": sought, "address": sought}
+            values = bound | {"name": sought, "address": sought, "after": after, "after_id": after_id}
             listed = ", ".join(f"'{values[name]}'" for name in statement.positiontup)
             await reader.execute(f"PREPARE asked AS {statement}")
             explained = await reader.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked ({listed})")
@@ -381,7 +420,33 @@ async def test_a_search_walks_its_indexes_and_reads_one_page(open_store, sql, ur
             }  # fmt: skip
             read = sum(node["Actual Rows"] for node in nodes if "Index Name" in node)
             assert read <= 2 * 11
-            assert not [node for node in nodes if node["Node Type"] in {"Seq Scan", "Sort"}]
+            assert sum(node.get("Rows Removed by Filter", 0) for node in nodes) == 0
+            assert "Seq Scan" not in {node["Node Type"] for node in nodes}
+    await reader.close()
+
+
+async def test_listing_a_small_store_does_not_walk_over_the_large_one_beside_it(open_store, sql, urls):
+    large = await open_store()
+    small = await open_store(beside=large)
+    account_id = int(large.account.removeprefix("acc_"))
+    for store, customers in ((large, 8000), (small, 30)):
+        await sql.execute(
+            "INSERT INTO customers (account_id, source_id, created_at) SELECT $1, $2, $3 FROM generate_series(1, $4)",
+            *(account_id, store.source_id, NOW, customers),
+        )
+    await sql.execute("VACUUM ANALYZE customers")
+    reader = await asyncpg.connect(urls.read)
+    await reader.execute("SET plan_cache_mode = force_generic_plan")
+    statement = directory.found("").compile(dialect=postgresql.asyncpg.dialect())
+    await reader.execute(f"PREPARE asked AS {statement}")
+    for store in (large, small):
+        values = {"account_id": account_id, "source_id": store.source_id, "after_id": 0, "limit": 11}
+        listed = ", ".join(str(values[name]) for name in statement.positiontup)
+        explained = await reader.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE asked ({listed})")
+        plan = json.loads(explained)[0]["Plan"]
+        assert plan["Actual Rows"] == 11
+        assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] <= 12
+        assert not [node for node in nodes_of(plan) if node["Node Type"] in {"Seq Scan", "Sort"}]
     await reader.close()
 
 
@@ -481,6 +546,21 @@ async def test_a_guest_who_gets_an_id_keeps_what_they_agreed_to(open_store, cloc
     assert await differences(database, store) == []
 
 
+@pytest.mark.parametrize("own", [None, "de"])
+async def test_a_guest_who_gets_an_id_keeps_their_language(open_store, own):
+    store = await open_store()
+    await store.send(order("0", "ada"), order("1", None, email="ada@example.test"), order("2", "bea"))
+    before = await ids(store)
+    for who, language in (("ada@example.test", "it"), ("ada", own)):
+        path = f"/customers/{before[who]}"
+        assert (await store.api.patch(path, json={"language": language}, headers=store.auth)).status_code == 200
+
+    await store.send(order("3", "ada", email="ada@example.test"))
+
+    rows = {row["external_id"]: row["language"] for row in (await found(store))["items"]}
+    assert rows == {"ada": own or "it", "bea": None}
+
+
 async def test_what_is_no_consent_is_refused(open_store):
     store = await open_store()
     await store.sold(("ada", "1.00"))
@@ -522,6 +602,24 @@ async def test_an_export_holds_everything_that_is_known(open_store):
     assert len(whole["orders"]) == 15
     assert len(whole["consent_history"]) == 1
     assert "bea" not in json.dumps(whole)
+
+
+async def test_an_export_is_of_one_moment(open_store, sql, database):
+    store = await open_store()
+    await store.send(order("1", "ada", email="ada@example.test", name="Ada"))
+    ada = (await ids(store))["ada"]
+    before = await export(store, ada)
+    begun = []
+
+    def erase_meanwhile(*_: object) -> None:
+        if not begun:
+            begun.append(True)
+            await_only(sql.execute("UPDATE orders SET customer_id = NULL"))
+            await_only(sql.execute("DELETE FROM addresses"))
+
+    event.listen(database.reading.sync_engine, "after_cursor_execute", erase_meanwhile)
+    assert await export(store, ada) == before
+    assert await export(store, ada) == before | {"addresses": [], "orders": []}
 
 
 # ---------------------------------------------------------------- erasure

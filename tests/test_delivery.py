@@ -699,6 +699,34 @@ async def somebody_waits(sql):
     return await sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0
 
 
+@pytest.mark.parametrize("ending", ["erased", "merged"])
+async def test_who_goes_while_several_mails_are_settled_waits_for_them_in_the_same_order(store, sql, ending):
+    await store.send(order("1", "ada"), order("2", None, email="guest@example.test"))
+    found = await store.api.get(
+        "/customers", params={"source": store.source, "email": "guest@example.test"}, headers=store.auth
+    )
+    guest = found.json()["items"][0]["id"]
+    await consent(store, guest, "subscribed")
+    first, second = [number_in(await queued(store, guest)) for _ in range(2)]
+    # Queued by machines whose clocks differ.
+    await sql.execute("UPDATE messages SET created_at = created_at - interval '1 second' WHERE id = $1", second)
+    await sql.execute(
+        "INSERT INTO messages (account_id, customer_id, kind, language, message_id, created_at, status)"
+        " SELECT account_id, customer_id, kind, language, n, created_at, 'sent'"
+        " FROM messages CROSS JOIN generate_series(1, 50) AS n"
+    )
+    await sql.execute("VACUUM ANALYZE messages")
+    async with sql.transaction():
+        await sql.execute("UPDATE messages SET attempts = 1 WHERE id = $1", first)
+        merged = order("3", "ada", email="guest@example.test")
+        going = asyncio.create_task(erase(store, guest) if ending == "erased" else store.send(merged))
+        await until(lambda: somebody_waits(sql))
+        await sql.execute("UPDATE messages SET attempts = 1 WHERE id = $1", second)
+    await going
+
+    assert (await store.api.get(f"/customers/{guest}", headers=store.auth)).status_code == 404
+
+
 async def test_who_is_erased_while_being_written_to_is_unknown(store, sql):
     who = await a_canary(store)
     async with sql.transaction():

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from conftest import NOW, order
 
+from app.forms import defused
 from app.leaderboard.listing import COLUMNS
 from app.leaderboard.ranking import Metric
 from app.periods import TimeFrame
@@ -109,6 +110,43 @@ async def test_compare_tells_the_rank_in_the_period_before(open_store):
     rows = [(row["customer"]["external_id"], row["previous_rank"], row["movement"]) for row in board["items"]]
     assert rows == [("ada", 3, 2), ("bea", 2, 0), ("dan", None, "new")]
     assert [(row["previous_rank"], row["movement"]) for row in custom["items"]] == [(3, 2), (2, 0), (None, "new")]
+
+
+async def test_the_bounds_of_a_frame_are_rfc_3339_where_clocks_were_off_by_seconds(api, open_store):
+    store = await open_store(time_zone="Africa/Monrovia")  # -00:44:30 until January 1972
+    board = await store.ask(time_frame="custom", start="1971-06-01", end="1972-06-01")
+    segment = await api.get("/segments/vip", params=store.board(as_of="1972-02-01T00:00:00Z"), headers=store.auth)
+
+    assert (board["start"], board["end"]) == ("1971-06-01T00:44:30Z", "1972-06-01T00:00:00+00:00")
+    assert (segment.json()["start"], segment.json()["end"]) == ("1971-02-01T00:44:30Z", "1972-02-01T00:00:00+00:00")
+
+
+async def test_only_all_time_has_no_start(open_store):
+    store = await open_store()
+    assert (await store.ask(time_frame="all_time"))["start"] is None
+    custom = await store.ask(time_frame="custom", start="1900-01-01", end="1901-01-01")
+    assert custom["start"] == "1900-01-01T00:00:00+00:00"
+
+
+async def test_a_file_tells_places_lost_as_the_number_that_a_page_tells(api, open_store):
+    store = await open_store()
+    await store.sold(("ada", "50.00"), ("bea", "20.00"), on="2026-02-01")
+    await store.sold(("bea", "20.00"), ("ada", "5.00"), ("cyd", "1.00"), on="2026-03-01")
+    for question in ({"time_frame": "month_to_date"}, MARCH):
+        asked = store.board(**question, compare="previous")
+        table = await api.get("/leaderboard", params=asked, headers=store.auth | {"Accept": "text/csv"})
+        cells = [line.split(",")[-2:] for line in table.text.splitlines()]
+        assert cells == [["previous_rank", "movement"], ["2", "1"], ["1", "-1"], ["", "new"]]
+
+
+@pytest.mark.parametrize("name", ["=1", "+1", "-1+1", "-", "-1\n", "--1", "@a", "\x01=1", "\x0b=1", "\x7f=1", "\x85=1"])
+def test_a_cell_that_a_spreadsheet_would_run_is_defused(name):
+    assert defused(name) == f"'{name}"
+
+
+@pytest.mark.parametrize("cell", ["Ada", "", "-1", "-42", "1=1", "'=1", -1, 0, None])
+def test_any_other_cell_is_left_as_it_is(cell):
+    assert defused(cell) == cell
 
 
 async def test_an_unchanged_board_is_304_and_a_changed_one_is_not(api, open_store):

@@ -455,3 +455,55 @@ async def test_hot_reads_stay_on_their_indexes_and_cost_the_same_at_ten_times_th
     assert [(m.name, m.mode, m.plan.blocks) for m in small + large if m.plan.blocks > MOST_BLOCKS[m.name]] == []
     grown = [(s.name, s.mode, s.plan.blocks, m.plan.blocks) for s, m in zip(small, large, strict=True)]
     assert [each for each in grown if each[3] > each[2] + 3 * LIMIT] == []
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_page_begins_where_the_one_before_has_ended_however_many_are_tied(
+    open_store, clock, sql, urls, database, late
+):
+    clock.now = NOW
+    store = await open_store()
+    async with database.read() as conn:
+        account_id = int(store.account.removeprefix("acc_"))
+        source = Source(*(await conn.execute(source_statements.one(account_id, store.source_id))).one())
+    await grow(sql, database, source, 1, 4_000)
+    board = await sql.fetchrow("SELECT id, version FROM boards WHERE kind = 'year' AND start = '2026-01-01Z'")
+    customer = await sql.fetchval("SELECT max(customer_id) - 1000 FROM standings WHERE purchases = 1")
+    place = {"value": 1, "customer": customer, "position": 3500, "rank": 2001}
+    question = resolve(source, Asked(Metric.PURCHASES, TimeFrame.YEAR_TO_DATE, NOW, None, None, None))
+    bound = question.parameters() | place | {"limit": LIMIT, "board": board["id"], "version": board["version"]}
+    statement = ranking.board_page(Metric.PURCHASES, continued=True, compare=None, late=late)
+    reader = await asyncpg.connect(urls.read)
+    await reader.execute("SET plan_cache_mode = force_generic_plan")
+    plan = await plan_of(reader, statement, bound)
+    await reader.close()
+
+    walks = [node for node in plan.nodes if node.get("Index Name") == "standings_purchases_idx"]
+    assert sum(node["Actual Rows"] for node in walks) > LIMIT
+    assert [node["Rows Removed by Filter"] for node in walks if node.get("Rows Removed by Filter")] == []
+
+
+async def test_a_page_of_vips_begins_where_the_one_before_has_ended_however_many_are_tied(
+    open_store, clock, sql, urls, database
+):
+    clock.now = NOW
+    store = await open_store()
+    async with database.read() as conn:
+        account_id = int(store.account.removeprefix("acc_"))
+        source = Source(*(await conn.execute(source_statements.one(account_id, store.source_id))).one())
+    await grow(sql, database, source, 1, 6_000)
+    await sql.execute("UPDATE orders SET total = 1000")
+    async with database.write() as conn:
+        await rebuild(conn, source, NOW)
+    await sql.execute("VACUUM ANALYZE orders, standings, standing_buckets, standing_cells")
+    question = read_vips.resolve(source, NOW, 365, Thresholds(1, 0))
+    customer = await sql.fetchval("SELECT max(customer_id) - 1000 FROM standings WHERE spend = 1000")
+    bound = question.parameters() | {"limit": LIMIT, "value": 1000, "customer": customer}
+    reader = await asyncpg.connect(urls.read)
+    await reader.execute("SET plan_cache_mode = force_generic_plan")
+    for criteria in Criteria:
+        plan = await plan_of(reader, vip_page(criteria, Way.BOARD, continued=True), bound)
+        walks = [node for node in plan.nodes if node.get("Index Name") == "standings_spend_idx"]
+        assert max(node["Actual Rows"] for node in walks) > LIMIT
+        assert [node["Rows Removed by Filter"] for node in walks if node.get("Rows Removed by Filter")] == []
+    await reader.close()

@@ -406,6 +406,32 @@ async def test_a_changed_store_is_not_304(open_store):
             assert (await store.api.get(f"/segments/vip{path}", **asked, headers=known)).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "question"),
+    [
+        ("/segments/vip", {"min_orders": 0}),
+        ("/segments/vip", {"min_orders": 0, "days": 30}),
+        ("/segments/vip/preview", {"days": 30}),
+        ("/leaderboard", {"time_frame": "month_to_date"}),
+        ("/leaderboard", {"time_frame": "custom", "start": "2026-03-01", "end": "2026-04-01"}),
+        ("/leaderboard", {"time_frame": "last_365_days", "compare": "previous"}),
+    ],
+)
+async def test_what_a_clock_behind_did_not_count_yet_is_not_304_once_it_counts(open_store, clock, path, question):
+    store = await open_store()
+    clock.now = NOW + timedelta(seconds=2)
+    await store.send(*(order(who, who, at=(NOW + timedelta(seconds=n)).isoformat()) for n, who in enumerate("abc")))
+    seen, etag = [], ""
+    for seconds in (0, 0, 1, 1.5, 2, 3600):
+        clock.now = NOW + timedelta(seconds=seconds)
+        headers = store.auth | {"If-None-Match": etag}
+        answer = await store.api.get(path, params=store.board(**question), headers=headers)
+        etag = answer.headers["ETag"]
+        seen.append(answer.json()["customers"] if answer.status_code == 200 else "unchanged")
+
+    assert seen == [1, "unchanged", 2, "unchanged", 3, "unchanged"]
+
+
 async def test_the_whole_segment_streams_as_csv_and_ndjson(open_store, sql):
     store = await open_store(currency="KWD")
     await store.send(

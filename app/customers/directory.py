@@ -35,7 +35,10 @@ BY_EMAIL = f"""
 """
 
 # Names are folded by PostgreSQL, what is sought too; addresses are stored as normal_form.py writes them.
-FOLDED = {"c.email": "cast(:address AS text)", "lower(c.name)": "lower(cast(:name AS text))"}
+# A name is what it looks like, as far as anything can be sought: the cursor holds no more of it either.
+LOOKING_LIKE = '"left"(lower(normalize(ltrim({}))), 100)'
+NAME = LOOKING_LIKE.format("c.name")
+FOLDED = {"c.email": "cast(:address AS text)", NAME: LOOKING_LIKE.format("cast(:name AS text)")}
 LAST_CHARACTER = "chr(1114111)"
 
 
@@ -45,19 +48,24 @@ def _begins(column: str) -> str:
 
 
 def _beginning_with(column: str, but: str = "") -> str:
-    """One walk along the index of the column, from where the page before has ended."""
-    return f"""
-        (SELECT {CONTACT}, {column} AS matched FROM customers AS c
-         WHERE {OF_SOURCE} AND {_begins(column)} AND {column} ~>=~ :after
-           AND ({column} ~>~ :after OR c.id > :after_id) {but}
-         ORDER BY {column} USING ~<~, c.id LIMIT cast(:limit AS bigint))
+    """Walks along the index of the column, from where the page before has ended: what looks the same, what is greater.
+
+    One walk for both would begin at the first of those that look the same, and shops have many a Guest.
     """
+    return " UNION ALL ".join(
+        f"""
+        (SELECT {CONTACT}, {column} AS matched FROM customers AS c
+         WHERE {OF_SOURCE} AND {_begins(column)} AND {following} {but}
+         ORDER BY {column} USING ~<~, c.id LIMIT cast(:limit AS bigint))
+        """
+        for following in (f"{column} = :after AND c.id > :after_id", f"{column} ~>~ :after")
+    )
 
 
 BY_PREFIX = f"""
     {_beginning_with("c.email")}
     UNION ALL
-    {_beginning_with("lower(c.name)", f"AND ({_begins('c.email')}) IS NOT TRUE")}
+    {_beginning_with(NAME, f"AND ({_begins('c.email')}) IS NOT TRUE")}
     ORDER BY matched USING ~<~, id LIMIT cast(:limit AS bigint)
 """
 
@@ -143,7 +151,7 @@ MESSAGES_FORGOTTEN = text("""
     WHERE account_id = :account_id AND customer_id = :customer_id
     RETURNING id
 """)
-"""What a person's messages said, gone; those not begun are never sent. It waits for what is just being settled."""
+"""What a person's messages said, gone; those not begun are never sent. They are locked before."""
 
 ANSWERS_FORGOTTEN = (
     text(

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from app.customers import directory
 from app.database import Connection
+from app.orders import people
 from app.orders import source as source_statements
 from app.orders.recount import lock, refresh
 from app.orders.source import Source
@@ -19,6 +20,7 @@ async def erase_person(conn: Connection, source: Source, customer_id: int, now: 
     orders = (await conn.execute(directory.ORDERS_ANONYMISED, person | {"source_id": source.id, "now": now})).all()
     await refresh(conn, source, [customer_id])
     addresses = (await conn.execute(directory.ADDRESSES, person)).scalars().all()
+    await conn.execute(people.MESSAGES_LOCKED, person | {"ids": [customer_id]})
     messages = (await conn.execute(directory.MESSAGES_FORGOTTEN, person | {"now": now})).scalars().all()
     locations = [f"/messages/{public_id('msg', message)}" for message in messages]
     for statement in (*directory.ANSWERS_FORGOTTEN, *directory.FORGOTTEN):

@@ -10,7 +10,7 @@ from app.orders.buckets import MEASURES
 from app.orders.source import Source
 from app.periods import Frame, TimeFrame, named_frame
 from app.problems import NotFound
-from app.wire import CURRENCIES, decimal_string, public_id, rfc3339
+from app.wire import CURRENCIES, decimal_string, local_rfc3339, public_id, rfc3339
 
 SHOWN_ORDERS = 10
 SHOWN_MESSAGES = 10
@@ -128,8 +128,8 @@ def framed(source: Source, time_frame: TimeFrame, frame: Frame, row: Any) -> Fra
     return FrameFigures(
         **figures(row, source),
         time_frame=time_frame,
-        start=frame.start.astimezone(zone).isoformat(),
-        end=frame.end.astimezone(zone).isoformat(),
+        start=local_rfc3339(frame.start, zone),
+        end=local_rfc3339(frame.end, zone),
         ranks=Ranks(**ranks),
         gaps=Gaps(
             number_of_purchases=gaps.get("number_of_purchases"),

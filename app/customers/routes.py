@@ -61,8 +61,7 @@ class CustomerQuery(Strict):
     def sought(self) -> dict[str, str]:
         """What to look for, as the directory writes it."""
         if self.q is not None:
-            composed = unicodedata.normalize("NFC", self.q)
-            return {"name": composed, "address": composed.lower()}
+            return {"name": self.q, "address": unicodedata.normalize("NFC", self.q).lower()}
         if self.email is not None:
             try:
                 return {"email": normal_address(self.email)}
@@ -110,9 +109,10 @@ async def read_customer(id: CustomerId, caller: Reader, conn: ReadConn, now: Now
     operation_id="exportCustomer",
     responses=documented(KeyRequired, ScopeRequired, UnknownCustomer),
 )
-async def export_customer(id: CustomerId, caller: Reader, conn: ReadConn) -> Export:  # noqa: A002
+async def export_customer(id: CustomerId, caller: Reader, database: Pools) -> Export:  # noqa: A002
     """Give everything that is known of a person, to answer their request for it."""
-    return await export_person(conn, caller.account_id, id)
+    async with database.snapshot() as conn:  # who is erased or merged meanwhile is told of whole, or not at all
+        return await export_person(conn, caller.account_id, id)
 
 
 async def source_of(request: Request, database: Database, account_id: int, customer_id: int) -> Source:

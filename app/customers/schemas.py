@@ -116,7 +116,7 @@ class Consent(BaseModel):
     """One change of consent."""
 
     marketing: Marketing
-    changed_by: str = Field(description="a key's id, or `import`, `unsubscribe`, `bounce`, `complaint`")
+    changed_by: str = Field(description="a key's id, or `unsubscribe`, `bounce`, `complaint`")
     changed_at: Instant
 
 

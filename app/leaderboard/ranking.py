@@ -11,7 +11,7 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-from app.orders.answers import ABOVE, AVERAGED, BETTER, LATE, LATE_CORRECTIONS, NOT_LATE, board
+from app.orders.answers import ABOVE, AVERAGED, BETTER, LATE, LATE_CORRECTIONS, NEXT_LATER, NOT_LATE, board
 from app.orders.buckets import MEASURES
 from app.orders.rows import CUSTOMER, FIGURES, NAMED, json_object, member
 
@@ -32,7 +32,7 @@ class Compare(StrEnum):
 
 
 PAGE = """
-    SELECT t.id, t.version, t.contacts_version{previous_version}, t.customers, t.purchases,
+    SELECT t.id, t.version, t.besides{previous_version}, t.customers, t.purchases,
            (t.spend * cast(:unit AS numeric))::text AS spend,
            (SELECT '[' || coalesce(string_agg({item}, ',' ORDER BY p.place), '') || ']'
             {named} {previous} WHERE p.place <= cast(:limit AS bigint)) AS items,
@@ -49,8 +49,16 @@ PREVIOUS_VERSION = """, (SELECT id FROM previous_board) AS previous_id,
 
 KEYSET = "AND {measure} <= :value AND ({measure} < :value OR customer_id > :customer)"
 
+WALK = """(
+    SELECT customer_id, purchases, spend, average, last_order_at FROM standings
+    WHERE account_id = :account_id AND board_id = (SELECT id FROM board) {condition}
+    ORDER BY {measure} DESC, customer_id
+    LIMIT cast(:limit AS bigint) + 1)
+"""
+TIED, LOWER = "AND {measure} = :value AND customer_id > :customer", "AND {measure} < :value"
+"""What follows a row. One walk for both would begin at the first of the row's ties, and most customers buy once."""
 
-PUT_BACK = "UNION ALL (SELECT customer_id, purchases, spend, average, last_order_at FROM late_then WHERE true {keyset})"
+PUT_BACK = "(SELECT customer_id, purchases, spend, average, last_order_at FROM late_then WHERE true {keyset})"
 
 
 def gap(metric: Metric) -> str:
@@ -71,6 +79,17 @@ def item(metric: Metric, compare: Compare | None) -> str:
     return json_object(member("rank", "p.rank"), CUSTOMER, FIGURES, *added)
 
 
+def _walked(measure: str, *, continued: bool, late: bool) -> str:
+    """The rows of a board from which a page is taken: those that walks along the index give, and the late ones."""
+    walks = [
+        WALK.format(measure=measure, condition=f"{NOT_LATE if late else ''} {keyset.format(measure=measure)}")
+        for keyset in ((TIED, LOWER) if continued else ("",))
+    ]
+    if late:
+        walks.append(PUT_BACK.format(keyset=KEYSET.format(measure=measure) if continued else ""))
+    return " UNION ALL ".join(walks)
+
+
 @cache
 def board_page(metric: Metric, *, continued: bool, compare: Compare | None, late: bool) -> TextClause:
     """One page of a board from its standings; no row when no board can answer.
@@ -79,7 +98,6 @@ def board_page(metric: Metric, *, continued: bool, compare: Compare | None, late
     the board is unchanged; otherwise that is counted.
     """
     measure, compared = MEASURES[metric], compare is Compare.PREVIOUS
-    keyset = KEYSET.format(measure=measure) if continued else ""
     rank, better = f"rank() OVER (ORDER BY {measure} DESC)", BETTER.format(measure=measure)
     if continued:
         rank = f"CASE WHEN {measure} = o.value THEN o.above + 1 ELSE o.before + {rank} END"
@@ -89,12 +107,7 @@ def board_page(metric: Metric, *, continued: bool, compare: Compare | None, late
         {f"previous_board AS MATERIALIZED ({board('previous_')})," if compared else ""}
         page AS MATERIALIZED (
             SELECT customer_id, purchases, spend, average, last_order_at
-            FROM ((SELECT customer_id, purchases, spend, average, last_order_at
-                   FROM standings
-                   WHERE account_id = :account_id AND board_id = (SELECT id FROM board)
-                     {NOT_LATE if late else ""} {keyset}
-                   ORDER BY {measure} DESC, customer_id
-                   LIMIT cast(:limit AS bigint) + 1) {PUT_BACK.format(keyset=keyset) if late else ""}) AS u
+            FROM ({_walked(measure, continued=continued, late=late)}) AS u
             ORDER BY {measure} DESC, customer_id
             LIMIT cast(:limit AS bigint) + 1),
         {f"offsets AS MATERIALIZED ({_offsets(metric, compare, late=late)})," if continued else ""}
@@ -166,7 +179,7 @@ RANKED = """
                rank() OVER (ORDER BY {measure} DESC) AS rank{better}
         FROM ({averaged}) AS a),
     totals AS MATERIALIZED (
-        SELECT 0 AS id, version, contacts_version, (SELECT count(*) FROM ranked) AS customers,
+        SELECT 0 AS id, version, {later} AS besides, (SELECT count(*) FROM ranked) AS customers,
                (SELECT coalesce(sum(purchases), 0) FROM ranked) AS purchases,
                (SELECT coalesce(sum(spend), 0) FROM ranked) AS spend
         FROM sources WHERE account_id = :account_id AND id = :source_id)
@@ -177,7 +190,7 @@ def ranked(metric: Metric, compare: Compare | None = None) -> str:
     """Everyone over an interval, from the orders, and the totals."""
     better = f", {BETTER.format(measure=MEASURES[metric])} AS better" if compare is Compare.GAP else ""
     averaged = AVERAGED.format(p="").format(whose="")
-    return RANKED.format(measure=MEASURES[metric], averaged=averaged, better=better)
+    return RANKED.format(measure=MEASURES[metric], averaged=averaged, better=better, later=NEXT_LATER)
 
 
 @cache

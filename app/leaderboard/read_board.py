@@ -112,9 +112,7 @@ def resolve(source: Source, asked: Asked) -> Question:
 async def read_version(conn: Connection, question: Question) -> Version:
     """What an answer would be made of now, without reading it."""
     compared = question.previous is not None
-    return await ask_store.read_version(
-        conn, question.source, question.parameters(), has_board=question.has_board, compared=compared
-    )
+    return await ask_store.read_version(conn, question.parameters(), has_board=question.has_board, compared=compared)
 
 
 async def read_page(conn: Connection, question: Question, way: Way, *, limit: int, place: Place | None) -> Page | None:
@@ -139,7 +137,9 @@ async def read_page(conn: Connection, question: Question, way: Way, *, limit: in
         # Only a board's own version tells that the rows before are still as many.
         board = row.id if way is Way.BOARD else NO_BOARD
         following = Place(row.last_value, row.last_customer, row.before + limit, row.last_rank, board, row.version)
-    parts = tuple(row)[: VERSION_PARTS[question.previous is not None]] if way is Way.BOARD else (row.version,)
+    parts = (
+        tuple(row)[: VERSION_PARTS[question.previous is not None]] if way is Way.BOARD else (row.version, row.besides)
+    )
     version = Version(way is Way.BOARD, parts)
     return Page(row.items, row.customers, int(row.purchases), row.spend, version, following)
 

@@ -28,9 +28,9 @@ from app.leaderboard.stream_board import written
 from app.orders.answers import Way
 from app.orders.ask_store import asked_source, invalid, known_id, past
 from app.orders.source import UnknownSource
-from app.periods import HISTORY_BEGINS
+from app.periods import TimeFrame
 from app.problems import InvalidRequest, NotAcceptable, NotFound, documented
-from app.wire import InvalidCursor, Now, next_link, public_id, rfc3339, seal, unseal
+from app.wire import InvalidCursor, Now, local_rfc3339, next_link, public_id, rfc3339, seal, unseal
 from app.words import Language, language_of
 
 router = APIRouter(route_class=GuardedRoute, tags=["leaderboard"])
@@ -152,8 +152,8 @@ def body_of(question: Question, page: Page, cursor: str | None) -> bytes:
         "source": public_id("src", source.id),
         "rank_by": question.asked.metric,
         "time_frame": question.asked.time_frame,
-        "start": None if frame.start == HISTORY_BEGINS else frame.start.astimezone(zone).isoformat(),
-        "end": frame.end.astimezone(zone).isoformat(),
+        "start": None if question.asked.time_frame is TimeFrame.ALL_TIME else local_rfc3339(frame.start, zone),
+        "end": local_rfc3339(frame.end, zone),
         "time_zone": source.time_zone,
         "as_of": rfc3339(question.asked.as_of),
         "currency": source.currency,

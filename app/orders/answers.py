@@ -22,7 +22,8 @@ class Way(StrEnum):
 # ---------------------------------------------------------------- the board that can answer
 
 BOARD = """
-    SELECT b.id, b.version, s.contacts_version, s.version AS source_version, b.customers, b.purchases, b.spend
+    SELECT b.id, b.version, s.contacts_version AS besides, s.version AS source_version,
+           b.customers, b.purchases, b.spend
     FROM boards AS b JOIN sources AS s ON s.account_id = b.account_id AND s.id = b.source_id
     WHERE b.account_id = :account_id AND b.source_id = :source_id
       AND b.kind = cast(cast(:{p}kind AS text) AS board_kind) AND b.start = :{p}board_start
@@ -51,15 +52,25 @@ def board(prefix: str = "", later: str = NOTHING_LATER) -> str:
 def board_versions(*, compared: bool) -> TextClause:
     """The board that can answer, and the one that it is compared with: what an ETag is made of; else no row."""
     if not compared:
-        return text(f"SELECT b.id, b.version, b.contacts_version FROM ({board()}) AS b")
+        return text(f"SELECT b.id, b.version, b.besides FROM ({board()}) AS b")
     return text(f"""
-        SELECT b.id, b.version, b.contacts_version, q.id AS previous_id, q.version AS previous_version
+        SELECT b.id, b.version, b.besides, q.id AS previous_id, q.version AS previous_version
         FROM ({board()}) AS b CROSS JOIN ({board("previous_")}) AS q
     """)
 
 
-SOURCE_VERSION = text("SELECT version FROM sources WHERE account_id = :account_id AND id = :source_id")
-"""What the ETag of an answer from the orders is made of."""
+NEXT_LATER = """
+    (SELECT min(o.ordered_at) FROM orders AS o
+     WHERE o.account_id = :account_id AND o.source_id = :source_id AND o.spend IS NOT NULL AND o.ordered_at >= :before)
+"""
+SOURCE_VERSION = text(f"""
+    SELECT version, {NEXT_LATER} AS besides FROM sources WHERE account_id = :account_id AND id = :source_id
+""")
+"""What the ETag of an answer from the orders is made of.
+
+The orders can be the same and the answer another one: clocks differ, and what another machine has stored
+as bought just now may still lie after the instant that this one asks for.
+"""
 
 HIGHER = """
     SELECT coalesce(sum(k.customers), 0)::bigint AS customers,
@@ -113,7 +124,7 @@ LATE = f"""
         SELECT f.* FROM (SELECT DISTINCT customer_id FROM later_orders) AS l CROSS JOIN LATERAL (
             {AVERAGED.format(p="").format(whose="AND customer_id = l.customer_id")}) AS f),
     board AS MATERIALIZED (
-        SELECT id, source_version AS version, contacts_version,
+        SELECT id, source_version AS version, {NEXT_LATER} AS besides,
                customers - (SELECT count(*) FROM late_now) + (SELECT count(*) FROM late_then) AS customers,
                purchases - (SELECT coalesce(sum(purchases), 0) FROM late_now)
                          + (SELECT coalesce(sum(purchases), 0) FROM late_then) AS purchases,

@@ -92,13 +92,11 @@ def ways(frame: Frame) -> tuple[Way, ...]:
     return (Way.BOARD, Way.ORDERS) if over else (Way.BOARD, Way.LATE_BOARD, Way.ORDERS)
 
 
-async def read_version(
-    conn: Connection, source: Source, bound: dict[str, Any], *, has_board: bool, compared: bool = False
-) -> Version:
+async def read_version(conn: Connection, bound: dict[str, Any], *, has_board: bool, compared: bool = False) -> Version:
     """What an answer would be made of now, without reading it."""
     if has_board:
         row = (await conn.execute(answers.board_versions(compared=compared), bound)).one_or_none()
         if row is not None:
             return Version(live=True, parts=tuple(row))
-    row = (await conn.execute(answers.SOURCE_VERSION, source.key)).one()
+    row = (await conn.execute(answers.SOURCE_VERSION, bound)).one()
     return Version(live=False, parts=tuple(row))

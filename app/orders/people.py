@@ -92,6 +92,25 @@ CONSENT_INHERITED = (
 )
 """What merged customers agreed to is their heirs' from now on, the last word counting."""
 
+LANGUAGE_INHERITED = text("""
+    UPDATE customers AS c
+    SET language = g.language
+    FROM (SELECT g.account_id, n.heir, min(g.language) AS language
+          FROM unnest(cast(:ids AS bigint[]), cast(:heirs AS bigint[])) AS n (id, heir)
+          JOIN customers AS g ON g.account_id = :account_id AND g.id = n.id
+          GROUP BY g.account_id, n.heir) AS g
+    WHERE c.account_id = :account_id AND g.account_id = c.account_id AND c.id = g.heir AND c.language IS NULL
+""")
+"""What merged customers were written to in is their heirs' from now on, where those have no language of their own."""
+
+MESSAGES_LOCKED = text("""
+    SELECT id FROM messages
+    WHERE account_id = :account_id AND customer_id = ANY(cast(:ids AS bigint[]))
+    ORDER BY id
+    FOR NO KEY UPDATE
+""")
+"""What was written to these customers, locked by number, as a worker does that settles several at once."""
+
 MESSAGES_INHERITED = text("""
     UPDATE messages AS m
     SET customer_id = n.heir

@@ -200,7 +200,8 @@ async def _hand_over(
     gone = {owner: heir for _, owner, heir in moves if owner in merged_ids}
     if gone:
         merging = source.key | {"ids": [*gone], "heirs": [*gone.values()]}
-        for statement in (people.MERGING, *people.CONSENT_INHERITED, people.MESSAGES_INHERITED):
+        inherited = (*people.CONSENT_INHERITED, people.LANGUAGE_INHERITED, people.MESSAGES_INHERITED)
+        for statement in (people.MERGING, people.MESSAGES_LOCKED, *inherited):
             await conn.execute(statement, merging)
         resolved.contacts_changed = True
         await conn.execute(people.MERGED_AWAY, merging)

@@ -102,7 +102,7 @@ def resolve(source: Source, as_of: datetime, days: int, given: Thresholds, kept:
 async def read_version(conn: Connection, question: Question) -> Version:
     """What an answer would be made of now, without reading it."""
     has_board = question.frame.period is not None
-    return await ask_store.read_version(conn, question.source, question.parameters(), has_board=has_board)
+    return await ask_store.read_version(conn, question.parameters(), has_board=has_board)
 
 
 async def read_page(
@@ -145,5 +145,5 @@ def _totals(row: Any, way: Way) -> Totals:  # noqa: ANN401 - a row of either pat
         int(row.spend),
         Thresholds(row.min_spend, row.min_orders),
         members,
-        Version(live, (row.id, row.version, row.contacts_version) if live else (row.version,)),
+        Version(live, (row.id, row.version, row.besides) if live else (row.version, row.besides)),
     )

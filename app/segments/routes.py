@@ -25,7 +25,7 @@ from app.segments.read_vips import (
 )
 from app.segments.schemas import SegmentQuery, VipPreview, VipQuery, Vips
 from app.segments.stream_vips import written
-from app.wire import InvalidCursor, Now, decimal_string, next_link, public_id, rfc3339
+from app.wire import InvalidCursor, Now, decimal_string, local_rfc3339, next_link, public_id, rfc3339
 
 router = APIRouter(route_class=GuardedRoute, prefix="/segments", tags=["segments"])
 
@@ -97,8 +97,8 @@ def segment_of(question: Question, totals: Totals) -> dict[str, Any]:
     return {
         "audience": public_id("aud", source.audience_id),
         "source": public_id("src", source.id),
-        "start": frame.start.astimezone(zone).isoformat(),
-        "end": frame.end.astimezone(zone).isoformat(),
+        "start": local_rfc3339(frame.start, zone),
+        "end": local_rfc3339(frame.end, zone),
         "time_zone": source.time_zone,
         "as_of": rfc3339(question.as_of),
         "days": question.days,

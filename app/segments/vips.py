@@ -10,7 +10,7 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-from app.orders.answers import AVERAGED, HIGHER, LATE, LATE_CORRECTIONS, NOT_LATE, Way, board
+from app.orders.answers import AVERAGED, HIGHER, LATE, LATE_CORRECTIONS, NEXT_LATER, NOT_LATE, Way, board
 from app.orders.buckets import LEAST_VALUE
 from app.orders.cells import IN_CELLS
 from app.orders.rows import CELLS, COLUMNS, CUSTOMER, FIGURES, NAMED, json_object, member
@@ -43,7 +43,7 @@ SUGGESTED = """LEFT JOIN LATERAL (
 
 AIMED = f"""
     aimed AS MATERIALIZED (
-        SELECT b.id, b.version, b.contacts_version, b.customers, b.purchases, b.spend,
+        SELECT b.id, b.version, b.besides, b.customers, b.purchases, b.spend,
                coalesce(cast(:min_spend AS bigint), m.min_spend) AS min_spend,
                coalesce(cast(:min_orders AS bigint), m.min_orders) AS min_orders
         FROM board AS b {SUGGESTED.format(b="b.")}),
@@ -92,6 +92,7 @@ def _counted_by_board(*, late: bool) -> str:
 
 ROW = "customer_id, purchases, spend, average, last_order_at"
 KEYSET = "AND spend <= :value AND (spend < :value OR customer_id > :customer)"
+FOLLOWING = ("AND spend = :value AND customer_id > :customer", "AND spend < :value")
 FIRST_ROWS = "ORDER BY spend DESC, customer_id LIMIT cast(:limit AS bigint) + 1"
 FEW = 2000
 """So many frequent buyers are all read and sorted; among more of them a page is soon found along the index of spend."""
@@ -100,23 +101,35 @@ MIN_SPEND, MIN_ORDERS = "(SELECT min_spend FROM counted)", "(SELECT min_orders F
 FREQUENT_BUYERS = "(SELECT frequent FROM counted)"
 
 
+def _walked(condition: str, keyset: str) -> str:
+    """Rows of a board along its index of spend; what follows a row is what is tied with it, then what is lower.
+
+    One walk for both would begin at the first of its ties, and where one thing is sold they are many.
+    """
+    walks = [
+        f"(SELECT {ROW} FROM standings WHERE {condition} {following} {FIRST_ROWS})"
+        for following in (FOLLOWING if keyset else ("",))
+    ]
+    return f"SELECT {ROW} FROM ({' UNION ALL '.join(walks)}) AS w {FIRST_ROWS}"
+
+
 def _rows_of_board(criteria: Criteria, keyset: str, *, late: bool) -> str:
     here = f"account_id = :account_id AND board_id = (SELECT id FROM board) {NOT_LATE if late else ''}"
-    often = f"SELECT {ROW} FROM standings WHERE {here} AND purchases > {MIN_ORDERS} AND {FREQUENT_BUYERS}"
-    rest = keyset
+    often = f"{here} AND purchases > {MIN_ORDERS} AND {FREQUENT_BUYERS}"
+    rest = ""
     if criteria is Criteria.BLENDED:
         # Big spenders come first; others are looked for when those do not fill the page.
-        rest += f" AND spend <= {MIN_SPEND} AND (SELECT count(*) FROM rich) <= cast(:limit AS bigint)"
+        rest = f"AND spend <= {MIN_SPEND} AND (SELECT count(*) FROM rich) <= cast(:limit AS bigint)"
     parts = {
-        "rich": f"SELECT {ROW} FROM standings WHERE {here} AND spend > {MIN_SPEND} {keyset} {FIRST_ROWS}",
-        "few": f"{often} <= {FEW} ORDER BY purchases DESC, customer_id LIMIT {FEW}",
-        "many": f"{often} > {FEW} {rest} {FIRST_ROWS}",
+        "rich": _walked(f"{here} AND spend > {MIN_SPEND}", keyset),
+        "few": f"SELECT {ROW} FROM standings WHERE {often} <= {FEW} ORDER BY purchases DESC, customer_id LIMIT {FEW}",
+        "many": _walked(f"{often} > {FEW} {rest}", keyset),
     }
     if criteria is Criteria.BIG_SPENDER:
         parts = {"rich": parts["rich"]}
     elif criteria is Criteria.FREQUENT_BUYER:
         del parts["rich"]
-    united = [f"SELECT {ROW} FROM {name} WHERE true {rest if name == 'few' else ''}" for name in parts]
+    united = [f"SELECT {ROW} FROM {name} WHERE true {f'{keyset} {rest}' if name == 'few' else ''}" for name in parts]
     if late:
         united.append(_rows_of_figures("late_then", criteria, keyset))
     named = ", ".join(f"{name} AS MATERIALIZED ({rows})" for name, rows in parts.items())
@@ -128,7 +141,7 @@ def _rows_of_board(criteria: Criteria, keyset: str, *, late: bool) -> str:
 OF_ORDERS = f"""
     figures AS MATERIALIZED ({AVERAGED.format(p="").format(whose="")}),
     board AS MATERIALIZED (
-        SELECT 0 AS id, version, contacts_version, (SELECT count(*) FROM figures) AS customers,
+        SELECT 0 AS id, version, {NEXT_LATER} AS besides, (SELECT count(*) FROM figures) AS customers,
                (SELECT coalesce(sum(purchases), 0) FROM figures) AS purchases,
                (SELECT coalesce(sum(spend), 0) FROM figures) AS spend
         FROM sources WHERE account_id = :account_id AND id = :source_id),
@@ -157,7 +170,7 @@ MATCHED = f"""(CASE WHEN NOT {BUYS_OFTEN} THEN '["big_spender"]' WHEN NOT {SPEND
     ELSE '["big_spender", "frequent_buyer"]' END)""".format(p="p.", t="t.")
 ITEM = json_object(CUSTOMER, FIGURES, member("matched", MATCHED))
 
-TOTALS = """t.id, t.version, t.contacts_version, t.customers, t.purchases, t.spend, t.min_spend, t.min_orders,
+TOTALS = """t.id, t.version, t.besides, t.customers, t.purchases, t.spend, t.min_spend, t.min_orders,
     t.big, t.frequent, t.big_only"""
 
 
