@@ -38,6 +38,7 @@ from postal import (
     seen,
     set_sender,
     sink,
+    somebody_waits,
     unsubscribe_path,
     until,
 )
@@ -693,10 +694,6 @@ async def test_what_is_answered_during_an_erasure_is_forgotten_too(store, sql):
     await erasing
 
     assert canaries_in(await dump(sql)) == []
-
-
-async def somebody_waits(sql):
-    return await sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0
 
 
 async def test_who_is_erased_while_being_written_to_is_unknown(store, sql):

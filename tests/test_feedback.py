@@ -1,5 +1,6 @@
 """Feedback: what recipients say by a link in a mail, and what providers report of it afterwards."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -35,6 +36,7 @@ from postal import (
     seen,
     set_sender,
     sink,
+    somebody_waits,
     unsubscribe_path,
     until,
 )
@@ -181,6 +183,33 @@ async def test_a_guest_who_became_a_customer_leaves_by_the_old_link_too(store, s
     assert (await store.api.post(path, data=ONE_CLICK)).status_code == 200
 
     assert await known(store, heir) == ("unsubscribed", [BY_KEY, ("unsubscribed", "unsubscribe")])
+
+
+@pytest.mark.parametrize("provider", ["postmark"])
+@pytest.mark.parametrize("by_the_link", [True, False])
+async def test_who_leaves_while_a_guest_becomes_a_customer_has_left(
+    store, sql, database, clock, smtp, hook, provider, by_the_link
+):
+    await store.send(order("1", "ada"), order("2", None, email="guest@example.test"))
+    rows = (await store.api.get("/customers", params={"source": store.source}, headers=store.auth)).json()["items"]
+    guest = next(row["id"] for row in rows if row["email"] == "guest@example.test")
+    heir = next(row["id"] for row in rows if row["id"] != guest)
+    await consent(store, guest, "subscribed")
+    message = await queued(store, guest)
+    await deliver(database, clock, smtp.url)
+    path = await unsubscribe_path(store, sql, guest, message)
+    complaint = report(provider, "complained", reference(store, message))
+
+    async with sql.transaction():
+        await sql.execute("SELECT FROM sources FOR UPDATE")
+        merging = asyncio.create_task(store.post(order("3", "ada", email="guest@example.test")))
+        await until(lambda: somebody_waits(sql))
+        leaving = asyncio.create_task(store.api.post(path) if by_the_link else tell(hook, provider, complaint))
+        await asyncio.sleep(0.3)  # until it has found the guest, and waits for its turn
+    assert (await merging).status_code == 200
+    await leaving
+
+    assert (await known(store, heir))[0] == "unsubscribed"
 
 
 async def test_an_address_that_bounces_stays_unusable_when_its_owner_leaves(store, sql):

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from app.customers.change_consent import change_consent
 from app.database import Database
 from app.messages import correspondence, outbox
 from app.messages.mail import Feedback
-from app.messages.settle_messages import source_of_customer
+from app.messages.note_consent import note_consent
+from app.messages.unsubscribe_token import Leaver
 
 EARLIER = {
     "delivered": ("sending", "sent"),
@@ -56,9 +56,5 @@ async def _consent(database: Database, each: Feedback, customer_id: int, now: da
         marketing, by = "cleaned", "bounce"
     else:
         return
-    async with database.read() as conn:
-        found = await source_of_customer(conn, each.account_id, customer_id)
-    if found is None:
-        return
-    async with database.write_in_turn(found[0].id) as conn:
-        await change_consent(conn, found[0], customer_id, marketing, by, now)
+    who = Leaver(each.account_id, customer_id, each.message)
+    await note_consent(database, who, marketing, by, now)
