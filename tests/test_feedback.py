@@ -47,7 +47,8 @@ from app.main import create_app
 from app.messages.choose_mailer import READERS
 from app.messages.open_routes import Reports
 
-SCRIPT = {"lost@example.test": ["taken, cut", "250"]}
+LOST = ("lost", "cancelled", "failed", "held")
+SCRIPT = {f"{name}@example.test": ["taken, cut", "250"] for name in LOST}
 
 
 @pytest.fixture(autouse=True)
@@ -390,6 +391,32 @@ async def test_a_mail_that_is_reported_while_its_answer_is_lost_is_not_sent_agai
     whole = await seen(store, messages["lost"])
     assert (whole["status"], whole["next_attempt_at"]) == ("delivered", None)
     assert len(smtp.taken) == 1
+
+
+ENDS = {
+    "cancelled": "UPDATE messages SET status = 'cancelled', reason = 'by_request', due_at = NULL",
+    "failed": "UPDATE messages SET status = 'failed', reason = 'tried_for_too_long', due_at = NULL",
+    "held": "UPDATE messages SET status = 'held', reason = 'crashed', due_at = NULL",
+}
+
+
+@pytest.mark.parametrize("provider", ["resend"])
+@pytest.mark.parametrize("end", ENDS)
+async def test_a_copy_whose_answer_was_lost_is_heard_of_however_its_message_has_ended(
+    store, database, clock, smtp, hook, provider, sql, end
+):
+    messages, people = await sent(store, database, clock, smtp, end)
+    message = messages[end]
+    assert (await seen(store, message))["maybe_duplicate"]
+    await sql.execute(ENDS[end])
+    assert (await seen(store, message))["status"] == end
+
+    for kind in ("delivered", "complained"):
+        await tell(hook, provider, report(provider, kind, reference(store, message)))
+        whole = await seen(store, message)
+        assert (whole["status"], whole["reason"], whole["next_attempt_at"]) == (kind, None, None)
+
+    assert (await known(store, people[end]))[0] == "unsubscribed"
 
 
 @pytest.mark.parametrize("provider", ["postmark"])

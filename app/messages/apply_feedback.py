@@ -17,6 +17,9 @@ EARLIER = {
 }
 """From which status a report leads to which: reports come late, twice and in any order, and only lead forward."""
 
+UNSURE = {"queued", "held", "failed", "cancelled"}
+"""Where a message may have ended, or wait, though a copy of it was taken and only the answer to that was lost."""
+
 REFUSED = "refused"
 """The reason of a message whose address was refused for good: that is news once, whatever else was told before."""
 
@@ -42,7 +45,7 @@ async def apply_feedback(database: Database, reports: Iterable[Feedback], now: d
 
 def status_after(each: Feedback, message: Any) -> str | None:  # noqa: ANN401 - a row of correspondence.ONE
     """The message's status once it is told; nothing where the report is no news."""
-    never_answered = message.status == "queued" and message.maybe_duplicate  # it has arrived, and is not sent again
+    never_answered = message.maybe_duplicate and message.status in UNSURE  # it has arrived, and is not sent again
     if never_answered or message.status in EARLIER[each.event]:
         return each.event
     hardens = each.permanent and message.status in {"bounced", "complained"} and message.reason != REFUSED

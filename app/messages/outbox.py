@@ -145,11 +145,12 @@ PAUSED = text("""
 
 FED_BACK = text("""
     UPDATE messages
-    SET status = :status, reason = coalesce(:reason, reason), due_at = NULL, lease = NULL,
+    SET status = :status, due_at = NULL, lease = NULL,
+        reason = coalesce(:reason, CASE WHEN status IN ('bounced', 'complained') THEN reason END),
         sent_at = coalesce(sent_at, :now), settled_at = :now
     WHERE account_id = :account_id AND id = :id AND status = ANY(cast(:earlier AS text[]))
 """)
-"""What a provider has reported of a message; only forward."""
+"""What a provider has reported of a message; only forward. Why it was held or given up is no longer true then."""
 
 # ---------------------------------------------------------------- by request
 
