@@ -107,6 +107,9 @@ async def test_the_link_in_a_mail_asks_and_its_button_unsubscribes(store, databa
             assert (done.status_code, done.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
             assert "<form" not in done.text
         assert (await somebody.post(link.path)).status_code == 200
+        for method in ("GET", "POST"):  # as counters of clicks and scanners change it
+            changed = await somebody.request(method, f"{link.path}?utm_source=mail&utm_source=x&e=ada%40example.test")
+            assert (changed.status_code, changed.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
 
     assert await known(store, ada) == ("unsubscribed", [BY_KEY, ("unsubscribed", "unsubscribe")])
     assert (await post(store, ada)).json()["reason"] == "unsubscribed"
