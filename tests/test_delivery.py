@@ -44,6 +44,7 @@ from postal import (
 )
 from test_statements import plan_of
 
+from app import worker
 from app.messages import correspondence, deliver_messages, outbox
 from app.messages.backoff import (
     JITTER,
@@ -563,6 +564,21 @@ async def test_who_pays_no_more_sends_nothing_more(store, open_store, database, 
     await deliver(database, clock, smtp.url)
     assert [mail.recipient for mail in smtp.taken] == ["bea@example.test"]
     assert (await seen(other, theirs))["status"] == "sent"
+
+
+async def test_who_pays_again_before_the_worker_cancels_keeps_the_queue(store, database, clock, monkeypatch):
+    message = await queued(store, await customer(store, "ada"))
+    await change_plan(store, "free")
+    cancelling = worker._of_account
+
+    async def after_the_payment(*arguments):
+        await change_plan(store, "paid")
+        await cancelling(*arguments)
+
+    monkeypatch.setattr(worker, "_of_account", after_the_payment)
+    await work_once(database, clock)
+
+    assert (await seen(store, message))["status"] == "queued"
 
 
 async def test_who_has_left_in_masses_does_not_hold_up_the_others(store, open_store, database, clock, smtp, sql):

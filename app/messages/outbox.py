@@ -97,8 +97,9 @@ UNPAID_CANCELLED = text("""
     UPDATE messages
     SET status = 'cancelled', reason = 'plan_lost', due_at = NULL, lease = NULL, settled_at = :now
     WHERE account_id = :account_id AND (status = 'queued' OR status = 'sending' AND due_at <= :now)
+      AND EXISTS (SELECT FROM accounts AS a WHERE a.id = :account_id AND a.plan = 'free')
 """)
-"""Everything of the account that is not being sent, cancelled."""
+"""Everything of the account that is not being sent, cancelled; nothing where it pays again meanwhile."""
 
 # ---------------------------------------------------------------- settling
 
