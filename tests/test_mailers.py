@@ -80,6 +80,11 @@ def mail(**changes) -> Mail:
     return dataclasses.replace(whole, **changes)
 
 
+IDENTITY = mail().identity
+NAMESAKE = mail(message_id="<43@shop.example>")
+"""A message of another database, which numbers its own from 1 too."""
+
+
 def to(local: str) -> Mail:
     return mail(recipient=Address(f"{local}@home.example"))
 
@@ -296,13 +301,15 @@ async def test_the_maildir_has_one_file_per_message_however_often_it_is_handed_o
     async with opened(f"maildir:{quote(str(tmp_path))}/var%2Fmail") as mailer:
         outcomes = await asyncio.gather(*(mailer.send(mail(text=f"{n}")) for n in range(5)), mailer.send(to("ädä")))
         other = await mailer.send(mail(reference="../../x\0/ä", html=None))
+        namesake = await mailer.send(NAMESAKE)
 
-    assert outcomes == [Accepted("acc_1.msg_42")] * 6
+    assert outcomes == [Accepted(IDENTITY)] * 6
     assert isinstance(other, Accepted)
+    assert isinstance(namesake, Accepted)
     box = mailbox.Maildir(tmp_path / "var" / "mail", create=False)
-    assert len(box) == 2
+    assert len(box) == 3
     assert sorted(path.name for path in (tmp_path / "var/mail/new").iterdir()) == sorted(
-        ["acc_1.msg_42", other.provider_id]
+        [IDENTITY, other.provider_id, namesake.provider_id]
     )
     assert [*(tmp_path / "var/mail/tmp").iterdir()] == []
     assert {path.stat().st_mode & 0o077 for path in (tmp_path / "var/mail").rglob("*")} == {0}
@@ -313,7 +320,7 @@ async def test_a_disk_that_cannot_be_written_defers_the_mail(tmp_path):
     (tmp_path / "taken").write_text("a file")
     async with opened(f"maildir:{tmp_path}/taken") as mailer:
         assert await mailer.send(mail()) == Deferred("disk", "The folder for mails cannot be written: Not a directory.")
-    (tmp_path / "mail" / "new" / "acc_1.msg_42").mkdir(parents=True)
+    (tmp_path / "mail" / "new" / IDENTITY).mkdir(parents=True)
     async with opened(f"maildir:{tmp_path}/mail") as mailer:
         assert isinstance(await mailer.send(mail()), Deferred)
     assert [*(tmp_path / "mail" / "tmp").iterdir()] == []
@@ -705,7 +712,7 @@ ASKED = {
     ),
     "resend": (
         "/emails",
-        {"Authorization": "Bearer T/KEN", "Idempotency-Key": "acc_1.msg_42"},
+        {"Authorization": "Bearer T/KEN", "Idempotency-Key": IDENTITY},
         {
             "from": '"Ada\'s Shop" <shop@shop.example>',
             "to": ['"Bea" <bea@home.example>'],
@@ -728,6 +735,13 @@ async def test_a_provider_is_asked_as_it_documents(provider, scheme):
     assert (asked.path, asked.json) == (path, body)
     assert headers.items() <= asked.headers.items()
     assert asked.headers["Content-Type"] == "application/json"
+
+
+async def test_resend_takes_copies_for_the_same_mail_and_no_other(provider):
+    for each in (mail(), mail(text="as it is now"), NAMESAKE):
+        assert await sent(provider, "resend", each) == Accepted("id-1")
+    first, copy, other = (asked.headers["Idempotency-Key"] for asked in provider.asked)
+    assert first == copy != other
 
 
 @pytest.mark.parametrize("scheme", PROVIDERS)

@@ -29,7 +29,7 @@ class Resend:
         addressed = envelope(mail)
         if not isinstance(addressed, Envelope):
             return addressed
-        again = {"Idempotency-Key": mail.reference}
+        again = {"Idempotency-Key": mail.identity}
         answer = await self._provider.post("/emails", _message(mail, addressed), again)
         return _outcome(answer) if isinstance(answer, Answer) else answer
 
