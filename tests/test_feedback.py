@@ -342,6 +342,41 @@ async def test_what_a_provider_reports_is_seen_and_heeded(store, database, clock
     assert (await post(store, people["complained"], kind="transactional")).status_code == 202
 
 
+def report_of(provider, kind, reference, address):
+    """What the provider writes, with the address that the mail went to."""
+    told = report(provider, kind, reference)
+    match provider:
+        case "postmark":
+            return told | {"Email": address}
+        case "sendgrid":
+            return [told[0] | {"email": address}]
+        case "mailchimp":
+            return [told[0] | {"msg": told[0]["msg"] | {"email": address}}]
+        case _:
+            return told | {"data": told["data"] | {"to": [address]}}
+
+
+@pytest.mark.parametrize("provider", EVENTS)
+async def test_a_hard_bounce_is_of_the_address_that_the_mail_went_to_and_of_no_later_one(
+    store, database, clock, smtp, hook, provider
+):
+    messages, people = await sent(store, database, clock, smtp, "ada", "bea", "cyd")
+    moved = order("2", "ada", email="new@example.test", updated_at="2026-03-18T11:00:00Z")
+    await store.send(moved, order("3", "cyd", email="cyd@exämple.test", updated_at="2026-03-18T11:00:00Z"))
+    went_to = {"ada": "ada@example.test", "bea": '"Bea" <Bea@Example.test>', "cyd": "cyd@xn--exmple-cua.test"}
+    for name, address in went_to.items():
+        await tell(hook, provider, report_of(provider, "hard", reference(store, messages[name]), address))
+
+    assert {name: (await known(store, who))[0] for name, who in people.items()} == {
+        "ada": "subscribed",
+        "bea": "cleaned",
+        "cyd": "cleaned",
+    }
+    assert {name: (await seen(store, each))["status"] for name, each in messages.items()} == dict.fromkeys(
+        people, "bounced"
+    )
+
+
 SEQUENCES = [each for length in (1, 2, 3) for each in itertools.product(OUTCOMES, repeat=length)]
 
 

@@ -982,7 +982,7 @@ def signed(provider: str, body: bytes, at: float | None = None) -> Report:
 
 
 def pm_event(kind: str, bounce: str | None = None, reference: object = "acc_1.msg_42") -> dict:
-    return {"RecordType": kind, "Type": bounce, "Metadata": {"reference": reference}}
+    return {"RecordType": kind, "Type": bounce, "Metadata": {"reference": reference}, "Email": "bea@home.example"}
 
 
 def sg_event(event: str, **more: str) -> list:
@@ -990,15 +990,17 @@ def sg_event(event: str, **more: str) -> list:
 
 
 def mc_event(event: str) -> list:
-    return [{"event": event, "msg": {"metadata": {"reference": "acc_1.msg_42"}}}]
+    return [{"event": event, "msg": {"metadata": {"reference": "acc_1.msg_42"}, "email": "bea@home.example"}}]
 
 
 def rs_event(kind: str, **more: object) -> dict:
-    return {"type": kind, "data": {"tags": {"reference": "acc_1-msg_42"}, **more}}
+    return {"type": kind, "data": {"tags": {"reference": "acc_1-msg_42"}, "to": ["bea@home.example"], **more}}
 
 
 DELIVERED, COMPLAINED = Feedback(1, 42, "delivered"), Feedback(1, 42, "complained")
-BOUNCED, SOFT = Feedback(1, 42, "bounced", permanent=True), Feedback(1, 42, "bounced")
+SOFT = Feedback(1, 42, "bounced", address="bea@home.example")
+BOUNCED = dataclasses.replace(SOFT, permanent=True)
+NOWHERE = dataclasses.replace(BOUNCED, address=None)
 EVENTS = [
     ("postmark", pm_event("Delivery"), [DELIVERED]),
     ("postmark", pm_event("Bounce", "HardBounce"), [BOUNCED]),
@@ -1035,6 +1037,8 @@ EVENTS = [
     ("resend", rs_event("email.failed"), [SOFT]),
     ("resend", rs_event("email.complained"), [COMPLAINED]),
     ("resend", rs_event("email.opened"), []),
+    ("postmark", pm_event("Bounce", "HardBounce") | {"Email": 7}, [NOWHERE]),
+    *(("resend", rs_event("email.suppressed", to=to), [NOWHERE]) for to in ("a@b", [], [7], ["a@b", "c@d"], None)),
     ("resend", {"type": "contact.created", "data": None}, []),
 ]
 

@@ -54,10 +54,10 @@ def status_after(each: Feedback, message: Any) -> str | None:  # noqa: ANN401 - 
 
 async def _consent(database: Database, each: Feedback, customer_id: int, now: datetime) -> None:
     if each.event == "complained":
-        marketing, by = "unsubscribed", "complaint"
+        marketing, by, address = "unsubscribed", "complaint", None
     elif each.event == "bounced" and each.permanent:
-        marketing, by = "cleaned", "bounce"
+        marketing, by, address = "cleaned", "bounce", each.address
     else:
         return
     who = Leaver(each.account_id, customer_id, each.message)
-    await note_consent(database, who, marketing, by, now)
+    await note_consent(database, who, marketing, by, now, address=address)

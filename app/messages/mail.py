@@ -139,13 +139,14 @@ class Feedback:
     """What became of a mail after it was handed over.
 
     `account_id` and `message` (the row's id) are read from the mail's `reference`. A bounce that is not
-    `permanent` says nothing of the address.
+    `permanent` says nothing of the address. `address` is where the mail went, if the report tells.
     """
 
     account_id: int
     message: int
     event: Literal["delivered", "bounced", "complained"]
     permanent: bool = False
+    address: str | None = None
 
 
 def referenced(reference: str) -> tuple[int, int] | None:

@@ -129,14 +129,15 @@ def _signature(signed: str, key: str) -> bytes:
 
 
 def _told(event: JsonObject) -> list[Feedback]:
-    reference = child(child(event, "msg"), "metadata").get("reference")
+    mail = child(event, "msg")
+    reference = child(mail, "metadata").get("reference")
     match event.get("event"):
         case "send" | "delivered":
             return told(reference, "delivered")
         case "hard_bounce":
-            return told(reference, "bounced", permanent=True)
+            return told(reference, "bounced", permanent=True, address=mail.get("email"))
         case "soft_bounce" | "reject":
-            return told(reference, "bounced")
+            return told(reference, "bounced", address=mail.get("email"))
         case "spam":
             return told(reference, "complained")
         case _:

@@ -117,5 +117,5 @@ def feedback(report: Report, secret: str) -> list[Feedback]:
     if kind == "SpamComplaint" or (kind == "Bounce" and bounce == "SpamComplaint"):
         return told(reference, "complained")
     if kind == "Bounce" and isinstance(bounce, str) and bounce in PERMANENT_BOUNCES | OTHER_BOUNCES:
-        return told(reference, "bounced", permanent=bounce in PERMANENT_BOUNCES)
+        return told(reference, "bounced", permanent=bounce in PERMANENT_BOUNCES, address=record.get("Email"))
     return []

@@ -88,16 +88,19 @@ def feedback(report: Report, secret: str) -> list[Feedback]:
 
 
 def _told(record: JsonObject, mail: JsonObject) -> list[Feedback]:
-    reference = _reference(_tags(mail).get("reference"))
+    reference, to = _reference(_tags(mail).get("reference")), mail.get("to")
+    address = to[0] if isinstance(to, list) and len(to) == 1 else None
     match record.get("type"):
         case "email.delivered":
             return told(reference, "delivered")
         case "email.bounced":
-            return told(reference, "bounced", permanent=child(mail, "bounce").get("type") == "Permanent")
+            return told(
+                reference, "bounced", permanent=child(mail, "bounce").get("type") == "Permanent", address=address
+            )
         case "email.suppressed":
-            return told(reference, "bounced", permanent=True)
+            return told(reference, "bounced", permanent=True, address=address)
         case "email.failed":
-            return told(reference, "bounced")
+            return told(reference, "bounced", address=address)
         case "email.complained":
             return told(reference, "complained")
         case _:

@@ -109,16 +109,16 @@ def _verify(report: Report, timestamp: str, signature: str, secret: str) -> None
 
 
 def _told(event: JsonObject) -> list[Feedback]:
-    reference, reason = event.get("reference"), event.get("reason")
+    reference, reason, address = event.get("reference"), event.get("reason"), event.get("email")
     match event.get("event"):
         case "delivered":
             return told(reference, "delivered")
         case "bounce":
-            return told(reference, "bounced", permanent=event.get("type") != "blocked")
+            return told(reference, "bounced", permanent=event.get("type") != "blocked", address=address)
         case "dropped" if reason in DROPPED_AS_SPAM:
             return told(reference, "complained")
         case "dropped":
-            return told(reference, "bounced", permanent=reason in DROPPED_FOR_GOOD)
+            return told(reference, "bounced", permanent=reason in DROPPED_FOR_GOOD, address=address)
         case "spamreport":
             return told(reference, "complained")
         case _:
