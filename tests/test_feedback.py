@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import itertools
@@ -13,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 import pytest
 from answers import problem
-from conftest import NOW, order, serving
+from conftest import NOW, order, serving, with_asyncpg
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from mail_sinks import smtp_sink
@@ -40,9 +41,11 @@ from postal import (
     unsubscribe_path,
     until,
 )
+from sqlalchemy import text
 from standardwebhooks import Webhook
 from test_mailers import KEY, SECRETS
 
+from app.database import Database
 from app.main import create_app
 from app.messages.choose_mailer import READERS
 from app.messages.open_routes import Reports
@@ -473,6 +476,37 @@ async def test_a_report_may_come_before_the_answer(store, database, clock, tmp_p
     assert (whole["status"], whole["sent_at"]) == ("complained", "2026-03-18T12:00:00Z")
     assert (await seen(store, message))["status"] == "complained"
     assert (await known(store, ada))[0] == "unsubscribed"
+
+
+@contextlib.asynccontextmanager
+async def replica_as_of_now(urls):
+    """The reads of a replica that hears nothing more."""
+    behind = Database(with_asyncpg(urls.write), None, pool_size=1, pool_wait_seconds=1)
+    async with behind.snapshot() as conn:
+        await conn.execute(text("SELECT 1"))
+
+        @contextlib.asynccontextmanager
+        async def read():
+            yield conn
+
+        yield read
+    await behind.close()
+
+
+@pytest.mark.parametrize("provider", ["postmark"])
+async def test_a_report_is_heeded_though_the_replica_does_not_know_yet_that_the_mail_was_sent(
+    store, database, clock, smtp, hook, provider, urls, monkeypatch
+):
+    ada = await customer(store, "ada")
+    message = await queued(store, ada)
+    async with replica_as_of_now(urls) as read:
+        await deliver(database, clock, smtp.url)
+        with monkeypatch.context() as patched:
+            patched.setattr(database, "read", read)
+            await tell(hook, provider, report(provider, "hard", reference(store, message)))
+
+    assert (await seen(store, message))["status"] == "bounced"
+    assert (await known(store, ada))[0] == "cleaned"
 
 
 @pytest.mark.parametrize("provider", EVENTS)

@@ -31,7 +31,7 @@ async def apply_feedback(database: Database, reports: Iterable[Feedback], now: d
     """
     for each in reports:
         known = {"account_id": each.account_id, "id": each.message}
-        async with database.read() as conn:
+        async with database.write() as conn:  # a replica may not know yet that it was sent
             message = (await conn.execute(correspondence.ONE, known)).one_or_none()
         status = None if message is None else status_after(each, message)
         if message is None or status is None:
