@@ -787,8 +787,8 @@ def mc(status: str, reason: str | None = None) -> Reply:
     return Reply(200, [{"email": "bea@home.example", "status": status, "_id": "id-1", "reject_reason": reason}])
 
 
-def mc_error(name: str, status: int = 500) -> Reply:
-    return Reply(status, {"status": "error", "code": -2, "name": name, "message": "why"})
+def mc_error(name: str, status: int = 500, message: str = "why") -> Reply:
+    return Reply(status, {"status": "error", "code": -2, "name": name, "message": message})
 
 
 def rs(status: int, name: str, message: str = "why", **headers: str) -> Reply:
@@ -803,12 +803,18 @@ CLASSES = [
     ("postmark", pm(406), OF_ADDRESS),
     ("postmark", pm(406, 200), OF_ADDRESS),
     ("postmark", Reply(422, {"ErrorCode": 300, "Message": "Invalid 'To' address: 'bea@home.example'."}), OF_ADDRESS),
+    *(
+        ("postmark", Reply(422, {"ErrorCode": 300, "Message": f"Invalid {field} address: 'a@b'."}), Misconfigured)
+        for field in ("'From'", "'ReplyTo'")
+    ),
+    ("postmark", Reply(422, {"ErrorCode": 300, "Message": "Error parsing 'To': '\"'From'\" <a@b>'."}), OF_ADDRESS),
     ("postmark", pm(100, 503), Deferred),
     ("postmark", pm(429, 429), Deferred),
     ("postmark", pm(0, 500), Deferred),
     ("postmark", Reply(413), Refused),
     ("sendgrid", sg(400, "subject"), Refused),
     ("sendgrid", sg(400, "personalizations.0.to.0.email", "Does not contain a valid address."), OF_ADDRESS),
+    *(("sendgrid", sg(400, field), Misconfigured) for field in ("from", "from.email", "reply_to")),
     ("sendgrid", sg(401), Misconfigured),
     ("sendgrid", sg(401, message="Maximum credits exceeded"), Misconfigured),
     ("sendgrid", sg(403, "from", "The from address does not match a verified Sender Identity."), Misconfigured),
@@ -828,6 +834,7 @@ CLASSES = [
     ("mailchimp", mc_error("Invalid_Key", 401), Misconfigured),
     ("mailchimp", mc_error("ValidationError"), Refused),
     ("mailchimp", mc_error("ValidationError", 422), Refused),
+    ("mailchimp", mc_error("ValidationError", message='{"message":{"from_email":"why"}}'), Misconfigured),
     *(("mailchimp", mc_error(name), Deferred) for name in ("GeneralError", "ServiceUnavailable", "NewError")),
     ("resend", rs(400, "validation_error"), Refused),
     ("resend", rs(400, "invalid_idempotency_key"), Refused),
@@ -839,6 +846,7 @@ CLASSES = [
     ("resend", rs(409, "concurrent_idempotent_requests"), Deferred),
     ("resend", rs(422, "validation_error", "Invalid `to` field."), OF_ADDRESS),
     ("resend", rs(422, "invalid_from_address"), Misconfigured),
+    *(("resend", rs(422, "validation_error", f"Invalid `{f}` field."), Misconfigured) for f in ("from", "reply_to")),
     ("resend", rs(422, "missing_required_field"), Refused),
     ("resend", rs(451, "security_error"), Refused),
     *(("resend", rs(429, name), Deferred) for name in ("rate_limit_exceeded", "daily_quota_exceeded")),

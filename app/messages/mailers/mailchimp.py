@@ -33,6 +33,7 @@ UNREACHABLE = {"hard-bounce", "spam", "unsub", "custom", "invalid"}
 OF_OUR_SETTINGS = {"invalid-sender", "unsigned", "test-mode-limit"}
 
 ERRORS_OF_OUR_SETTINGS = {"Invalid_Key", "PaymentRequired", "Unknown_Subaccount", "PoorReputation"}
+SENDER_FIELD = "from_email"
 ERRORS_OF_THE_MAIL = {"ValidationError", "Invalid_Template", "Unknown_Template", "Metadata_FieldLimit"}
 
 KEY_OF_THE_FIRST_TEST = "test-webhook"
@@ -96,7 +97,7 @@ def _outcome(answer: Answer) -> Outcome:
 def _error(answer: Answer) -> Outcome:
     name, detail = str(answer.fields.get("name") or ""), answer.fields.get("message", "")
     code = coded(answer, name)
-    if name in ERRORS_OF_OUR_SETTINGS:
+    if name in ERRORS_OF_OUR_SETTINGS or (name in ERRORS_OF_THE_MAIL and SENDER_FIELD in str(detail)):
         return Misconfigured(code, said(detail))
     if name in ERRORS_OF_THE_MAIL:
         return Refused(code, said(detail))

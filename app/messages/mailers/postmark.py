@@ -7,6 +7,7 @@ back as HTTP Basic credentials.
 import base64
 import binascii
 import hmac
+import re
 
 from app.messages.addressing import Envelope, envelope, named, said, undecodable
 from app.messages.mail import (
@@ -30,6 +31,9 @@ STREAM = "outbound"
 MAINTENANCE, INVALID_REQUEST, INACTIVE_RECIPIENT, RATE_LIMIT = 100, 300, 406, 429
 OF_OUR_SETTINGS = {10, 400, 401, 405, 412, 413, *range(500, 515), *range(1220, 1240)}
 """The token, the sender's signature, the credits, the account, the message stream."""
+FIELD = re.compile(r"[^']*'(\w+)'")
+"""What Postmark finds wrong; only the first quotation is its own word, behind it may stand a customer's name."""
+SENDER_FIELDS = {"From", "ReplyTo"}
 
 PERMANENT_BOUNCES = {"HardBounce", "BadEmailAddress", "ManuallyDeactivated"}
 OTHER_BOUNCES = {
@@ -87,10 +91,12 @@ def _outcome(answer: Answer) -> Outcome:
     if not isinstance(error, int):
         return unreadable(answer) if answer.is_good else refusal(answer, detail)
     code = coded(answer, error)
-    of_address = error == INACTIVE_RECIPIENT or (error == INVALID_REQUEST and "'To'" in str(detail))
+    named_field = FIELD.match(str(detail)) if error == INVALID_REQUEST else None
+    field = named_field[1] if named_field else ""
+    of_address = error == INACTIVE_RECIPIENT or field == "To"
     if error in {MAINTENANCE, RATE_LIMIT}:
         return Deferred(code, said(detail), retry_after(answer.headers))
-    if error in OF_OUR_SETTINGS:
+    if error in OF_OUR_SETTINGS or field in SENDER_FIELDS:
         return Misconfigured(code, said(detail))
     if answer.is_good:
         return Refused(code, said(detail), of_address=of_address)

@@ -15,6 +15,7 @@ from app.problems import UnreadableBody
 ENDPOINT = "https://api.resend.com"
 
 BAD_SENDER = {"invalid_from_address", "invalid_access"}
+BAD_FIELD, SENDER_FIELDS = "validation_error", ("`from`", "`reply_to`")
 STILL_AT_IT = "concurrent_idempotent_requests"
 
 
@@ -69,9 +70,9 @@ def _outcome(answer: Answer) -> Outcome:
     code = coded(answer, name)
     if name == STILL_AT_IT:
         return Deferred(code, detail, retry_after(answer.headers))
-    if name in BAD_SENDER:
+    if name in BAD_SENDER or (name == BAD_FIELD and any(field in detail for field in SENDER_FIELDS)):
         return Misconfigured(code, detail)
-    return refusal(answer, detail, name, of_address=name == "validation_error" and "`to`" in detail)
+    return refusal(answer, detail, name, of_address=name == BAD_FIELD and "`to`" in detail)
 
 
 def feedback(report: Report, secret: str) -> list[Feedback]:

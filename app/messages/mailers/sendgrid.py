@@ -10,13 +10,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from app.messages.addressing import Envelope, envelope, said, undecodable
-from app.messages.mail import Accepted, Deferred, Feedback, ForgedFeedback, Mail, Outcome, Report
-from app.messages.provider import Answer, JsonObject, Provider, refusal, unreadable
+from app.messages.mail import Accepted, Deferred, Feedback, ForgedFeedback, Mail, Misconfigured, Outcome, Report
+from app.messages.provider import Answer, JsonObject, Provider, coded, refusal, unreadable
 from app.messages.reports import events, header, told
 
 ENDPOINT = "https://api.sendgrid.com"
-TAKEN = 202
+TAKEN, BAD_REQUEST = 202, 400
 """Any other good status means that the mail was looked at and not sent."""
+SENDER_FIELDS = ("from", "reply_to")
 
 OLDEST_SECONDS, NEWEST_SECONDS = 25 * 3600, 300
 """A report is sent again for 24 hours, and nothing says that it is then signed anew; an old one does no harm."""
@@ -73,6 +74,8 @@ def _outcome(answer: Answer) -> Outcome:
     errors = answer.fields.get("errors")
     error = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
     field = str(error.get("field") or "")
+    if answer.status == BAD_REQUEST and field.startswith(SENDER_FIELDS):
+        return Misconfigured(coded(answer, field), said(error.get("message", "")))
     of_address = field.startswith("personalizations") and field.endswith(("to", "email"))
     outcome = refusal(answer, error.get("message", ""), field, of_address=of_address)
     if isinstance(outcome, Deferred) and outcome.retry_after_seconds is None:
