@@ -231,6 +231,15 @@ async def test_a_key_is_needed_is_of_one_request_and_of_one_account(store, open_
     assert "Idempotent-Replayed" not in (await post(store, ada, once, subject="Another")).headers
 
 
+async def test_keys_that_differ_by_a_quote_are_two(store, sql):
+    ada = await customer(store, "ada")
+    for once in ("spring", 'spring"', '"spring""', '"""'):
+        answer = await post(store, ada, {"Idempotency-Key": once})
+        assert answer.status_code == 202
+        assert ("Idempotent-Replayed" in answer.headers) == (once == '"spring""')
+    assert await sql.fetchval("SELECT count(*) FROM messages") == 3
+
+
 async def test_what_was_refused_may_be_repeated_with_the_same_key(store):
     ada, once = await customer(store, "ada", marketing="unsubscribed"), key()
     problem(await post(store, ada, once), 409, "recipient_not_messageable")
