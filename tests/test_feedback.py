@@ -380,6 +380,22 @@ async def test_a_hard_bounce_is_of_the_address_that_the_mail_went_to_and_of_no_l
     )
 
 
+@pytest.mark.parametrize("provider", ["mailchimp"])
+async def test_a_thousand_events_at_a_time_are_taken(store, database, clock, smtp, hook, provider):
+    messages, people = await sent(store, database, clock, smtp, "ada")
+    (event,) = report(provider, "hard", reference(store, messages["ada"]))
+    (foreign,) = report(provider, "hard", "another shop's own")
+    foreign["msg"] |= {"subject": "x" * 200, "diag": 'smtp;550 5.1.1 "<bea@home.example>"' * 20}
+    headers, body = signed(provider, [foreign] * 999 + [event])
+    assert len(body) > 1024 * 1024
+
+    assert (await hook.post(provider, headers=headers, content=body)).status_code == 204
+
+    assert (await known(store, people["ada"]))[0] == "cleaned"
+    too_large = await hook.post(provider, headers=headers, content=b"x" * (8 * 1024 * 1024 + 1))
+    problem(too_large, 413, "body_too_large")
+
+
 SEQUENCES = [each for length in (1, 2, 3) for each in itertools.product(OUTCOMES, repeat=length)]
 
 
