@@ -396,6 +396,29 @@ async def test_a_thousand_events_at_a_time_are_taken(store, database, clock, smt
     problem(too_large, 413, "body_too_large")
 
 
+LEFT = {
+    "postmark": {"RecordType": "SubscriptionChange", "SuppressSending": True, "SuppressionReason": "ManualSuppression"},
+    "sendgrid": {"event": "group_unsubscribe"},
+    "mailchimp": {"event": "unsub"},
+}
+
+
+@pytest.mark.parametrize("provider", LEFT)
+async def test_who_leaves_by_a_link_of_the_provider_has_left(store, database, clock, smtp, hook, provider, monkeypatch):
+    messages, people = await sent(store, database, clock, smtp, "ada", "bea")
+    waiting = await queued(store, people["bea"])
+    monkeypatch.setitem(EVENTS[provider], "left", LEFT[provider])
+    for kind in ("delivered", "left", "left"):
+        await tell(hook, provider, report(provider, kind, reference(store, messages["ada"])))
+    await tell(hook, provider, report(provider, "left", reference(store, waiting)))
+
+    whole = await seen(store, messages["ada"])
+    assert (whole["status"], whole["reason"]) == ("delivered", None)
+    assert await known(store, people["ada"]) == ("unsubscribed", [BY_KEY, ("unsubscribed", "unsubscribe")])
+    assert (await seen(store, waiting))["status"] == "queued"
+    assert await known(store, people["bea"]) == ("subscribed", [BY_KEY])
+
+
 SEQUENCES = [each for length in (1, 2, 3) for each in itertools.product(OUTCOMES, repeat=length)]
 
 

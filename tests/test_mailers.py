@@ -1012,6 +1012,7 @@ def rs_event(kind: str, **more: object) -> dict:
 
 
 DELIVERED, COMPLAINED = Feedback(1, 42, "delivered"), Feedback(1, 42, "complained")
+LEFT = Feedback(1, 42, "unsubscribed")
 SOFT = Feedback(1, 42, "bounced", address="bea@home.example")
 BOUNCED = dataclasses.replace(SOFT, permanent=True)
 NOWHERE = dataclasses.replace(BOUNCED, address=None)
@@ -1026,6 +1027,10 @@ EVENTS = [
     ("postmark", pm_event("Bounce", "SpamComplaint"), [COMPLAINED]),
     ("postmark", pm_event("SpamComplaint"), [COMPLAINED]),
     ("postmark", pm_event("Open"), []),
+    *(
+        ("postmark", pm_event("SubscriptionChange") | {"SuppressSending": bool(why), "SuppressionReason": why}, told)
+        for why, told in (("ManualSuppression", [LEFT]), ("HardBounce", []), ("SpamComplaint", []), (None, []))
+    ),
     ("postmark", pm_event("Delivery", reference="order-7"), []),
     ("postmark", pm_event("Delivery", reference=7), []),
     ("postmark", {"RecordType": "Delivery", "Metadata": 7}, []),
@@ -1037,11 +1042,14 @@ EVENTS = [
     ("sendgrid", sg_event("dropped", reason="Spam Reporting Address"), [COMPLAINED]),
     ("sendgrid", sg_event("dropped", reason="Unsubscribed Address"), [SOFT]),
     ("sendgrid", sg_event("spamreport"), [COMPLAINED]),
+    ("sendgrid", sg_event("unsubscribe") + sg_event("group_unsubscribe"), [LEFT, LEFT]),
+    ("sendgrid", sg_event("group_resubscribe"), []),
     ("sendgrid", sg_event("deferred") + sg_event("open") + sg_event("new"), []),
     ("mailchimp", mc_event("send") + mc_event("hard_bounce"), [DELIVERED, BOUNCED]),
     ("mailchimp", mc_event("delivered"), [DELIVERED]),
     ("mailchimp", mc_event("soft_bounce") + mc_event("reject"), [SOFT, SOFT]),
     ("mailchimp", mc_event("spam"), [COMPLAINED]),
+    ("mailchimp", mc_event("unsub"), [LEFT]),
     ("mailchimp", mc_event("open") + mc_event("deferral") + [{"event": "send", "msg": "x"}], []),
     ("resend", rs_event("email.delivered"), [DELIVERED]),
     ("resend", rs_event("email.delivered", tags=[{"name": "reference", "value": "acc_1-msg_42"}]), [DELIVERED]),

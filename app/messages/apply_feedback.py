@@ -14,8 +14,10 @@ EARLIER = {
     "delivered": ("sending", "sent"),
     "bounced": ("sending", "sent", "delivered"),
     "complained": ("sending", "sent", "delivered", "bounced"),
+    "unsubscribed": ("sending", "sent", "delivered", "bounced", "complained"),
 }
-"""From which status a report leads to which: reports come late, twice and in any order, and only lead forward."""
+"""From which status a report leads to which: reports come late, twice and in any order, and only lead forward.
+Who has left by the provider's link is no news of the message, whose status stays."""
 
 UNSURE = {"queued", "held", "failed", "cancelled"}
 """Where a message may have ended, or wait, though a copy of it was taken and only the answer to that was lost."""
@@ -25,7 +27,7 @@ REFUSED = "refused"
 
 
 async def apply_feedback(database: Database, reports: Iterable[Feedback], now: datetime) -> None:
-    """Note each; a hard bounce makes the address unusable, a complaint ends the consent.
+    """Note each; a hard bounce makes the address unusable, a complaint ends the consent, and so does who leaves.
 
     Consent comes first: a crash in between leaves the report to be applied when it is repeated.
     """
@@ -38,6 +40,8 @@ async def apply_feedback(database: Database, reports: Iterable[Feedback], now: d
             continue
         if message.customer_id is not None:
             await _consent(database, each, message.customer_id, now)
+        if each.event == "unsubscribed":
+            continue
         async with database.write() as conn:
             noted = {"status": status, "reason": REFUSED if each.permanent else None, "now": now}
             await conn.execute(outbox.FED_BACK, known | noted | {"earlier": [*EARLIER[each.event], message.status]})
@@ -55,6 +59,8 @@ def status_after(each: Feedback, message: Any) -> str | None:  # noqa: ANN401 - 
 async def _consent(database: Database, each: Feedback, customer_id: int, now: datetime) -> None:
     if each.event == "complained":
         marketing, by, address = "unsubscribed", "complaint", None
+    elif each.event == "unsubscribed":
+        marketing, by, address = "unsubscribed", "unsubscribe", None
     elif each.event == "bounced" and each.permanent:
         marketing, by, address = "cleaned", "bounce", each.address
     else:

@@ -116,6 +116,9 @@ class Mailer(Protocol):
 
 # ---------------------------------------------------------------- feedback
 
+Event = Literal["delivered", "bounced", "complained", "unsubscribed"]
+"""What a provider tells of a mail; `unsubscribed` when its reader has left by the provider's own link."""
+
 
 class ForgedFeedback(Problem):
     """The signature of this report is missing or wrong: check MAIL_WEBHOOK_SECRET against the provider's settings."""
@@ -144,7 +147,7 @@ class Feedback:
 
     account_id: int
     message: int
-    event: Literal["delivered", "bounced", "complained"]
+    event: Event
     permanent: bool = False
     address: str | None = None
 

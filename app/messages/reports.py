@@ -7,9 +7,9 @@ moves forward, so a report that comes twice changes nothing.
 import hmac
 import json
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
-from app.messages.mail import Feedback, Report, referenced
+from app.messages.mail import Event, Feedback, Report, referenced
 from app.problems import UnreadableBody
 
 FeedbackReader = Callable[[Report, str], list[Feedback]]
@@ -51,7 +51,7 @@ def child(parent: dict[str, Any], name: str) -> dict[str, Any]:
 
 def told(
     reference: object,
-    event: Literal["delivered", "bounced", "complained"],
+    event: Event,
     *,
     permanent: bool = False,
     address: object = None,

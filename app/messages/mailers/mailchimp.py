@@ -141,5 +141,7 @@ def _told(event: JsonObject) -> list[Feedback]:
             return told(reference, "bounced", address=mail.get("email"))
         case "spam":
             return told(reference, "complained")
+        case "unsub":
+            return told(reference, "unsubscribed")
         case _:
             return []

@@ -35,6 +35,8 @@ FIELD = re.compile(r"[^']*'(\w+)'")
 """What Postmark finds wrong; only the first quotation is its own word, behind it may stand a customer's name."""
 SENDER_FIELDS = {"From", "ReplyTo"}
 
+LEFT_BY_A_LINK = "ManualSuppression"
+"""Of streams for offers, where Postmark sets links of its own; bounces and complaints are reported as such too."""
 PERMANENT_BOUNCES = {"HardBounce", "BadEmailAddress", "ManuallyDeactivated"}
 OTHER_BOUNCES = {
     "Blocked",
@@ -122,6 +124,8 @@ def feedback(report: Report, secret: str) -> list[Feedback]:
         return told(reference, "delivered")
     if kind == "SpamComplaint" or (kind == "Bounce" and bounce == "SpamComplaint"):
         return told(reference, "complained")
+    if kind == "SubscriptionChange" and record.get("SuppressionReason") == LEFT_BY_A_LINK:
+        return told(reference, "unsubscribed")
     if kind == "Bounce" and isinstance(bounce, str) and bounce in PERMANENT_BOUNCES | OTHER_BOUNCES:
         return told(reference, "bounced", permanent=bounce in PERMANENT_BOUNCES, address=record.get("Email"))
     return []
