@@ -223,8 +223,10 @@ async def test_an_address_that_bounces_stays_unusable_when_its_owner_leaves(stor
     ada = await customer(store, "ada")
     path = await unsubscribe_path(store, sql, ada, await queued(store, ada))
     await consent(store, ada, "cleaned")
-    assert (await store.api.post(path, data=ONE_CLICK)).status_code == 200
-    assert (await known(store, ada))[0] == "cleaned"
+    for _ in range(2):
+        assert (await store.api.post(path, data=ONE_CLICK)).status_code == 200
+    cleaned, left = ("cleaned", BY_KEY[1]), ("unsubscribed", "unsubscribe")
+    assert await known(store, ada) == ("cleaned", [BY_KEY, cleaned, left])
 
 
 # ---------------------------------------------------------------- what providers report
