@@ -773,6 +773,23 @@ async def test_an_account_sends_no_faster_than_its_rate_and_holds_up_nobody(
     assert len(smtp.taken) == 25 + 1 + 5
 
 
+@pytest.mark.parametrize("pool_size", [3])
+async def test_a_message_under_a_lock_holds_up_no_other_account(store, open_store, database, clock, sql, tmp_path):
+    other = await open_store()
+    await set_sender(other)
+    ada, bea = await customer(store, "ada"), await customer(other, "bea")
+    with sink(tmp_path, answer_delay_seconds=0.3) as slow:
+        async with delivering(database, clock, slow.url):
+            locked = await queued(store, ada)
+            await until(lambda: is_now(store, locked, "sending"))
+            async with sql.transaction():
+                await sql.execute("SELECT FROM messages WHERE id = $1 FOR UPDATE", number_in(locked))
+                await until(lambda: somebody_waits(sql))
+                theirs = await queued(other, bea)
+                await until(lambda: is_now(other, theirs, "sent"), 10)
+            await until(lambda: is_now(store, locked, "sent"))
+
+
 @pytest.mark.parametrize("pool_size", [2])
 async def test_a_few_leave_while_another_account_has_thousands_queued(store, open_store, database, clock, smtp, sql):
     other = await open_store()
