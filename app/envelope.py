@@ -23,8 +23,11 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LARGEST_BODY_BYTES = 1024 * 1024
+LARGEST_REPORT_BYTES = 8 * LARGEST_BODY_BYTES
+"""Mail providers gather their events: Mailchimp sends a thousand at a time, percent-encoded."""
 MOST_LENGTH_DIGITS = 18
 STREAMED_PATHS = re.compile(r"/sources/[^/]+/imports")
+REPORT_PATHS = re.compile(r"/webhooks/mail/[^/]+")
 SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}", re.ASCII)
 QUIET_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 
@@ -135,11 +138,12 @@ def limited(scope: Scope, receive: Receive) -> Receive:
     """The body as it arrives, refused as soon as it is too large; an import streams without a limit."""
     if STREAMED_PATHS.fullmatch(scope["path"]):
         return receive
+    largest = LARGEST_REPORT_BYTES if REPORT_PATHS.fullmatch(scope["path"]) else LARGEST_BODY_BYTES
     announced = Headers(scope=scope).get("content-length", "0")
-    if not announced.isdigit() or len(announced) > MOST_LENGTH_DIGITS or int(announced) > LARGEST_BODY_BYTES:
+    if not announced.isdigit() or len(announced) > MOST_LENGTH_DIGITS or int(announced) > largest:
 
         async def refused() -> Message:
-            raise BodyTooLarge(f"A body here is at most {LARGEST_BODY_BYTES} bytes.")
+            raise BodyTooLarge(f"A body here is at most {largest} bytes.")
 
         return refused
     received = 0
@@ -148,8 +152,8 @@ def limited(scope: Scope, receive: Receive) -> Receive:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > LARGEST_BODY_BYTES:
-            raise BodyTooLarge(f"A body here is at most {LARGEST_BODY_BYTES} bytes.")
+        if received > largest:
+            raise BodyTooLarge(f"A body here is at most {largest} bytes.")
         return message
 
     return counted

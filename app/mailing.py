@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from app.database import Database
 from app.main import now_in_utc
-from app.messages.choose_mailer import feedback_reader, open_mailer
+from app.messages.choose_mailer import feedback_reader, is_private, open_mailer
 from app.messages.claim_messages import Limits
 from app.messages.compose_mail import Site
 from app.messages.deliver_messages import Delivery
@@ -41,8 +41,12 @@ def mailer(settings: Settings) -> Mailer:
 def check(settings: Settings) -> None:
     """Refuse a wrong MAIL_URL before anything is begun, and links that would lead recipients to their own machines."""
     mailer(settings)
-    if settings.public_url is None and scheme(settings) != "maildir":
+    if scheme(settings) == "maildir":
+        return
+    if settings.public_url is None:
         raise SettingsError("PUBLIC_URL: set where recipients reach this service, their links to unsubscribe begin so")
+    if not is_private(settings.public_url):  # RFC 8058
+        raise SettingsError("PUBLIC_URL: must begin with https://, mail programs unsubscribe over nothing else")
 
 
 def site(settings: Settings) -> Site:

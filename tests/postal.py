@@ -174,6 +174,11 @@ async def is_now(store: Store, message: str, status: str) -> bool:
     return bool((await seen(store, message))["status"] == status)
 
 
+async def somebody_waits(sql: asyncpg.Connection) -> bool:
+    """Whether a transaction waits for a lock of another one."""
+    return bool(await sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0)
+
+
 async def has_taken(box: Postbox | SmtpSink, least: int) -> bool:
     return len(box.taken) >= least
 

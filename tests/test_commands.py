@@ -26,7 +26,7 @@ from app.local_postgres import local_postgres
 from app.messages.deliver_messages import GRACE_SECONDS
 from app.orders.source import Source
 from app.serving import DRAIN_SECONDS
-from app.settings import read_settings
+from app.settings import SettingsError, read_settings
 
 WRONG_SETTINGS = 2
 HEADER = "order_id,customer_id,name,ordered_at,total,status,updated_at"
@@ -92,6 +92,26 @@ def test_the_way_that_mail_is_sent_is_known_in_any_case(monkeypatch):
         assert (reports and reports.provider) == provider
     monkeypatch.setenv("MAIL_URL", "Maildir:var/mail")
     mailing.check(read_settings())
+
+
+@pytest.mark.parametrize(
+    ("public_url", "wrong"),
+    [
+        ("", "set where recipients reach"),
+        ("http://shop.example", "must begin with https://"),
+        ("https://shop.example/loyal", None),
+        ("http://127.0.0.1:8000", None),
+    ],
+)
+def test_mail_leaves_only_with_links_that_mail_programs_unsubscribe_over(monkeypatch, public_url, wrong):
+    monkeypatch.setenv("PUBLIC_URL", public_url)
+    mailing.check(read_settings())
+    monkeypatch.setenv("MAIL_URL", "smtp://relay.example")
+    if wrong is None:
+        mailing.check(read_settings())
+        return
+    with pytest.raises(SettingsError, match=f"PUBLIC_URL: {wrong}"):
+        mailing.check(read_settings())
 
 
 def test_a_port_in_use_is_one_line_before_anything_is_begun(tmp_path):

@@ -38,11 +38,13 @@ from postal import (
     seen,
     set_sender,
     sink,
+    somebody_waits,
     unsubscribe_path,
     until,
 )
 from test_statements import plan_of
 
+from app import worker
 from app.messages import correspondence, deliver_messages, outbox
 from app.messages.backoff import (
     JITTER,
@@ -564,6 +566,21 @@ async def test_who_pays_no_more_sends_nothing_more(store, open_store, database, 
     assert (await seen(other, theirs))["status"] == "sent"
 
 
+async def test_who_pays_again_before_the_worker_cancels_keeps_the_queue(store, database, clock, monkeypatch):
+    message = await queued(store, await customer(store, "ada"))
+    await change_plan(store, "free")
+    cancelling = worker._of_account
+
+    async def after_the_payment(*arguments):
+        await change_plan(store, "paid")
+        await cancelling(*arguments)
+
+    monkeypatch.setattr(worker, "_of_account", after_the_payment)
+    await work_once(database, clock)
+
+    assert (await seen(store, message))["status"] == "queued"
+
+
 async def test_who_has_left_in_masses_does_not_hold_up_the_others(store, open_store, database, clock, smtp, sql):
     other = await open_store()
     await set_sender(other)
@@ -786,6 +803,23 @@ async def test_an_account_sends_no_faster_than_its_rate_and_holds_up_nobody(
     clock.now = NOW + timedelta(hours=1)
     await deliver(database, clock, smtp.url, limits)
     assert len(smtp.taken) == 25 + 1 + 5
+
+
+@pytest.mark.parametrize("pool_size", [3])
+async def test_a_message_under_a_lock_holds_up_no_other_account(store, open_store, database, clock, sql, tmp_path):
+    other = await open_store()
+    await set_sender(other)
+    ada, bea = await customer(store, "ada"), await customer(other, "bea")
+    with sink(tmp_path, answer_delay_seconds=0.3) as slow:
+        async with delivering(database, clock, slow.url):
+            locked = await queued(store, ada)
+            await until(lambda: is_now(store, locked, "sending"))
+            async with sql.transaction():
+                await sql.execute("SELECT FROM messages WHERE id = $1 FOR UPDATE", number_in(locked))
+                await until(lambda: somebody_waits(sql))
+                theirs = await queued(other, bea)
+                await until(lambda: is_now(other, theirs, "sent"), 10)
+            await until(lambda: is_now(store, locked, "sent"))
 
 
 @pytest.mark.parametrize("pool_size", [2])

@@ -1,6 +1,8 @@
 """Feedback: what recipients say by a link in a mail, and what providers report of it afterwards."""
 
+import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import itertools
@@ -12,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 import pytest
 from answers import problem
-from conftest import NOW, order, serving
+from conftest import NOW, order, serving, with_asyncpg
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from mail_sinks import smtp_sink
@@ -35,17 +37,21 @@ from postal import (
     seen,
     set_sender,
     sink,
+    somebody_waits,
     unsubscribe_path,
     until,
 )
+from sqlalchemy import text
 from standardwebhooks import Webhook
 from test_mailers import KEY, SECRETS
 
+from app.database import Database
 from app.main import create_app
 from app.messages.choose_mailer import READERS
 from app.messages.open_routes import Reports
 
-SCRIPT = {"lost@example.test": ["taken, cut", "250"]}
+LOST = ("lost", "cancelled", "failed", "held")
+SCRIPT = {f"{name}@example.test": ["taken, cut", "250"] for name in LOST}
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +110,9 @@ async def test_the_link_in_a_mail_asks_and_its_button_unsubscribes(store, databa
             assert (done.status_code, done.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
             assert "<form" not in done.text
         assert (await somebody.post(link.path)).status_code == 200
+        for method in ("GET", "POST"):  # as counters of clicks and scanners change it
+            changed = await somebody.request(method, f"{link.path}?utm_source=mail&utm_source=x&e=ada%40example.test")
+            assert (changed.status_code, changed.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
 
     assert await known(store, ada) == ("unsubscribed", [BY_KEY, ("unsubscribed", "unsubscribe")])
     assert (await post(store, ada)).json()["reason"] == "unsubscribed"
@@ -183,12 +192,41 @@ async def test_a_guest_who_became_a_customer_leaves_by_the_old_link_too(store, s
     assert await known(store, heir) == ("unsubscribed", [BY_KEY, ("unsubscribed", "unsubscribe")])
 
 
+@pytest.mark.parametrize("provider", ["postmark"])
+@pytest.mark.parametrize("by_the_link", [True, False])
+async def test_who_leaves_while_a_guest_becomes_a_customer_has_left(
+    store, sql, database, clock, smtp, hook, provider, by_the_link
+):
+    await store.send(order("1", "ada"), order("2", None, email="guest@example.test"))
+    rows = (await store.api.get("/customers", params={"source": store.source}, headers=store.auth)).json()["items"]
+    guest = next(row["id"] for row in rows if row["email"] == "guest@example.test")
+    heir = next(row["id"] for row in rows if row["id"] != guest)
+    await consent(store, guest, "subscribed")
+    message = await queued(store, guest)
+    await deliver(database, clock, smtp.url)
+    path = await unsubscribe_path(store, sql, guest, message)
+    complaint = report(provider, "complained", reference(store, message))
+
+    async with sql.transaction():
+        await sql.execute("SELECT FROM sources FOR UPDATE")
+        merging = asyncio.create_task(store.post(order("3", "ada", email="guest@example.test")))
+        await until(lambda: somebody_waits(sql))
+        leaving = asyncio.create_task(store.api.post(path) if by_the_link else tell(hook, provider, complaint))
+        await asyncio.sleep(0.3)  # until it has found the guest, and waits for its turn
+    assert (await merging).status_code == 200
+    await leaving
+
+    assert (await known(store, heir))[0] == "unsubscribed"
+
+
 async def test_an_address_that_bounces_stays_unusable_when_its_owner_leaves(store, sql):
     ada = await customer(store, "ada")
     path = await unsubscribe_path(store, sql, ada, await queued(store, ada))
     await consent(store, ada, "cleaned")
-    assert (await store.api.post(path, data=ONE_CLICK)).status_code == 200
-    assert (await known(store, ada))[0] == "cleaned"
+    for _ in range(2):
+        assert (await store.api.post(path, data=ONE_CLICK)).status_code == 200
+    cleaned, left = ("cleaned", BY_KEY[1]), ("unsubscribed", "unsubscribe")
+    assert await known(store, ada) == ("cleaned", [BY_KEY, cleaned, left])
 
 
 # ---------------------------------------------------------------- what providers report
@@ -309,6 +347,80 @@ async def test_what_a_provider_reports_is_seen_and_heeded(store, database, clock
     assert (await post(store, people["complained"], kind="transactional")).status_code == 202
 
 
+def report_of(provider, kind, reference, address):
+    """What the provider writes, with the address that the mail went to."""
+    told = report(provider, kind, reference)
+    match provider:
+        case "postmark":
+            return told | {"Email": address}
+        case "sendgrid":
+            return [told[0] | {"email": address}]
+        case "mailchimp":
+            return [told[0] | {"msg": told[0]["msg"] | {"email": address}}]
+        case _:
+            return told | {"data": told["data"] | {"to": [address]}}
+
+
+@pytest.mark.parametrize("provider", EVENTS)
+async def test_a_hard_bounce_is_of_the_address_that_the_mail_went_to_and_of_no_later_one(
+    store, database, clock, smtp, hook, provider
+):
+    messages, people = await sent(store, database, clock, smtp, "ada", "bea", "cyd")
+    moved = order("2", "ada", email="new@example.test", updated_at="2026-03-18T11:00:00Z")
+    await store.send(moved, order("3", "cyd", email="cyd@exämple.test", updated_at="2026-03-18T11:00:00Z"))
+    went_to = {"ada": "ada@example.test", "bea": '"Bea" <Bea@Example.test>', "cyd": "cyd@xn--exmple-cua.test"}
+    for name, address in went_to.items():
+        await tell(hook, provider, report_of(provider, "hard", reference(store, messages[name]), address))
+
+    assert {name: (await known(store, who))[0] for name, who in people.items()} == {
+        "ada": "subscribed",
+        "bea": "cleaned",
+        "cyd": "cleaned",
+    }
+    assert {name: (await seen(store, each))["status"] for name, each in messages.items()} == dict.fromkeys(
+        people, "bounced"
+    )
+
+
+@pytest.mark.parametrize("provider", ["mailchimp"])
+async def test_a_thousand_events_at_a_time_are_taken(store, database, clock, smtp, hook, provider):
+    messages, people = await sent(store, database, clock, smtp, "ada")
+    (event,) = report(provider, "hard", reference(store, messages["ada"]))
+    (foreign,) = report(provider, "hard", "another shop's own")
+    foreign["msg"] |= {"subject": "x" * 200, "diag": 'smtp;550 5.1.1 "<bea@home.example>"' * 20}
+    headers, body = signed(provider, [foreign] * 999 + [event])
+    assert len(body) > 1024 * 1024
+
+    assert (await hook.post(provider, headers=headers, content=body)).status_code == 204
+
+    assert (await known(store, people["ada"]))[0] == "cleaned"
+    too_large = await hook.post(provider, headers=headers, content=b"x" * (8 * 1024 * 1024 + 1))
+    problem(too_large, 413, "body_too_large")
+
+
+LEFT = {
+    "postmark": {"RecordType": "SubscriptionChange", "SuppressSending": True, "SuppressionReason": "ManualSuppression"},
+    "sendgrid": {"event": "group_unsubscribe"},
+    "mailchimp": {"event": "unsub"},
+}
+
+
+@pytest.mark.parametrize("provider", LEFT)
+async def test_who_leaves_by_a_link_of_the_provider_has_left(store, database, clock, smtp, hook, provider, monkeypatch):
+    messages, people = await sent(store, database, clock, smtp, "ada", "bea")
+    waiting = await queued(store, people["bea"])
+    monkeypatch.setitem(EVENTS[provider], "left", LEFT[provider])
+    for kind in ("delivered", "left", "left"):
+        await tell(hook, provider, report(provider, kind, reference(store, messages["ada"])))
+    await tell(hook, provider, report(provider, "left", reference(store, waiting)))
+
+    whole = await seen(store, messages["ada"])
+    assert (whole["status"], whole["reason"]) == ("delivered", None)
+    assert await known(store, people["ada"]) == ("unsubscribed", [BY_KEY, ("unsubscribed", "unsubscribe")])
+    assert (await seen(store, waiting))["status"] == "queued"
+    assert await known(store, people["bea"]) == ("subscribed", [BY_KEY])
+
+
 SEQUENCES = [each for length in (1, 2, 3) for each in itertools.product(OUTCOMES, repeat=length)]
 
 
@@ -363,6 +475,32 @@ async def test_a_mail_that_is_reported_while_its_answer_is_lost_is_not_sent_agai
     assert len(smtp.taken) == 1
 
 
+ENDS = {
+    "cancelled": "UPDATE messages SET status = 'cancelled', reason = 'by_request', due_at = NULL",
+    "failed": "UPDATE messages SET status = 'failed', reason = 'tried_for_too_long', due_at = NULL",
+    "held": "UPDATE messages SET status = 'held', reason = 'crashed', due_at = NULL",
+}
+
+
+@pytest.mark.parametrize("provider", ["resend"])
+@pytest.mark.parametrize("end", ENDS)
+async def test_a_copy_whose_answer_was_lost_is_heard_of_however_its_message_has_ended(
+    store, database, clock, smtp, hook, provider, sql, end
+):
+    messages, people = await sent(store, database, clock, smtp, end)
+    message = messages[end]
+    assert (await seen(store, message))["maybe_duplicate"]
+    await sql.execute(ENDS[end])
+    assert (await seen(store, message))["status"] == end
+
+    for kind in ("delivered", "complained"):
+        await tell(hook, provider, report(provider, kind, reference(store, message)))
+        whole = await seen(store, message)
+        assert (whole["status"], whole["reason"], whole["next_attempt_at"]) == (kind, None, None)
+
+    assert (await known(store, people[end]))[0] == "unsubscribed"
+
+
 @pytest.mark.parametrize("provider", ["postmark"])
 async def test_a_report_may_come_before_the_answer(store, database, clock, tmp_path, hook, provider):
     ada = await customer(store, "ada")
@@ -379,6 +517,37 @@ async def test_a_report_may_come_before_the_answer(store, database, clock, tmp_p
     assert (whole["status"], whole["sent_at"]) == ("complained", "2026-03-18T12:00:00Z")
     assert (await seen(store, message))["status"] == "complained"
     assert (await known(store, ada))[0] == "unsubscribed"
+
+
+@contextlib.asynccontextmanager
+async def replica_as_of_now(urls):
+    """The reads of a replica that hears nothing more."""
+    behind = Database(with_asyncpg(urls.write), None, pool_size=1, pool_wait_seconds=1)
+    async with behind.snapshot() as conn:
+        await conn.execute(text("SELECT 1"))
+
+        @contextlib.asynccontextmanager
+        async def read():
+            yield conn
+
+        yield read
+    await behind.close()
+
+
+@pytest.mark.parametrize("provider", ["postmark"])
+async def test_a_report_is_heeded_though_the_replica_does_not_know_yet_that_the_mail_was_sent(
+    store, database, clock, smtp, hook, provider, urls, monkeypatch
+):
+    ada = await customer(store, "ada")
+    message = await queued(store, ada)
+    async with replica_as_of_now(urls) as read:
+        await deliver(database, clock, smtp.url)
+        with monkeypatch.context() as patched:
+            patched.setattr(database, "read", read)
+            await tell(hook, provider, report(provider, "hard", reference(store, message)))
+
+    assert (await seen(store, message))["status"] == "bounced"
+    assert (await known(store, ada))[0] == "cleaned"
 
 
 @pytest.mark.parametrize("provider", EVENTS)

@@ -80,6 +80,11 @@ def mail(**changes) -> Mail:
     return dataclasses.replace(whole, **changes)
 
 
+IDENTITY = mail().identity
+NAMESAKE = mail(message_id="<43@shop.example>")
+"""A message of another database, which numbers its own from 1 too."""
+
+
 def to(local: str) -> Mail:
     return mail(recipient=Address(f"{local}@home.example"))
 
@@ -296,13 +301,15 @@ async def test_the_maildir_has_one_file_per_message_however_often_it_is_handed_o
     async with opened(f"maildir:{quote(str(tmp_path))}/var%2Fmail") as mailer:
         outcomes = await asyncio.gather(*(mailer.send(mail(text=f"{n}")) for n in range(5)), mailer.send(to("ädä")))
         other = await mailer.send(mail(reference="../../x\0/ä", html=None))
+        namesake = await mailer.send(NAMESAKE)
 
-    assert outcomes == [Accepted("acc_1.msg_42")] * 6
+    assert outcomes == [Accepted(IDENTITY)] * 6
     assert isinstance(other, Accepted)
+    assert isinstance(namesake, Accepted)
     box = mailbox.Maildir(tmp_path / "var" / "mail", create=False)
-    assert len(box) == 2
+    assert len(box) == 3
     assert sorted(path.name for path in (tmp_path / "var/mail/new").iterdir()) == sorted(
-        ["acc_1.msg_42", other.provider_id]
+        [IDENTITY, other.provider_id, namesake.provider_id]
     )
     assert [*(tmp_path / "var/mail/tmp").iterdir()] == []
     assert {path.stat().st_mode & 0o077 for path in (tmp_path / "var/mail").rglob("*")} == {0}
@@ -313,7 +320,7 @@ async def test_a_disk_that_cannot_be_written_defers_the_mail(tmp_path):
     (tmp_path / "taken").write_text("a file")
     async with opened(f"maildir:{tmp_path}/taken") as mailer:
         assert await mailer.send(mail()) == Deferred("disk", "The folder for mails cannot be written: Not a directory.")
-    (tmp_path / "mail" / "new" / "acc_1.msg_42").mkdir(parents=True)
+    (tmp_path / "mail" / "new" / IDENTITY).mkdir(parents=True)
     async with opened(f"maildir:{tmp_path}/mail") as mailer:
         assert isinstance(await mailer.send(mail()), Deferred)
     assert [*(tmp_path / "mail" / "tmp").iterdir()] == []
@@ -329,6 +336,9 @@ REPLIES = {
     "r550": ["550 no such user"],
     "r550a": ["550 5.1.1 <bea@home.example> no such user"],
     "r550b": ["550 5.7.1 your network is listed"],
+    "r550c": ["550 relay not permitted"],
+    "r550d": ["550 Sender verify failed"],
+    "r550e": ["550 Administrative prohibition"],
     "r551": ["551 not here"],
     "r553": ["553 5.1.3 bad address"],
     "r5521": ["550 5.2.1 disabled"],
@@ -388,6 +398,9 @@ DUPLICATE = "The mail was sent, its answer was lost."
         ("r550", Refused("550", "no such user", of_address=True)),
         ("r550a", Refused("550 5.1.1", "5.1.1 <(address)> no such user", of_address=True)),
         ("r550b", Refused("550 5.7.1", "5.7.1 your network is listed")),
+        ("r550c", Refused("550", "relay not permitted")),
+        ("r550d", Refused("550", "Sender verify failed")),
+        ("r550e", Refused("550", "Administrative prohibition")),
         ("r551", Refused("551", "not here", of_address=True)),
         ("r553", Refused("553 5.1.3", "5.1.3 bad address", of_address=True)),
         ("r5521", Refused("550 5.2.1", "5.2.1 disabled", of_address=True)),
@@ -705,7 +718,7 @@ ASKED = {
     ),
     "resend": (
         "/emails",
-        {"Authorization": "Bearer T/KEN", "Idempotency-Key": "acc_1.msg_42"},
+        {"Authorization": "Bearer T/KEN", "Idempotency-Key": IDENTITY},
         {
             "from": '"Ada\'s Shop" <shop@shop.example>',
             "to": ['"Bea" <bea@home.example>'],
@@ -728,6 +741,13 @@ async def test_a_provider_is_asked_as_it_documents(provider, scheme):
     assert (asked.path, asked.json) == (path, body)
     assert headers.items() <= asked.headers.items()
     assert asked.headers["Content-Type"] == "application/json"
+
+
+async def test_resend_takes_copies_for_the_same_mail_and_no_other(provider):
+    for each in (mail(), mail(text="as it is now"), NAMESAKE):
+        assert await sent(provider, "resend", each) == Accepted("id-1")
+    first, copy, other = (asked.headers["Idempotency-Key"] for asked in provider.asked)
+    assert first == copy != other
 
 
 @pytest.mark.parametrize("scheme", PROVIDERS)
@@ -773,8 +793,8 @@ def mc(status: str, reason: str | None = None) -> Reply:
     return Reply(200, [{"email": "bea@home.example", "status": status, "_id": "id-1", "reject_reason": reason}])
 
 
-def mc_error(name: str, status: int = 500) -> Reply:
-    return Reply(status, {"status": "error", "code": -2, "name": name, "message": "why"})
+def mc_error(name: str, status: int = 500, message: str = "why") -> Reply:
+    return Reply(status, {"status": "error", "code": -2, "name": name, "message": message})
 
 
 def rs(status: int, name: str, message: str = "why", **headers: str) -> Reply:
@@ -789,12 +809,18 @@ CLASSES = [
     ("postmark", pm(406), OF_ADDRESS),
     ("postmark", pm(406, 200), OF_ADDRESS),
     ("postmark", Reply(422, {"ErrorCode": 300, "Message": "Invalid 'To' address: 'bea@home.example'."}), OF_ADDRESS),
+    *(
+        ("postmark", Reply(422, {"ErrorCode": 300, "Message": f"Invalid {field} address: 'a@b'."}), Misconfigured)
+        for field in ("'From'", "'ReplyTo'")
+    ),
+    ("postmark", Reply(422, {"ErrorCode": 300, "Message": "Error parsing 'To': '\"'From'\" <a@b>'."}), OF_ADDRESS),
     ("postmark", pm(100, 503), Deferred),
     ("postmark", pm(429, 429), Deferred),
     ("postmark", pm(0, 500), Deferred),
     ("postmark", Reply(413), Refused),
     ("sendgrid", sg(400, "subject"), Refused),
     ("sendgrid", sg(400, "personalizations.0.to.0.email", "Does not contain a valid address."), OF_ADDRESS),
+    *(("sendgrid", sg(400, field), Misconfigured) for field in ("from", "from.email", "reply_to")),
     ("sendgrid", sg(401), Misconfigured),
     ("sendgrid", sg(401, message="Maximum credits exceeded"), Misconfigured),
     ("sendgrid", sg(403, "from", "The from address does not match a verified Sender Identity."), Misconfigured),
@@ -814,6 +840,7 @@ CLASSES = [
     ("mailchimp", mc_error("Invalid_Key", 401), Misconfigured),
     ("mailchimp", mc_error("ValidationError"), Refused),
     ("mailchimp", mc_error("ValidationError", 422), Refused),
+    ("mailchimp", mc_error("ValidationError", message='{"message":{"from_email":"why"}}'), Misconfigured),
     *(("mailchimp", mc_error(name), Deferred) for name in ("GeneralError", "ServiceUnavailable", "NewError")),
     ("resend", rs(400, "validation_error"), Refused),
     ("resend", rs(400, "invalid_idempotency_key"), Refused),
@@ -825,6 +852,7 @@ CLASSES = [
     ("resend", rs(409, "concurrent_idempotent_requests"), Deferred),
     ("resend", rs(422, "validation_error", "Invalid `to` field."), OF_ADDRESS),
     ("resend", rs(422, "invalid_from_address"), Misconfigured),
+    *(("resend", rs(422, "validation_error", f"Invalid `{f}` field."), Misconfigured) for f in ("from", "reply_to")),
     ("resend", rs(422, "missing_required_field"), Refused),
     ("resend", rs(451, "security_error"), Refused),
     *(("resend", rs(429, name), Deferred) for name in ("rate_limit_exceeded", "daily_quota_exceeded")),
@@ -968,7 +996,7 @@ def signed(provider: str, body: bytes, at: float | None = None) -> Report:
 
 
 def pm_event(kind: str, bounce: str | None = None, reference: object = "acc_1.msg_42") -> dict:
-    return {"RecordType": kind, "Type": bounce, "Metadata": {"reference": reference}}
+    return {"RecordType": kind, "Type": bounce, "Metadata": {"reference": reference}, "Email": "bea@home.example"}
 
 
 def sg_event(event: str, **more: str) -> list:
@@ -976,15 +1004,18 @@ def sg_event(event: str, **more: str) -> list:
 
 
 def mc_event(event: str) -> list:
-    return [{"event": event, "msg": {"metadata": {"reference": "acc_1.msg_42"}}}]
+    return [{"event": event, "msg": {"metadata": {"reference": "acc_1.msg_42"}, "email": "bea@home.example"}}]
 
 
 def rs_event(kind: str, **more: object) -> dict:
-    return {"type": kind, "data": {"tags": {"reference": "acc_1-msg_42"}, **more}}
+    return {"type": kind, "data": {"tags": {"reference": "acc_1-msg_42"}, "to": ["bea@home.example"], **more}}
 
 
 DELIVERED, COMPLAINED = Feedback(1, 42, "delivered"), Feedback(1, 42, "complained")
-BOUNCED, SOFT = Feedback(1, 42, "bounced", permanent=True), Feedback(1, 42, "bounced")
+LEFT = Feedback(1, 42, "unsubscribed")
+SOFT = Feedback(1, 42, "bounced", address="bea@home.example")
+BOUNCED = dataclasses.replace(SOFT, permanent=True)
+NOWHERE = dataclasses.replace(BOUNCED, address=None)
 EVENTS = [
     ("postmark", pm_event("Delivery"), [DELIVERED]),
     ("postmark", pm_event("Bounce", "HardBounce"), [BOUNCED]),
@@ -996,6 +1027,10 @@ EVENTS = [
     ("postmark", pm_event("Bounce", "SpamComplaint"), [COMPLAINED]),
     ("postmark", pm_event("SpamComplaint"), [COMPLAINED]),
     ("postmark", pm_event("Open"), []),
+    *(
+        ("postmark", pm_event("SubscriptionChange") | {"SuppressSending": bool(why), "SuppressionReason": why}, told)
+        for why, told in (("ManualSuppression", [LEFT]), ("HardBounce", []), ("SpamComplaint", []), (None, []))
+    ),
     ("postmark", pm_event("Delivery", reference="order-7"), []),
     ("postmark", pm_event("Delivery", reference=7), []),
     ("postmark", {"RecordType": "Delivery", "Metadata": 7}, []),
@@ -1007,11 +1042,14 @@ EVENTS = [
     ("sendgrid", sg_event("dropped", reason="Spam Reporting Address"), [COMPLAINED]),
     ("sendgrid", sg_event("dropped", reason="Unsubscribed Address"), [SOFT]),
     ("sendgrid", sg_event("spamreport"), [COMPLAINED]),
+    ("sendgrid", sg_event("unsubscribe") + sg_event("group_unsubscribe"), [LEFT, LEFT]),
+    ("sendgrid", sg_event("group_resubscribe"), []),
     ("sendgrid", sg_event("deferred") + sg_event("open") + sg_event("new"), []),
     ("mailchimp", mc_event("send") + mc_event("hard_bounce"), [DELIVERED, BOUNCED]),
     ("mailchimp", mc_event("delivered"), [DELIVERED]),
     ("mailchimp", mc_event("soft_bounce") + mc_event("reject"), [SOFT, SOFT]),
     ("mailchimp", mc_event("spam"), [COMPLAINED]),
+    ("mailchimp", mc_event("unsub"), [LEFT]),
     ("mailchimp", mc_event("open") + mc_event("deferral") + [{"event": "send", "msg": "x"}], []),
     ("resend", rs_event("email.delivered"), [DELIVERED]),
     ("resend", rs_event("email.delivered", tags=[{"name": "reference", "value": "acc_1-msg_42"}]), [DELIVERED]),
@@ -1021,6 +1059,8 @@ EVENTS = [
     ("resend", rs_event("email.failed"), [SOFT]),
     ("resend", rs_event("email.complained"), [COMPLAINED]),
     ("resend", rs_event("email.opened"), []),
+    ("postmark", pm_event("Bounce", "HardBounce") | {"Email": 7}, [NOWHERE]),
+    *(("resend", rs_event("email.suppressed", to=to), [NOWHERE]) for to in ("a@b", [], [7], ["a@b", "c@d"], None)),
     ("resend", {"type": "contact.created", "data": None}, []),
 ]
 

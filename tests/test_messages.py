@@ -231,6 +231,15 @@ async def test_a_key_is_needed_is_of_one_request_and_of_one_account(store, open_
     assert "Idempotent-Replayed" not in (await post(store, ada, once, subject="Another")).headers
 
 
+async def test_keys_that_differ_by_a_quote_are_two(store, sql):
+    ada = await customer(store, "ada")
+    for once in ("spring", 'spring"', '"spring""', '"""'):
+        answer = await post(store, ada, {"Idempotency-Key": once})
+        assert answer.status_code == 202
+        assert ("Idempotent-Replayed" in answer.headers) == (once == '"spring""')
+    assert await sql.fetchval("SELECT count(*) FROM messages") == 3
+
+
 async def test_what_was_refused_may_be_repeated_with_the_same_key(store):
     ada, once = await customer(store, "ada", marketing="unsubscribed"), key()
     problem(await post(store, ada, once), 409, "recipient_not_messageable")
@@ -483,13 +492,25 @@ async def test_a_thousand_are_written_to_in_one_request_and_few_statements(store
     assert len([sql for _, sql in ran if not sql.startswith(("SET", "BEGIN"))]) <= 12
 
 
-async def test_so_much_text_to_so_many_that_it_would_fill_the_memory_is_refused(store, sql):
-    rows = [order(f"o{n}", f"c{n}", email=f"c{n}@example.test") for n in range(210)]
+OVERLAPPING = "".join(f"<p><b title={number}>x" for number in range(100))
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        {"text": "x" * 99_999},
+        {"text": "{{ customer.name }}" * 200, "personalise": True},
+        {"text": "t", "html": OVERLAPPING},
+        {"text": "t", "html": OVERLAPPING + "{{ customer.name }}", "personalise": True},
+    ],
+)
+async def test_so_much_text_to_so_many_that_it_would_fill_the_memory_is_refused(store, sql, large):
+    rows = [order(f"o{n}", f"c{n}", email=f"c{n}@example.test", name="N" * 200) for n in range(510)]
     await store.send(*rows)
     found = await store.api.get("/customers", params={"source": store.source, "limit": 1000}, headers=store.auth)
     everyone = {"customers": [row["id"] for row in found.json()["items"]]}
 
-    answer = await batch(store, everyone, subject="s", text="x" * 99_999, kind="transactional")
+    answer = await batch(store, everyone, subject="s", kind="transactional", **large)
 
     problem(answer, 413, "batch_too_large")
     assert await sql.fetchval("SELECT count(*) FROM messages") == 0

@@ -81,7 +81,7 @@ async def answer_once(
     """Do the work and answer, or give the answer of the request that had this key before."""
     if key is None:
         return _response(await work())
-    known = {"account_id": caller.account_id, "operation": operation, "key": key.strip('"')}
+    known = {"account_id": caller.account_id, "operation": operation, "key": unquoted(key)}
     fingerprint = hashlib.sha256(asked.model_dump_json().encode()).digest()
     await conn.execute(repeats.WAITING_BRIEFLY)
     times = {"now": now, "expired": now - REMEMBERED}
@@ -93,6 +93,11 @@ async def answer_once(
     kept = {"status": response.status_code, "location": response.headers.get("location")}
     await conn.execute(repeats.ANSWERED, known | kept | {"answer": bytes(response.body).decode()})
     return response
+
+
+def unquoted(key: str) -> str:
+    """The key itself: bare and quoted it is the same one, but a quote in it is a part of it."""
+    return key[1:-1] if key.startswith('"') else key
 
 
 def _response(done: Done) -> Response:

@@ -9,7 +9,7 @@ from app.orders.recount import lock
 from app.orders.source import Source
 
 SAY_NOTHING_OF_THE_ADDRESS = {"unsubscribe", "complaint"}
-"""Who leaves does not make an address usable that has been refused for good."""
+"""Who leaves does not make an address usable that has been refused for good; that they have left is noted."""
 
 
 async def change_consent(
@@ -21,12 +21,12 @@ async def change_consent(
     known = (await conn.execute(directory.CONSENT_LOCKED, person)).one_or_none()
     if known is None:
         return False
-    if known.marketing == "cleaned" and changed_by in SAY_NOTHING_OF_THE_ADDRESS:
-        return True
     consent = person | {"marketing": marketing}
-    if marketing != known.marketing or not known.is_explicit:
+    stays_unusable = known.marketing == "cleaned" and changed_by in SAY_NOTHING_OF_THE_ADDRESS
+    changes = marketing != known.marketing and not stays_unusable
+    if changes or marketing != known.last_noted:
         await conn.execute(directory.CONSENT_NOTED, consent | {"changed_by": changed_by, "now": now})
-    if marketing != known.marketing:
+    if changes:
         await conn.execute(directory.CONSENTED, consent)
         shown = source_statements.counted(
             source.account_id, source.id, orders=0, unattributed=0, foreign_currency=0, contacts=True

@@ -81,13 +81,14 @@ def found(by: str) -> TextClause:
 # ---------------------------------------------------------------- consent
 
 CONSENT_LOCKED = text("""
-    SELECT c.marketing, EXISTS (SELECT FROM consent_changes AS h
-                                WHERE h.account_id = :account_id AND h.customer_id = c.id) AS is_explicit
+    SELECT c.marketing, (SELECT h.marketing FROM consent_changes AS h
+                         WHERE h.account_id = :account_id AND h.customer_id = c.id
+                         ORDER BY h.changed_at DESC, h.id DESC LIMIT 1) AS last_noted
     FROM customers AS c
     WHERE c.account_id = :account_id AND c.id = :customer_id
     FOR UPDATE OF c
 """)
-"""A customer's consent that is about to change, and whether anybody has ever set it."""
+"""A customer's consent that is about to change, and what was last noted of it, if anybody has ever set it."""
 
 CONSENTED = text("""
     UPDATE customers SET marketing = :marketing

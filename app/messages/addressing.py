@@ -6,6 +6,7 @@ another line.
 
 import re
 from dataclasses import dataclass
+from email.utils import parseaddr
 from functools import lru_cache
 
 import idna
@@ -64,6 +65,15 @@ def deliverable(email: str) -> str:
     if len(local.encode()) > LONGEST_LOCAL_PART or len(domain) > LONGEST_DOMAIN:
         raise BadAddress
     return f"{local}@{_ascii_domain(domain)}"
+
+
+def is_another(reported: str, email: str | None) -> bool:
+    """Whether a provider speaks of another address than this one; no when what it says cannot be read."""
+    try:
+        there = deliverable(parseaddr(reported)[1])
+        return email is None or there.lower() != deliverable(email).lower()
+    except BadAddress:
+        return False
 
 
 @lru_cache(maxsize=10_000)

@@ -76,7 +76,7 @@ def _provider(parts: SplitResult, concurrency: int) -> Mailer:
         raise ValueError(f"must be {parts.scheme}://KEY with the key that the provider has given")
     options = _options(parts, {"endpoint", "stream"} if parts.scheme == "postmark" else {"endpoint"})
     endpoint = options.get("endpoint")
-    if endpoint is not None and not _is_http(endpoint):
+    if endpoint is not None and not is_private(endpoint):
         raise ValueError("must have an endpoint that begins with https://")
     return PROVIDERS[parts.scheme](token, concurrency=concurrency, **options)
 
@@ -117,7 +117,8 @@ def _options(parts: SplitResult, known: set[str]) -> dict[str, str]:
     return dict(options)
 
 
-def _is_http(url: str) -> bool:
+def is_private(url: str) -> bool:
+    """Whether nobody on the way can read along: https, or a service on this machine."""
     try:
         parts = urlsplit(url)
         return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))

@@ -130,20 +130,28 @@ class Delivery:
         self._ended.put_nowait(Ended(claimed, outcome, self._clock()))
 
     async def _settle(self) -> None:
-        """Store what has ended, at once; while the database is away, again and again."""
+        """Store what has ended, at once; while the database is away, again and again.
+
+        What one account waits for, a message under a lock or a store whose turn it is not, holds up no other.
+        """
+        waiting: dict[int, list[Ended]] = {}
         while True:
-            ended = [await self._ended.get()]
-            while not self._ended.empty():
-                ended.append(self._ended.get_nowait())
-            by_account: dict[int, list[Ended]] = defaultdict(list)
-            for each in ended:
-                by_account[each.claimed.account_id].append(each)
-            for account_id, some in by_account.items():
-                unusable = [each for each in some if says_of_address(each)]
-                for each in unusable:  # a change of consent waits for its store, and nobody else shall wait with it
-                    self._start(self._conclude(account_id, [each]), self._concluding)
-                if others := [each for each in some if each not in unusable]:
-                    await self._conclude(account_id, others)
+            each = await self._ended.get()
+            account_id = each.claimed.account_id
+            if says_of_address(each):
+                self._start(self._conclude(account_id, [each]), self._concluding)
+            elif account_id in waiting:
+                waiting[account_id].append(each)
+            else:
+                waiting[account_id] = [each]
+                self._start(self._conclude_all(account_id, waiting), self._concluding)
+
+    async def _conclude_all(self, account_id: int, waiting: dict[int, list[Ended]]) -> None:
+        """What has ended while the one before was stored goes together."""
+        while some := waiting[account_id]:
+            waiting[account_id] = []
+            await self._conclude(account_id, some)
+        del waiting[account_id]
 
     async def _conclude(self, account_id: int, ended: Sequence[Ended]) -> None:
         await self._insist(settle, self._database, account_id, ended)

@@ -5,6 +5,7 @@ outbox. The same mail may be handed over twice, after a crash or a lost answer; 
 carries the same identity, so that whoever receives it can tell.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,8 +26,8 @@ class Address:
 class Mail:
     """One e-mail to one person, complete: footer and links are in its text already.
 
-    `reference` names the message to providers (`acc_1.msg_42`), as idempotency key and to find it again
-    when they report a bounce. `message_id` is the header of that name, in angle brackets. With an
+    `reference` names the message to providers (`acc_1.msg_42`), to find it again when they report a
+    bounce. `message_id` is the header of that name, in angle brackets. With an
     `unsubscribe_url` the mail carries the headers of RFC 8058.
     """
 
@@ -40,6 +41,11 @@ class Mail:
     text: str
     html: str | None
     unsubscribe_url: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """The same for every copy, and of no other message: another database numbers its messages from 1 too."""
+        return f"{self.reference}.{hashlib.sha256(self.message_id.encode('utf-8', 'replace')).hexdigest()[:32]}"
 
     @property
     def unsubscribe_headers(self) -> dict[str, str]:
@@ -110,6 +116,9 @@ class Mailer(Protocol):
 
 # ---------------------------------------------------------------- feedback
 
+Event = Literal["delivered", "bounced", "complained", "unsubscribed"]
+"""What a provider tells of a mail; `unsubscribed` when its reader has left by the provider's own link."""
+
 
 class ForgedFeedback(Problem):
     """The signature of this report is missing or wrong: check MAIL_WEBHOOK_SECRET against the provider's settings."""
@@ -133,13 +142,14 @@ class Feedback:
     """What became of a mail after it was handed over.
 
     `account_id` and `message` (the row's id) are read from the mail's `reference`. A bounce that is not
-    `permanent` says nothing of the address.
+    `permanent` says nothing of the address. `address` is where the mail went, if the report tells.
     """
 
     account_id: int
     message: int
-    event: Literal["delivered", "bounced", "complained"]
+    event: Event
     permanent: bool = False
+    address: str | None = None
 
 
 def referenced(reference: str) -> tuple[int, int] | None:

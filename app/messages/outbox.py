@@ -97,8 +97,9 @@ UNPAID_CANCELLED = text("""
     UPDATE messages
     SET status = 'cancelled', reason = 'plan_lost', due_at = NULL, lease = NULL, settled_at = :now
     WHERE account_id = :account_id AND (status = 'queued' OR status = 'sending' AND due_at <= :now)
+      AND EXISTS (SELECT FROM accounts AS a WHERE a.id = :account_id AND a.plan = 'free')
 """)
-"""Everything of the account that is not being sent, cancelled."""
+"""Everything of the account that is not being sent, cancelled; nothing where it pays again meanwhile."""
 
 # ---------------------------------------------------------------- settling
 
@@ -145,11 +146,12 @@ PAUSED = text("""
 
 FED_BACK = text("""
     UPDATE messages
-    SET status = :status, reason = coalesce(:reason, reason), due_at = NULL, lease = NULL,
+    SET status = :status, due_at = NULL, lease = NULL,
+        reason = coalesce(:reason, CASE WHEN status IN ('bounced', 'complained') THEN reason END),
         sent_at = coalesce(sent_at, :now), settled_at = :now
     WHERE account_id = :account_id AND id = :id AND status = ANY(cast(:earlier AS text[]))
 """)
-"""What a provider has reported of a message; only forward."""
+"""What a provider has reported of a message; only forward. Why it was held or given up is no longer true then."""
 
 # ---------------------------------------------------------------- by request
 

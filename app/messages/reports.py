@@ -7,9 +7,9 @@ moves forward, so a report that comes twice changes nothing.
 import hmac
 import json
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
-from app.messages.mail import Feedback, Report, referenced
+from app.messages.mail import Event, Feedback, Report, referenced
 from app.problems import UnreadableBody
 
 FeedbackReader = Callable[[Report, str], list[Feedback]]
@@ -50,8 +50,13 @@ def child(parent: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def told(
-    reference: object, event: Literal["delivered", "bounced", "complained"], *, permanent: bool = False
+    reference: object,
+    event: Event,
+    *,
+    permanent: bool = False,
+    address: object = None,
 ) -> list[Feedback]:
     """One piece of feedback; none for a mail that is not ours."""
     found = referenced(reference) if isinstance(reference, str) else None
-    return [] if found is None else [Feedback(*found, event, permanent)]
+    known = address if isinstance(address, str) else None
+    return [] if found is None else [Feedback(*found, event, permanent, known)]

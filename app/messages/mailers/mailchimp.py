@@ -33,6 +33,7 @@ UNREACHABLE = {"hard-bounce", "spam", "unsub", "custom", "invalid"}
 OF_OUR_SETTINGS = {"invalid-sender", "unsigned", "test-mode-limit"}
 
 ERRORS_OF_OUR_SETTINGS = {"Invalid_Key", "PaymentRequired", "Unknown_Subaccount", "PoorReputation"}
+SENDER_FIELD = "from_email"
 ERRORS_OF_THE_MAIL = {"ValidationError", "Invalid_Template", "Unknown_Template", "Metadata_FieldLimit"}
 
 KEY_OF_THE_FIRST_TEST = "test-webhook"
@@ -96,7 +97,7 @@ def _outcome(answer: Answer) -> Outcome:
 def _error(answer: Answer) -> Outcome:
     name, detail = str(answer.fields.get("name") or ""), answer.fields.get("message", "")
     code = coded(answer, name)
-    if name in ERRORS_OF_OUR_SETTINGS:
+    if name in ERRORS_OF_OUR_SETTINGS or (name in ERRORS_OF_THE_MAIL and SENDER_FIELD in str(detail)):
         return Misconfigured(code, said(detail))
     if name in ERRORS_OF_THE_MAIL:
         return Refused(code, said(detail))
@@ -129,15 +130,18 @@ def _signature(signed: str, key: str) -> bytes:
 
 
 def _told(event: JsonObject) -> list[Feedback]:
-    reference = child(child(event, "msg"), "metadata").get("reference")
+    mail = child(event, "msg")
+    reference = child(mail, "metadata").get("reference")
     match event.get("event"):
         case "send" | "delivered":
             return told(reference, "delivered")
         case "hard_bounce":
-            return told(reference, "bounced", permanent=True)
+            return told(reference, "bounced", permanent=True, address=mail.get("email"))
         case "soft_bounce" | "reject":
-            return told(reference, "bounced")
+            return told(reference, "bounced", address=mail.get("email"))
         case "spam":
             return told(reference, "complained")
+        case "unsub":
+            return told(reference, "unsubscribed")
         case _:
             return []

@@ -30,7 +30,7 @@ class Maildir:
         letter = written(mail)
         if not isinstance(letter, tuple):
             return letter
-        name = mail.reference if FILE_NAME.fullmatch(mail.reference) else _hash(mail.reference)
+        name = mail.identity if FILE_NAME.fullmatch(mail.identity) else _hash(mail.identity)
         try:
             await asyncio.to_thread(self._write, name, letter[1].replace(b"\r\n", b"\n"))
         except OSError as error:
@@ -62,5 +62,5 @@ class Maildir:
             os.close(entries)
 
 
-def _hash(reference: str) -> str:
-    return hashlib.sha256(reference.encode("utf-8", "replace")).hexdigest()
+def _hash(identity: str) -> str:
+    return hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()

@@ -7,6 +7,7 @@ back as HTTP Basic credentials.
 import base64
 import binascii
 import hmac
+import re
 
 from app.messages.addressing import Envelope, envelope, named, said, undecodable
 from app.messages.mail import (
@@ -30,7 +31,12 @@ STREAM = "outbound"
 MAINTENANCE, INVALID_REQUEST, INACTIVE_RECIPIENT, RATE_LIMIT = 100, 300, 406, 429
 OF_OUR_SETTINGS = {10, 400, 401, 405, 412, 413, *range(500, 515), *range(1220, 1240)}
 """The token, the sender's signature, the credits, the account, the message stream."""
+FIELD = re.compile(r"[^']*'(\w+)'")
+"""What Postmark finds wrong; only the first quotation is its own word, behind it may stand a customer's name."""
+SENDER_FIELDS = {"From", "ReplyTo"}
 
+LEFT_BY_A_LINK = "ManualSuppression"
+"""Of streams for offers, where Postmark sets links of its own; bounces and complaints are reported as such too."""
 PERMANENT_BOUNCES = {"HardBounce", "BadEmailAddress", "ManuallyDeactivated"}
 OTHER_BOUNCES = {
     "Blocked",
@@ -87,10 +93,12 @@ def _outcome(answer: Answer) -> Outcome:
     if not isinstance(error, int):
         return unreadable(answer) if answer.is_good else refusal(answer, detail)
     code = coded(answer, error)
-    of_address = error == INACTIVE_RECIPIENT or (error == INVALID_REQUEST and "'To'" in str(detail))
+    named_field = FIELD.match(str(detail)) if error == INVALID_REQUEST else None
+    field = named_field[1] if named_field else ""
+    of_address = error == INACTIVE_RECIPIENT or field == "To"
     if error in {MAINTENANCE, RATE_LIMIT}:
         return Deferred(code, said(detail), retry_after(answer.headers))
-    if error in OF_OUR_SETTINGS:
+    if error in OF_OUR_SETTINGS or field in SENDER_FIELDS:
         return Misconfigured(code, said(detail))
     if answer.is_good:
         return Refused(code, said(detail), of_address=of_address)
@@ -116,6 +124,8 @@ def feedback(report: Report, secret: str) -> list[Feedback]:
         return told(reference, "delivered")
     if kind == "SpamComplaint" or (kind == "Bounce" and bounce == "SpamComplaint"):
         return told(reference, "complained")
+    if kind == "SubscriptionChange" and record.get("SuppressionReason") == LEFT_BY_A_LINK:
+        return told(reference, "unsubscribed")
     if kind == "Bounce" and isinstance(bounce, str) and bounce in PERMANENT_BOUNCES | OTHER_BOUNCES:
-        return told(reference, "bounced", permanent=bounce in PERMANENT_BOUNCES)
+        return told(reference, "bounced", permanent=bounce in PERMANENT_BOUNCES, address=record.get("Email"))
     return []

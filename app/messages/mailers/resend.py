@@ -15,6 +15,7 @@ from app.problems import UnreadableBody
 ENDPOINT = "https://api.resend.com"
 
 BAD_SENDER = {"invalid_from_address", "invalid_access"}
+BAD_FIELD, SENDER_FIELDS = "validation_error", ("`from`", "`reply_to`")
 STILL_AT_IT = "concurrent_idempotent_requests"
 
 
@@ -29,7 +30,7 @@ class Resend:
         addressed = envelope(mail)
         if not isinstance(addressed, Envelope):
             return addressed
-        again = {"Idempotency-Key": mail.reference}
+        again = {"Idempotency-Key": mail.identity}
         answer = await self._provider.post("/emails", _message(mail, addressed), again)
         return _outcome(answer) if isinstance(answer, Answer) else answer
 
@@ -69,9 +70,9 @@ def _outcome(answer: Answer) -> Outcome:
     code = coded(answer, name)
     if name == STILL_AT_IT:
         return Deferred(code, detail, retry_after(answer.headers))
-    if name in BAD_SENDER:
+    if name in BAD_SENDER or (name == BAD_FIELD and any(field in detail for field in SENDER_FIELDS)):
         return Misconfigured(code, detail)
-    return refusal(answer, detail, name, of_address=name == "validation_error" and "`to`" in detail)
+    return refusal(answer, detail, name, of_address=name == BAD_FIELD and "`to`" in detail)
 
 
 def feedback(report: Report, secret: str) -> list[Feedback]:
@@ -88,16 +89,19 @@ def feedback(report: Report, secret: str) -> list[Feedback]:
 
 
 def _told(record: JsonObject, mail: JsonObject) -> list[Feedback]:
-    reference = _reference(_tags(mail).get("reference"))
+    reference, to = _reference(_tags(mail).get("reference")), mail.get("to")
+    address = to[0] if isinstance(to, list) and len(to) == 1 else None
     match record.get("type"):
         case "email.delivered":
             return told(reference, "delivered")
         case "email.bounced":
-            return told(reference, "bounced", permanent=child(mail, "bounce").get("type") == "Permanent")
+            return told(
+                reference, "bounced", permanent=child(mail, "bounce").get("type") == "Permanent", address=address
+            )
         case "email.suppressed":
-            return told(reference, "bounced", permanent=True)
+            return told(reference, "bounced", permanent=True, address=address)
         case "email.failed":
-            return told(reference, "bounced")
+            return told(reference, "bounced", address=address)
         case "email.complained":
             return told(reference, "complained")
         case _:

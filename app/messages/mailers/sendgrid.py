@@ -10,16 +10,24 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from app.messages.addressing import Envelope, envelope, said, undecodable
-from app.messages.mail import Accepted, Deferred, Feedback, ForgedFeedback, Mail, Outcome, Report
-from app.messages.provider import Answer, JsonObject, Provider, refusal, unreadable
+from app.messages.mail import Accepted, Deferred, Event, Feedback, ForgedFeedback, Mail, Misconfigured, Outcome, Report
+from app.messages.provider import Answer, JsonObject, Provider, coded, refusal, unreadable
 from app.messages.reports import events, header, told
 
 ENDPOINT = "https://api.sendgrid.com"
-TAKEN = 202
+TAKEN, BAD_REQUEST = 202, 400
 """Any other good status means that the mail was looked at and not sent."""
+SENDER_FIELDS = ("from", "reply_to")
 
 OLDEST_SECONDS, NEWEST_SECONDS = 25 * 3600, 300
 """A report is sent again for 24 hours, and nothing says that it is then signed anew; an old one does no harm."""
+PLAIN: dict[str, Event] = {
+    "delivered": "delivered",
+    "spamreport": "complained",
+    "unsubscribe": "unsubscribed",
+    "group_unsubscribe": "unsubscribed",
+}
+"""The events of which no more has to be known than their name."""
 DROPPED_FOR_GOOD = {"Bounced Address", "Invalid"}
 DROPPED_AS_SPAM = {"Spam Reporting Address"}
 
@@ -73,6 +81,8 @@ def _outcome(answer: Answer) -> Outcome:
     errors = answer.fields.get("errors")
     error = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
     field = str(error.get("field") or "")
+    if answer.status == BAD_REQUEST and field.startswith(SENDER_FIELDS):
+        return Misconfigured(coded(answer, field), said(error.get("message", "")))
     of_address = field.startswith("personalizations") and field.endswith(("to", "email"))
     outcome = refusal(answer, error.get("message", ""), field, of_address=of_address)
     if isinstance(outcome, Deferred) and outcome.retry_after_seconds is None:
@@ -109,17 +119,15 @@ def _verify(report: Report, timestamp: str, signature: str, secret: str) -> None
 
 
 def _told(event: JsonObject) -> list[Feedback]:
-    reference, reason = event.get("reference"), event.get("reason")
+    reference, reason, address = event.get("reference"), event.get("reason"), event.get("email")
     match event.get("event"):
-        case "delivered":
-            return told(reference, "delivered")
+        case str(kind) if kind in PLAIN:
+            return told(reference, PLAIN[kind])
         case "bounce":
-            return told(reference, "bounced", permanent=event.get("type") != "blocked")
+            return told(reference, "bounced", permanent=event.get("type") != "blocked", address=address)
         case "dropped" if reason in DROPPED_AS_SPAM:
             return told(reference, "complained")
         case "dropped":
-            return told(reference, "bounced", permanent=reason in DROPPED_FOR_GOOD)
-        case "spamreport":
-            return told(reference, "complained")
+            return told(reference, "bounced", permanent=reason in DROPPED_FOR_GOOD, address=address)
         case _:
             return []

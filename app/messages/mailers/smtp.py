@@ -41,6 +41,8 @@ TOO_LARGE, UNKNOWN_PARAMETER = 552, 555
 LOGIN_REFUSED = {530, 534, 535, 538}
 ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 OF_THE_SENDER = {"5.1.7", "5.1.8"}
+ABOUT_US = re.compile("relay|authenti|sender|spam|block|polic|prohibit", re.IGNORECASE)
+"""Exim refuses a client as it refuses a recipient, with a bare 550: such words spare the addresses of a whole store."""
 HOST_NAME = re.compile(r"[A-Za-z0-9.-]{1,250}")
 
 Failures = (SMTPException, OSError, TimeoutError, ValueError)
@@ -273,7 +275,7 @@ def _refusal(reply: SMTPResponse | SMTPResponseException, stage: _Stage) -> Outc
         return Misconfigured(code, detail)
     of_address = enhanced.startswith("5.1.") or enhanced == "5.2.1"
     if not enhanced:
-        of_address = stage is _Stage.RECIPIENT and reply.code in {550, 551, 553}
+        of_address = stage is _Stage.RECIPIENT and reply.code in {550, 551, 553} and not ABOUT_US.search(detail)
     return Refused(code, detail, of_address=of_address)
 
 
