@@ -91,6 +91,7 @@ SCRIPT = {
 } | {
     "cold@shop.example": ["535 5.7.8 authentication failed", "250"],
     "mended@shop.example": ["535 5.7.8 authentication failed", "250"],
+    "locked@shop.example": [*["535 5.7.8 authentication failed"] * 9, "250"],
     "held-up@shop.example": ["535 5.7.8 authentication failed"],
     "unpaid-relay@shop.example": ["535 5.7.8 authentication failed", "250"],
 }
@@ -270,6 +271,30 @@ async def test_a_refused_login_pauses_the_account_and_keeps_its_queue(store, ope
     assert await paused(store) is None
     await deliver(database, clock, smtp.url)
     assert [(await seen(store, each))["status"] for each in (waiting, later)] == ["sent", "sent"]
+
+
+async def test_after_a_pause_one_message_tries_whether_the_login_is_still_refused(store, database, clock, smtp, sql):
+    async def refusals():
+        return await sql.fetchval("SELECT count(*) FROM message_attempts WHERE outcome = 'misconfigured'")
+
+    await set_sender(store, email="locked@shop.example")
+    await queued_for_all(store, (await customers(store, *(f"n{number}" for number in range(7)))).values())
+    await deliver(database, clock, smtp.url)
+    assert await refusals() == 7
+
+    for further in (8, 9):  # a provider locks whoever tries too often
+        clock.now += timedelta(seconds=600)
+        await deliver(database, clock, smtp.url)
+        assert await refusals() == further
+        assert await paused(store) is not None
+
+    clock.now += timedelta(seconds=600)
+    await deliver(database, clock, smtp.url)
+    assert await refusals() == 9
+    assert len(smtp.taken) == 7
+    assert (
+        await sql.fetchval("SELECT count(*) FROM senders WHERE paused_until IS NOT NULL OR paused_because <> ''") == 0
+    )
 
 
 async def test_a_sender_that_is_set_anew_ends_the_pause_at_once(store, database, clock, smtp):
@@ -663,6 +688,25 @@ async def test_what_is_queued_for_the_erased_is_cancelled_and_says_nothing_any_m
     assert canaries_in(json.dumps(lines, default=str) + "".join(capfd.readouterr())) == []
 
 
+async def test_an_address_that_is_refused_for_good_is_so_for_everybody_who_has_it(
+    store, open_store, database, clock, smtp
+):
+    beside, foreign = await open_store(beside=store), await open_store()
+    shared = {"email": "r5511@example.test"}
+    ada = await customer(store, "ada", **shared)
+    also = [(store, await customer(store, "eve", **shared)), (beside, await customer(beside, "ada", **shared))]
+    others = [(store, await customer(store, "bob")), (foreign, await customer(foreign, "ada", **shared))]
+
+    await queued(store, ada)
+    await deliver(database, clock, smtp.url)
+
+    for where, each in [(store, ada), *also]:
+        marketing, history = await known(where, each)
+        assert (marketing, history[-1]) == ("cleaned", ("cleaned", "bounce"))
+    for where, each in others:
+        assert (await known(where, each))[0] == "subscribed"
+
+
 @pytest.mark.parametrize("answered", ["250", "data 450 4.2.0 CanaryName later", "data 550 5.1.1 CanaryName unknown"])
 async def test_who_is_erased_while_a_mail_is_under_way_does_not_come_back(
     store, database, clock, tmp_path, sql, capfd, answered
@@ -710,10 +754,6 @@ async def test_what_is_answered_during_an_erasure_is_forgotten_too(store, sql):
     await erasing
 
     assert canaries_in(await dump(sql)) == []
-
-
-async def somebody_waits(sql):
-    return await sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0
 
 
 @pytest.mark.parametrize("ending", ["erased", "merged"])

@@ -119,6 +119,32 @@ async def test_the_link_in_a_mail_asks_and_its_button_unsubscribes(store, databa
     assert (await seen(store, message))["status"] == "sent"
 
 
+async def test_who_leaves_has_left_under_every_name_of_the_account_that_the_address_has(store, open_store, sql):
+    beside, foreign = await open_store(beside=store), await open_store()
+    shared = {"email": "family@example.test"}
+    ada = await customer(store, "ada", **shared)
+    also = [
+        (store, await customer(store, "eve", marketing=None, **shared)),
+        (beside, await customer(beside, "ada", **shared)),
+    ]
+    others = [(store, await customer(store, "bob")), (foreign, await customer(foreign, "ada", **shared))]
+    board = {"audience": beside.audience, "source": beside.source, "time_frame": "all_time"}
+    before = await beside.api.get("/leaderboard", params=board, headers=beside.auth)
+
+    path = await unsubscribe_path(store, sql, ada, await queued(store, ada))
+    for _ in range(2):
+        assert (await store.api.post(path)).status_code == 200
+
+    for where, each in [(store, ada), *also]:
+        marketing, history = await known(where, each)
+        assert (marketing, history[-1]) == ("unsubscribed", ("unsubscribed", "unsubscribe"))
+        assert len(history) == (1 if each == also[0][1] else 2)
+    for where, each in others:
+        assert (await known(where, each))[0] == "subscribed"
+    unchanged = {"If-None-Match": before.headers["ETag"]}
+    assert (await beside.api.get("/leaderboard", params=board, headers=beside.auth | unchanged)).status_code == 200
+
+
 async def test_the_pages_are_in_the_language_of_whoever_opens_them(store, sql):
     ada = await customer(store, "ada")
     path = await unsubscribe_path(store, sql, ada, await queued(store, ada))

@@ -1,5 +1,6 @@
 """Changing consent: what a person agreed to, with who noted it and when; no import overwrites it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from app.customers import directory
@@ -13,23 +14,22 @@ SAY_NOTHING_OF_THE_ADDRESS = {"unsubscribe", "complaint"}
 
 
 async def change_consent(
-    conn: Connection, source: Source, customer_id: int, marketing: str, changed_by: str, now: datetime
-) -> bool:
-    """Set it, and let boards that show it follow; False where there is no such customer (any more)."""
+    conn: Connection, source: Source, customers: Sequence[int], marketing: str, changed_by: str, now: datetime
+) -> list[int]:
+    """Set that of customers of one store, and let boards that show it follow; gives those who are (still) there."""
     await lock(conn, source)
-    person = {"account_id": source.account_id, "customer_id": customer_id}
-    known = (await conn.execute(directory.CONSENT_LOCKED, person)).one_or_none()
-    if known is None:
-        return False
-    consent = person | {"marketing": marketing}
-    stays_unusable = known.marketing == "cleaned" and changed_by in SAY_NOTHING_OF_THE_ADDRESS
-    changes = marketing != known.marketing and not stays_unusable
-    if changes or marketing != known.last_noted:
-        await conn.execute(directory.CONSENT_NOTED, consent | {"changed_by": changed_by, "now": now})
-    if changes:
-        await conn.execute(directory.CONSENTED, consent)
+    account = {"account_id": source.account_id}
+    known = (await conn.execute(directory.CONSENTS_LOCKED, account | {"customers": customers})).all()
+    unusable = {row.id for row in known if row.marketing == "cleaned" and changed_by in SAY_NOTHING_OF_THE_ADDRESS}
+    changed = [row.id for row in known if row.marketing != marketing and row.id not in unusable]
+    noted = [row.id for row in known if row.id in changed or row.last_noted != marketing]
+    if noted:
+        note = {"customers": noted, "marketing": marketing, "changed_by": changed_by, "now": now}
+        await conn.execute(directory.CONSENT_NOTED, account | note)
+    if changed:
+        await conn.execute(directory.CONSENTED, account | {"customers": changed, "marketing": marketing})
         shown = source_statements.counted(
             source.account_id, source.id, orders=0, unattributed=0, foreign_currency=0, contacts=True
         )
         await conn.execute(shown)
-    return True
+    return [row.id for row in known]

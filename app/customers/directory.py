@@ -80,27 +80,38 @@ def found(by: str) -> TextClause:
 
 # ---------------------------------------------------------------- consent
 
-CONSENT_LOCKED = text("""
-    SELECT c.marketing, (SELECT h.marketing FROM consent_changes AS h
-                         WHERE h.account_id = :account_id AND h.customer_id = c.id
-                         ORDER BY h.changed_at DESC, h.id DESC LIMIT 1) AS last_noted
+CONSENTS_LOCKED = text("""
+    SELECT c.id, c.marketing, (SELECT h.marketing FROM consent_changes AS h
+                               WHERE h.account_id = :account_id AND h.customer_id = c.id
+                               ORDER BY h.changed_at DESC, h.id DESC LIMIT 1) AS last_noted
     FROM customers AS c
-    WHERE c.account_id = :account_id AND c.id = :customer_id
+    WHERE c.account_id = :account_id AND c.id = ANY(cast(:customers AS bigint[]))
+    ORDER BY c.id
     FOR UPDATE OF c
 """)
-"""A customer's consent that is about to change, and what was last noted of it, if anybody has ever set it."""
+"""The consent of customers that is about to change, and what was last noted of it, if anybody has ever set it."""
 
 CONSENTED = text("""
     UPDATE customers SET marketing = :marketing
-    WHERE account_id = :account_id AND id = :customer_id
+    WHERE account_id = :account_id AND id = ANY(cast(:customers AS bigint[]))
 """)
 """Another consent."""
 
 CONSENT_NOTED = text("""
     INSERT INTO consent_changes (account_id, customer_id, marketing, changed_by, changed_at)
-    VALUES (:account_id, :customer_id, :marketing, :changed_by, :now)
+    SELECT cast(:account_id AS bigint), n.customer_id, cast(:marketing AS text), cast(:changed_by AS text),
+           cast(:now AS timestamptz)
+    FROM unnest(cast(:customers AS bigint[])) AS n (customer_id)
 """)
 """Who changed a consent, when and to what."""
+
+OF_ADDRESS = text("""
+    SELECT c.source_id, c.id
+    FROM sources AS s JOIN customers AS c ON c.account_id = s.account_id AND c.source_id = s.id
+    WHERE s.account_id = :account_id AND c.email = :email
+    ORDER BY 1, 2
+""")
+"""The customers of all the account's stores who are written to at an address: `source_id, id` of each."""
 
 CONSENT_HISTORY = text("""
     SELECT marketing, changed_by, changed_at FROM consent_changes

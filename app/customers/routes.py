@@ -149,7 +149,7 @@ async def change_customer(
     by = public_id("key", caller.key_id)
     async with database.write_in_turn(source.id) as conn:
         person = {"account_id": caller.account_id, "customer_id": id}
-        if change.marketing and not await change_consent(conn, source, id, change.marketing, by, now):
+        if change.marketing and not await change_consent(conn, source, [id], change.marketing, by, now):
             raise UnknownCustomer
         if "language" in change.model_fields_set:
             await conn.execute(directory.SPOKEN_TO_IN, person | {"language": change.language})

@@ -89,8 +89,10 @@ async def claim(
     if sender.plan != "paid":
         await conn.execute(outbox.UNPAID_CANCELLED, account | {"now": now})
         return NOTHING
+    if sender.paused_until is not None:  # one shows whether the login is still refused
+        most = 0 if sender.paused_until > now or in_flight else 1
     allowed = min(most, allowance(sender.rate_used_until, now, limits))
-    if allowed < 1 or (sender.paused_until is not None and sender.paused_until > now):
+    if allowed < 1:
         return NOTHING
     asked = {"now": now, "most": allowed, "in_flight": [*in_flight]}
     rows = await all_rows(conn, outbox.DUE, account | asked)

@@ -1,14 +1,18 @@
-"""Noting consent: what a link or a report says of whoever a message is to, though they may be merged just then."""
+"""Noting consent: what a link or a report says of whoever a message is to, though they may be merged just then.
+
+It is said of the address: of every customer of the account who is written to there.
+"""
 
 from datetime import datetime
 from typing import Any
 
+from app.customers import directory
 from app.customers.change_consent import change_consent
 from app.database import Connection, Database
 from app.messages import correspondence
 from app.messages.addressing import is_another
-from app.messages.settle_messages import source_of_customer
 from app.messages.unsubscribe_token import Leaver
+from app.orders import source as source_statements
 from app.orders.source import Source
 
 
@@ -22,25 +26,43 @@ async def note_consent(
     Whoever waits for the turn of their source may find them merged away by the import before it: then the
     message is their heir's, who is asked for anew.
     """
-    while (found := await _recipient(database, who)) is not None:
-        source, customer = found
-        if address is not None and is_another(address, customer.email):
+    while (recipient := await _recipient(database, who)) is not None:
+        if address is not None and is_another(address, recipient.email):
             return
-        async with database.write_in_turn(source.id) as conn:
-            if await change_consent(conn, source, customer.id, marketing, changed_by, now):
-                return
+        reached: set[int] = set()
+        for source, customers in await _at_their_address(database, who.account_id, recipient):
+            async with database.write_in_turn(source.id) as conn:
+                reached.update(await change_consent(conn, source, customers, marketing, changed_by, now))
+        if recipient.id in reached:
+            return
 
 
-async def _recipient(database: Database, who: Leaver) -> tuple[Source, Any] | None:
-    """Read where it is written: a replica that lags behind would name the one who is gone again and again."""
+async def _recipient(database: Database, who: Leaver) -> Any:  # noqa: ANN401 - a row of directory.ONE, or nothing
+    """Whom a message is to: read where it is written, for a replica may name for long who is gone."""
     async with database.write() as conn:
-        return await source_of_customer(conn, who.account_id, who.customer_id) or await _heir(conn, who)
+        person = {"account_id": who.account_id, "customer_id": who.customer_id}
+        return (await conn.execute(directory.ONE, person)).one_or_none() or await _heir(conn, who)
 
 
-async def _heir(conn: Connection, who: Leaver) -> tuple[Source, Any] | None:
+async def _heir(conn: Connection, who: Leaver) -> Any:  # noqa: ANN401 - the same
     """Whom a guest has become part of since: the message is theirs now."""
     message = {"account_id": who.account_id, "id": who.message_id}
     row = (await conn.execute(correspondence.ONE, message)).one_or_none()
     if row is None or row.customer_id is None:
         return None
-    return await source_of_customer(conn, who.account_id, row.customer_id)
+    heir = {"account_id": who.account_id, "customer_id": row.customer_id}
+    return (await conn.execute(directory.ONE, heir)).one_or_none()
+
+
+async def _at_their_address(
+    database: Database,
+    account_id: int,
+    recipient: Any,  # noqa: ANN401 - a row of directory.ONE
+) -> list[tuple[Source, list[int]]]:
+    """The recipient and everybody else with that address, by store."""
+    by_store = {recipient.source_id: {recipient.id}}
+    async with database.write() as conn:
+        for row in await conn.execute(directory.OF_ADDRESS, {"account_id": account_id, "email": recipient.email}):
+            by_store.setdefault(row.source_id, set()).add(row.id)
+        stores = [(await conn.execute(source_statements.one(account_id, store))).one() for store in by_store]
+    return [(Source(*store), sorted(by_store[store.id])) for store in stores]

@@ -144,6 +144,12 @@ PAUSED = text("""
 """)
 """Nothing of the account is sent until then."""
 
+GOES_ON = text("""
+    UPDATE senders SET paused_until = NULL, paused_because = NULL
+    WHERE account_id = :account_id AND paused_until = :until
+""")
+"""The pause that ended then is over for good."""
+
 FED_BACK = text("""
     UPDATE messages
     SET status = :status, due_at = NULL, lease = NULL,

@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.customers import directory
-from app.customers.change_consent import change_consent
-from app.database import Connection, Database
+from app.database import Database
 from app.messages import outbox
 from app.messages.backoff import GivenUp, next_attempt
 from app.messages.claim_messages import Claimed
 from app.messages.mail import Accepted, Deferred, Misconfigured, Outcome, Refused
-from app.orders import source as source_statements
-from app.orders.source import Source
+from app.messages.note_consent import note_consent
+from app.messages.unsubscribe_token import Leaver
 
 PAUSE = timedelta(minutes=10)
-"""After a refused login the account's messages wait so long; then one more refusal pauses it anew."""
+"""After a refused login the account's messages wait so long; then one of them tries again."""
 
 LONGEST_CODE, LONGEST_DETAIL = 50, 500
 WORDS: dict[type[Outcome], str] = {
@@ -51,32 +49,28 @@ async def settle(database: Database, account_id: int, ended: Sequence[Ended]) ->
     for each in ended:
         if says_of_address(each):
             await _clean(database, each)
-    refused = next((each for each in ended if isinstance(each.outcome, Misconfigured)), None)
-    if refused is not None and isinstance(refused.outcome, Misconfigured):
-        pause = {"until": refused.at + PAUSE, "because": _line(refused.outcome.code, refused.outcome.detail)}
-        await database.write_once(outbox.PAUSED, account | pause)
+    await _pause(database, account, ended)
     rows = [_settled(each) | _answered(each) for each in sorted(ended, key=lambda each: each.claimed.id)]
     bound = {name: [row[name] for row in rows] for name in rows[0]}
     await database.write_once(outbox.SETTLED, account | bound)
 
 
-async def source_of_customer(conn: Connection, account_id: int, customer_id: int) -> tuple[Source, Any] | None:
-    """A customer's store and row; nothing where the customer was erased."""
-    person = {"account_id": account_id, "customer_id": customer_id}
-    row = (await conn.execute(directory.ONE, person)).one_or_none()
-    if row is None:
-        return None
-    return Source(*(await conn.execute(source_statements.one(account_id, row.source_id))).one()), row
+async def _pause(database: Database, account: dict[str, int], ended: Sequence[Ended]) -> None:
+    """What the answers say of the account's login: it was refused, or it works again."""
+    for each in ended:
+        if isinstance(each.outcome, Misconfigured):
+            pause = {"until": each.at + PAUSE, "because": _line(each.outcome.code, each.outcome.detail)}
+            await database.write_once(outbox.PAUSED, account | pause)
+            return
+    tried = {each.claimed.sender.paused_until for each in ended if isinstance(each.outcome, Accepted | Refused)}
+    for until in tried - {None}:
+        await database.write_once(outbox.GOES_ON, account | {"until": until})
 
 
 async def _clean(database: Database, each: Ended) -> None:
     claimed = each.claimed
-    async with database.read() as conn:
-        found = await source_of_customer(conn, claimed.account_id, claimed.customer_id)
-    if found is None or found[1].email != claimed.address:
-        return
-    async with database.write_in_turn(found[0].id) as conn:
-        await change_consent(conn, found[0], claimed.customer_id, "cleaned", "bounce", each.at)
+    who = Leaver(claimed.account_id, claimed.customer_id, claimed.id)
+    await note_consent(database, who, "cleaned", "bounce", each.at, address=claimed.address)
 
 
 def _settled(each: Ended) -> dict[str, Any]:
