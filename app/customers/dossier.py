@@ -1,10 +1,9 @@
 """Dossier: statements that gather one customer's orders, standings and exact ranks."""
 
-from functools import cache
+from sqlalchemy import text
 
-from sqlalchemy import TextClause, text
-
-from app.orders.answers import ABOVE, AVERAGED, BETTER
+from app.orders import standings
+from app.orders.answers import ABOVE, AVERAGE
 from app.orders.buckets import MEASURES
 from app.segments.vips import BUYS_OFTEN, SPENDS_MUCH, SUGGESTED
 
@@ -102,21 +101,27 @@ STANDINGS = text(f"""
 """How a customer stands in each frame that a board can answer: values, ranks, next better values, VIP thresholds."""
 
 
-@cache
-def standing_from_orders() -> TextClause:
-    """The same of one frame, from the orders."""
-    ranks = ", ".join(
-        f"rank() OVER (ORDER BY {measure} DESC) AS {measure}_rank, {BETTER.format(measure=measure)} AS {measure}_better"
-        for measure in MEASURES.values()
-    )
-    shown = ", ".join(f"s.{measure}_rank, s.{measure}_better" for measure in MEASURES.values())
-    return text(f"""
-        WITH ranked AS MATERIALIZED (
-            SELECT customer_id, purchases, spend, average, last_order_at, {ranks}
-            FROM ({AVERAGED.format(p="").format(whose="")}) AS a)
-        SELECT b.customers, {FIGURES}, {VIP}, {shown}
-        FROM (SELECT count(*) AS customers, coalesce(sum(purchases), 0) AS purchases,
-                     coalesce(sum(spend), 0) AS spend FROM ranked) AS b
-        LEFT JOIN ranked AS s ON s.customer_id = :customer_id
-        {SUGGESTED.format(b="b.")}
-    """)
+COUNTED_ABOVE = ", ".join(
+    f"""CASE WHEN count(s.customer_id) > 0 THEN count(*) FILTER (WHERE f.{measure} > s.{measure}) + 1 END
+            AS {measure}_rank,
+        min(f.{measure}) FILTER (WHERE f.{measure} > s.{measure}) AS {measure}_better"""
+    for measure in MEASURES.values()
+)
+
+STANDINGS_FROM_ORDERS = text(f"""
+    WITH figures AS MATERIALIZED (
+        SELECT board_id AS place, customer_id, purchases, spend, last_order_at, {AVERAGE} AS average
+        FROM ({standings.FIGURES.format(whose="")}) AS f),
+    own AS MATERIALIZED (SELECT * FROM figures WHERE customer_id = :customer_id),
+    counted AS MATERIALIZED (
+        SELECT f.place, count(*) AS customers, sum(f.purchases) AS purchases, sum(f.spend) AS spend, {COUNTED_ABOVE}
+        FROM figures AS f LEFT JOIN own AS s ON s.place = f.place
+        GROUP BY f.place)
+    SELECT n.place, coalesce(b.customers, 0) AS customers, {FIGURES}, {VIP},
+           {", ".join(f"b.{measure}_rank, b.{measure}_better" for measure in MEASURES.values())}
+    FROM unnest(cast(:places AS bigint[])) AS n (place)
+    LEFT JOIN counted AS b ON b.place = n.place
+    LEFT JOIN own AS s ON s.place = n.place
+    {SUGGESTED.format(b="b.")}
+""")
+"""The same of other frames, from the orders, which are read once for all of them."""

@@ -1,4 +1,4 @@
-"""Reading a profile: one customer whole, in a fixed number of statements."""
+"""Reading a profile: one customer whole, in four statements, or five where boards cannot answer."""
 
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,7 @@ from app.customers.schemas import Criterion, Figures, FrameFigures, Gaps, Profil
 from app.database import Connection, all_rows, first_row
 from app.orders.buckets import MEASURES
 from app.orders.source import Source
+from app.orders.standings import intervals_parameters
 from app.periods import Frame, TimeFrame, named_frame
 from app.problems import NotFound
 from app.wire import CURRENCIES, decimal_string, local_rfc3339, public_id, rfc3339
@@ -78,15 +79,16 @@ def standings_parameters(frames: dict[TimeFrame, Frame]) -> dict[str, Any]:
 async def _standings(
     conn: Connection, source: Source, frames: dict[TimeFrame, Frame], bound: dict[str, Any]
 ) -> dict[TimeFrame, Any]:
-    """The customer's standing in each frame: from the boards in one statement, from the orders where none can tell."""
+    """The customer's standing in each frame: from the boards, and of those that none can tell of from the orders."""
     bound = bound | source.key
     rows = await all_rows(conn, dossier.STANDINGS, bound | standings_parameters(frames))
     standings: dict[TimeFrame, Any] = dict(zip(frames, rows, strict=True))
-    for time_frame, frame in frames.items():
-        if not standings[time_frame].is_live:
-            interval = {"start": frame.start, "before": frame.before}
-            row = (await conn.execute(dossier.standing_from_orders(), bound | interval)).one()
-            standings[time_frame] = row
+    missing = {place: each for place, each in enumerate(frames) if not standings[each].is_live}
+    if missing:
+        counted = [(place, frames[each].start, frames[each].before) for place, each in missing.items()]
+        asked = {"places": [*missing]} | intervals_parameters(counted)
+        for row in await all_rows(conn, dossier.STANDINGS_FROM_ORDERS, bound | asked):
+            standings[missing[row.place]] = row
     return standings
 
 

@@ -105,9 +105,11 @@ FIGURES = """
     GROUP BY account_id, customer_id
 """
 
+AVERAGE = "spend / purchases + ((spend % purchases) * 2 >= purchases)::int"
+"""Rounded half up."""
+
 AVERAGED = f"""
-    SELECT account_id, customer_id, purchases, spend, last_order_at,
-           spend / purchases + ((spend % purchases) * 2 >= purchases)::int AS average
+    SELECT account_id, customer_id, purchases, spend, last_order_at, {AVERAGE} AS average
     FROM ({FIGURES}) AS f
 """
 

@@ -5,6 +5,7 @@ purchase is counted once, in its span, and the spans of a board are added up.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -58,22 +59,27 @@ FILLED = text(f"""
 
 
 def figures_parameters(boards: Iterable[Board]) -> dict[str, Any]:
-    """How time is cut at the edges of the boards, and which spans each board is made of."""
+    """What FIGURES of these boards are asked by."""
     boards = list(boards)
-    periods = [board.period for board in boards]
-    edges = sorted({edge for period in periods for edge in (period.counted_from, period.counted_until)})
+    counted = [(board.id, board.period.counted_from, board.period.counted_until) for board in boards]
+    return intervals_parameters(counted) | {"boards": [board.id for board in boards]}
+
+
+def intervals_parameters(intervals: Iterable[tuple[int, datetime, datetime]]) -> dict[str, Any]:
+    """How time is cut at the edges of intervals, and which spans each is made of; with what stands for its board."""
+    intervals = list(intervals)
+    edges = sorted({edge for _, *both in intervals for edge in both})
     spans = [
-        (span, board.id)
-        for board in boards
-        for span in range(edges.index(board.period.counted_from) + 1, edges.index(board.period.counted_until) + 1)
+        (span, board)
+        for board, start, until in intervals
+        for span in range(edges.index(start) + 1, edges.index(until) + 1)
     ]
     return {
         "edges": edges,
         "counted_from": edges[0],
         "counted_until": edges[-1],
         "spans": [span for span, _ in spans],
-        "span_boards": [board_id for _, board_id in spans],
-        "boards": [board.id for board in boards],
+        "span_boards": [board for _, board in spans],
     }
 
 
