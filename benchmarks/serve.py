@@ -14,7 +14,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from app.cli import log_as_json
+from app.cli import collect_seldom, log_as_json
 from app.main import create_app
 from benchmarks.bare import bare_app
 from benchmarks.material import NOW
@@ -25,6 +25,7 @@ from benchmarks.usual import usual_app
 def service(scene: Scene) -> FastAPI:
     """The service as `python -m app serve` makes it."""
     log_as_json()
+    collect_seldom()
     return create_app(scene.database(), clock=lambda: NOW)
 
 
