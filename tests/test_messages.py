@@ -62,6 +62,8 @@ async def test_a_message_is_queued_sent_and_seen(store, database, clock, tmp_pat
     assert "Via Roma 1" in text
     assert parsed["List-Unsubscribe"].strip("<>") in text
     assert "<b>Wort</b>" in parsed.get_body(("html",)).get_content()
+    (exported,) = (await store.api.get(f"/customers/{ada}/export", headers=store.auth)).json()["messages"]
+    assert "queued as" in exported["provider_id"]
 
 
 # ---------------------------------------------------------------- who may send what to whom
@@ -224,6 +226,8 @@ async def test_a_key_is_needed_is_of_one_request_and_of_one_account(store, open_
         problem(await post(store, ada, {"Idempotency-Key": wrong}), 422, "invalid_request")
     assert (await post(store, ada, once)).status_code == 202
     problem(await post(store, ada, once, subject="Another"), 422, "idempotency_key_reused")
+    written_out = await post(store, ada, once, kind="marketing", personalise=False)
+    assert (written_out.status_code, written_out.headers["Idempotent-Replayed"]) == (202, "true")
     theirs = await post(other, bea, once)
     assert (theirs.status_code, "Idempotent-Replayed" in theirs.headers) == (202, False)
 

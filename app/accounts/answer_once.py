@@ -82,7 +82,7 @@ async def answer_once(
     if key is None:
         return _response(await work())
     known = {"account_id": caller.account_id, "operation": operation, "key": unquoted(key)}
-    fingerprint = hashlib.sha256(asked.model_dump_json().encode()).digest()
+    fingerprint = hashlib.sha256(asked.model_dump_json(exclude_defaults=True).encode()).digest()
     await conn.execute(repeats.WAITING_BRIEFLY)
     times = {"now": now, "expired": now - REMEMBERED}
     with instead_of_waiting(RequestInProgress()):

@@ -52,7 +52,7 @@ LAST_MESSAGES = text(f"""
 """What was written to a customer, newest first."""
 
 EVERY_MESSAGE = text(f"""
-    SELECT {MESSAGE}, m.message_id, m.language, m.text, m.html,
+    SELECT {MESSAGE}, m.message_id, m.provider_id, m.language, m.text, m.html,
            ARRAY(SELECT a.code || ' ' || a.detail FROM message_attempts AS a
                  WHERE a.account_id = :account_id AND a.message_id = m.id ORDER BY a.id) AS answers
     FROM messages AS m

@@ -38,6 +38,7 @@ async def export_person(conn: Connection, account_id: int, customer_id: int) -> 
             ExportedMessage(
                 **shown_message(message),
                 message_id=message.message_id,
+                provider_id=message.provider_id,
                 language=message.language,
                 text=message.text,
                 html=message.html,

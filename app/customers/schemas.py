@@ -198,6 +198,7 @@ class ExportedMessage(ShownMessage):
     """One of the messages to the customer, whole."""
 
     message_id: str
+    provider_id: str | None = Field(description="what the mail provider calls it")
     language: str
     text: str | None
     html: str | None
