@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ import uvicorn
 from alembic import command
 from alembic.config import Config
 from hypothesis import HealthCheck, settings
+from mail_sinks import SmtpSink, smtp_sink
+from postal import Postbox, set_sender
+from shop import OPERATOR, Store
 from sqlalchemy import event
 from statement_lint import findings
 
@@ -34,7 +37,6 @@ from app.main import create_app
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
-OPERATOR = "operator-key-of-the-tests"
 NOW = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)
 
 settings.register_profile(
@@ -190,6 +192,12 @@ async def sql(urls: Urls) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture
+def midday(clock: Clock) -> None:
+    """The service's clock stands still at NOW."""
+    clock.now = NOW
+
+
+@pytest.fixture
 def clock() -> Clock:
     return Clock()
 
@@ -221,85 +229,6 @@ async def api(database: Database, clock: Clock) -> AsyncIterator[httpx.AsyncClie
 async def document(api: httpx.AsyncClient) -> Any:
     """The OpenAPI document that is served."""
     return (await api.get("/openapi.json")).json()
-
-
-@dataclass
-class Store:
-    """A connected store, in the language of the shop."""
-
-    api: httpx.AsyncClient
-    key: str
-    account: str
-    audience: str
-    source: str
-    currency: str = "EUR"
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-
-    @property
-    def auth(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.key}"}
-
-    @property
-    def source_id(self) -> int:
-        return int(self.source.removeprefix("src_"))
-
-    def board(self, **question: Any) -> dict[str, Any]:
-        """The parameters of a board of this store."""
-        return {"audience": self.audience, "source": self.source, **question}
-
-    async def post(self, *orders: dict[str, Any]) -> httpx.Response:
-        return await self.api.post(f"/sources/{self.source}/orders", json={"orders": orders}, headers=self.auth)
-
-    async def send(self, *orders: dict[str, Any]) -> dict[str, Any]:
-        """Orders that must all be taken."""
-        answer = await self.post(*orders)
-        assert answer.status_code == 200, answer.text
-        result: dict[str, Any] = answer.json()
-        assert result["rejected"] == []
-        return result
-
-    async def sold(self, *sales: tuple[str, str], on: str = "2026-03-01") -> None:
-        """Paid orders of customers, `(id, total)`, on a day or at an instant."""
-        at = on if "T" in on else f"{on}T12:00:00Z"
-        await self.send(*(order(f"sale-{next(self.numbers)}", who, total, at) for who, total in sales))
-
-    async def load(self, content: bytes, media_type: str = "text/csv", **headers: str) -> httpx.Response:
-        """An import."""
-        return await self.api.post(
-            f"/sources/{self.source}/imports",
-            content=content,
-            headers=self.auth | {"Content-Type": media_type} | headers,
-        )
-
-    async def ask(self, **question: Any) -> dict[str, Any]:
-        """A page of a board that must be there."""
-        answer = await self.api.get("/leaderboard", params=self.board(**question), headers=self.auth)
-        assert answer.status_code == 200, answer.text
-        page: dict[str, Any] = answer.json()
-        return page
-
-    async def all_rows(self, **question: Any) -> list[dict[str, Any]]:
-        """All pages put together."""
-        page = await self.ask(**question)
-        rows = page["items"]
-        while page["next_cursor"]:
-            page = await self.ask(**question, cursor=page["next_cursor"])
-            rows += page["items"]
-        return rows
-
-
-def order(
-    order_id: str, customer_id: str | None, total: str = "10.00", at: str = "2026-03-01T12:00:00Z", **fields: Any
-) -> dict[str, Any]:
-    """An order in the normal form."""
-    return {
-        "order_id": order_id,
-        "customer_id": customer_id,
-        "ordered_at": at,
-        "total": total,
-        "status": "paid",
-        **fields,
-    }
 
 
 @pytest.fixture
@@ -337,6 +266,27 @@ def open_store(api: httpx.AsyncClient, open_account: Any) -> Any:
         return Store(api, key, account, audience, answer.json()["id"], wanted["currency"])
 
     return opened
+
+
+@pytest.fixture
+async def store(open_store: Any) -> Store:
+    """A store that may write to its customers."""
+    opened: Store = await open_store()
+    await set_sender(opened)
+    return opened
+
+
+@pytest.fixture(scope="module")
+def shared_sink(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmtpSink]:
+    """A mail server that does what the module's SCRIPT says."""
+    with smtp_sink(tmp_path_factory.mktemp("smtp") / "taken.jsonl", request.module.SCRIPT) as running:
+        yield running
+
+
+@pytest.fixture
+def smtp(shared_sink: SmtpSink) -> Postbox:
+    """The same with the mails of one test."""
+    return Postbox(shared_sink, len(shared_sink.taken))
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ from typing import Any
 
 import asyncpg
 import httpx
-from conftest import OPERATOR, Store, order
 from mail_sinks import Script, SmtpSink, Taken, smtp_sink
+from shop import OPERATOR, Store, order
 
 from app.database import Database
 from app.messages.choose_mailer import open_mailer

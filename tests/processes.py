@@ -13,7 +13,8 @@ from typing import Any
 
 import httpx
 import psutil
-from conftest import OPERATOR, ROOT, wait_until
+from conftest import ROOT, wait_until
+from shop import OPERATOR
 
 STARTED = re.compile(r"Serving (http://\S+)")
 

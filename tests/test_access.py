@@ -7,13 +7,16 @@ import re
 import httpx
 import pytest
 from answers import CANARY, operations, problem
-from conftest import NOW, OPERATOR, order, serving
+from conftest import serving
 from postal import SENDER, queued, set_sender
 from postal import customer as person
+from shop import OPERATOR, order
 
 from app.accounts import access
 from app.accounts.api_key import account_of, fresh_key
 from app.main import create_app
+
+pytestmark = pytest.mark.usefixtures("midday")
 
 OPERATOR_AUTH = {"Authorization": f"Bearer {OPERATOR}"}
 SCOPES = ("read", "write", "send", "admin")
@@ -104,11 +107,6 @@ NO_IDS = {
     ("unsubscribe", "path", "token"),
     ("reportMail", "path", "provider"),
 }
-
-
-@pytest.fixture(autouse=True)
-def midday(clock):
-    clock.now = NOW
 
 
 def bearer(key: str) -> dict[str, str]:

@@ -3,9 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import NOW, order
+from conftest import NOW
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from shop import order
+
+pytestmark = pytest.mark.usefixtures("midday")
 
 QUICK, THOROUGH = 10, 100
 STATUSES = (
@@ -14,11 +17,6 @@ STATUSES = (
 )
 FRAMES = ("all_time", "month_to_date", "last_month", "last_365_days")
 METRICS = ("number_of_purchases", "average_order_amount", "total_spend")
-
-
-@pytest.fixture(autouse=True)
-def midday(clock):
-    clock.now = NOW
 
 
 def at(day: int) -> str:

@@ -11,9 +11,10 @@ import asyncpg
 import pytest
 import structlog
 from answers import pointers, problem
-from conftest import NOW, Store, order
+from conftest import NOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shop import Store, order
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.util import await_only
@@ -25,14 +26,11 @@ from app.orders.source import Source, one
 from app.orders.verify_boards import verify
 from app.wire import CURSOR_PATTERN
 
+pytestmark = pytest.mark.usefixtures("midday")
+
 METRICS = ("number_of_purchases", "total_spend", "average_order_amount")
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
 CHANGED_BY_A_KEY = r"key_[1-9][0-9]*"
-
-
-@pytest.fixture(autouse=True)
-def midday(clock):
-    clock.now = NOW
 
 
 async def found(store: Store, **question: Any) -> dict[str, Any]:

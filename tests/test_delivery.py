@@ -11,14 +11,13 @@ import pytest
 import structlog
 import trustme
 from answers import pointers, problem
-from conftest import NOW, order
+from conftest import NOW
 from hypothesis import example, given
 from hypothesis import strategies as st
 from mail_sinks import smtp_sink
 from postal import (
     FAST,
     SENDER,
-    Postbox,
     all_seen,
     change_plan,
     consent,
@@ -42,6 +41,7 @@ from postal import (
     unsubscribe_path,
     until,
 )
+from shop import order
 from test_statements import plan_of
 
 from app import worker
@@ -59,6 +59,8 @@ from app.messages.claim_messages import Limits, claim
 from app.messages.mail import Deferred
 from app.messages.mailers import smtp as smtp_mailer
 from app.worker import work_once
+
+pytestmark = pytest.mark.usefixtures("midday")
 
 SCRIPT = {
     f"{name}@example.test": steps
@@ -95,29 +97,6 @@ SCRIPT = {
     "held-up@shop.example": ["535 5.7.8 authentication failed"],
     "unpaid-relay@shop.example": ["535 5.7.8 authentication failed", "250"],
 }
-
-
-@pytest.fixture(autouse=True)
-def midday(clock):
-    clock.now = NOW
-
-
-@pytest.fixture
-async def store(open_store):
-    store = await open_store()
-    await set_sender(store)
-    return store
-
-
-@pytest.fixture(scope="module")
-def shared_sink(tmp_path_factory):
-    with smtp_sink(tmp_path_factory.mktemp("smtp") / "taken.jsonl", SCRIPT) as running:
-        yield running
-
-
-@pytest.fixture
-def smtp(shared_sink):
-    return Postbox(shared_sink, len(shared_sink.taken))
 
 
 def after(seconds: float) -> str:

@@ -17,8 +17,9 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from conftest import Store, order, wait_until, with_asyncpg
+from conftest import wait_until, with_asyncpg
 from processes import Shop, command, postgres_of, running
+from shop import Store, order
 from sqlalchemy import event, text
 
 from app.database import Database

@@ -14,13 +14,11 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 import pytest
 from answers import problem
-from conftest import NOW, order, serving, with_asyncpg
+from conftest import NOW, serving, with_asyncpg
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from mail_sinks import smtp_sink
 from postal import (
     SITE,
-    Postbox,
     all_seen,
     consent,
     customer,
@@ -41,6 +39,7 @@ from postal import (
     unsubscribe_path,
     until,
 )
+from shop import order
 from sqlalchemy import text
 from standardwebhooks import Webhook
 from test_mailers import KEY, SECRETS
@@ -50,31 +49,10 @@ from app.main import create_app
 from app.messages.choose_mailer import READERS
 from app.messages.open_routes import Reports
 
+pytestmark = pytest.mark.usefixtures("midday")
+
 LOST = ("lost", "cancelled", "failed", "held")
 SCRIPT = {f"{name}@example.test": ["taken, cut", "250"] for name in LOST}
-
-
-@pytest.fixture(autouse=True)
-def midday(clock):
-    clock.now = NOW
-
-
-@pytest.fixture
-async def store(open_store):
-    store = await open_store()
-    await set_sender(store)
-    return store
-
-
-@pytest.fixture(scope="module")
-def shared_sink(tmp_path_factory):
-    with smtp_sink(tmp_path_factory.mktemp("smtp") / "taken.jsonl", SCRIPT) as running:
-        yield running
-
-
-@pytest.fixture
-def smtp(shared_sink):
-    return Postbox(shared_sink, len(shared_sink.taken))
 
 
 def public(store):

@@ -13,19 +13,17 @@ import httpx
 import pytest
 import structlog
 from answers import CANARY, problem
-from conftest import NOW, OPERATOR, order, serving, with_asyncpg
+from conftest import NOW, serving, with_asyncpg
 from postal import customer, queued, set_sender
+from shop import OPERATOR, order
 
 from app.accounts.api_key import fresh_key
 from app.database import Database
 from app.main import create_app
 
+pytestmark = pytest.mark.usefixtures("midday")
+
 MARCH = {"time_frame": "custom", "start": "2026-03-01", "end": "2026-04-01"}
-
-
-@pytest.fixture(autouse=True)
-def midday(clock):
-    clock.now = NOW
 
 
 @asynccontextmanager

@@ -9,17 +9,15 @@ from datetime import timedelta
 import psutil
 import pytest
 from answers import CANARY, pointers, problem
-from conftest import NOW, order
+from conftest import NOW
+from shop import order
+
+pytestmark = pytest.mark.usefixtures("midday")
 
 MEBIBYTE = 1024 * 1024
 COLUMNS = "order_id,customer_id,email,ordered_at,total,status"
 GOOD_ROW = "good,ada,,2026-03-01T12:00:00Z,5.00,paid"
 DAY = "2026-03-01T12:00:00Z"
-
-
-@pytest.fixture(autouse=True)
-def midday(clock):
-    clock.now = NOW
 
 
 @pytest.fixture

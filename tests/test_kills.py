@@ -25,11 +25,12 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from conftest import Store, order, wait_until
+from conftest import wait_until
 from mail_sinks import SmtpSink, Taken
 from nursery import POISONED, Nursery, nursery
 from postal import SENDER, SITE, deliver, key, set_sender, sink
 from processes import Shop, postgres_of, running
+from shop import Store, order
 
 from app.main import now_in_utc
 from app.messages.claim_messages import Limits

@@ -7,19 +7,17 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from conftest import NOW, order
+from conftest import NOW
+from shop import order
 
 from app.forms import defused
 from app.leaderboard.listing import COLUMNS
 from app.leaderboard.ranking import Metric
 from app.periods import TimeFrame
 
+pytestmark = pytest.mark.usefixtures("midday")
+
 MARCH = {"time_frame": "custom", "start": "2026-03-01", "end": "2026-04-01"}
-
-
-@pytest.fixture(autouse=True)
-def midday(clock):
-    clock.now = NOW
 
 
 async def test_equal_spenders_share_a_rank_and_the_next_is_skipped(open_store):

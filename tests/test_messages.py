@@ -8,26 +8,17 @@ import asyncpg
 import httpx
 import pytest
 from answers import problem
-from conftest import NOW, OPERATOR, order
+from conftest import NOW
 from postal import SENDER, consent, customer, deliver, key, post, queued, seen, set_sender, sink
+from shop import OPERATOR, order
 from sqlalchemy import text
 
 from app.accounts import repeats
 from app.words import Language
 
+pytestmark = pytest.mark.usefixtures("midday")
+
 OPERATOR_AUTH = {"Authorization": f"Bearer {OPERATOR}"}
-
-
-@pytest.fixture(autouse=True)
-def midday(clock):
-    clock.now = NOW
-
-
-@pytest.fixture
-async def store(open_store):
-    store = await open_store()
-    await set_sender(store)
-    return store
 
 
 async def test_a_message_is_queued_sent_and_seen(store, database, clock, tmp_path):

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 from answers import operations, problem
-from conftest import NOW, OPERATOR, ROOT, order
+from conftest import ROOT
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from postal import consent, key, set_sender
+from shop import OPERATOR, order
 
 from app.problems import every_problem
+
+pytestmark = pytest.mark.usefixtures("midday")
 
 PROBLEM_JSON = "application/problem+json"
 PAGES = {"showUnsubscribe", "unsubscribe"}
@@ -21,11 +24,6 @@ PAGES = {"showUnsubscribe", "unsubscribe"}
 ASKS_THE_DATABASE = {"readReadiness", "reportMail", *PAGES}
 """Of those that need no key."""
 OPEN = {"readLiveness", "readReadiness", "readVersion", "readMetrics", "readProblem", "reportMail", *PAGES}
-
-
-@pytest.fixture(autouse=True)
-def midday(clock):
-    clock.now = NOW
 
 
 def closed(schema: Any) -> Any:

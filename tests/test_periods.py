@@ -11,7 +11,7 @@ from itertools import groupby
 from zoneinfo import ZoneInfo
 
 import pytest
-from conftest import order
+from shop import order
 
 from app.periods import HISTORY_BEGINS, Calendar, TimeFrame, WeekStart, named_frame
 

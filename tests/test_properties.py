@@ -18,10 +18,11 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import httpx
 import pytest
-from conftest import OPERATOR, Clock, Server, Statements, Store, order, serving, with_asyncpg
+from conftest import Clock, Server, Statements, serving, with_asyncpg
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from shop import OPERATOR, Store, order
 
 from app.database import Database
 from app.main import create_app

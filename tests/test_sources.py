@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from answers import pointers, problem
-from conftest import NOW, order
+from shop import order
 
 from app.orders import import_orders
+
+pytestmark = pytest.mark.usefixtures("midday")
 
 EMPTY = {
     "orders": 0,
@@ -20,11 +22,6 @@ EMPTY = {
     "history_from": None,
     "last_order_at": None,
 }
-
-
-@pytest.fixture(autouse=True)
-def midday(clock):
-    clock.now = NOW
 
 
 async def health(store) -> dict:

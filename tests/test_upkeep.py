@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import NOW, order
+from shop import order
 
 from app.orders import source as source_statements
 from app.orders.import_orders import import_orders
@@ -12,13 +12,10 @@ from app.orders.source import Source
 from app.orders.verify_boards import verify
 from app.worker import SILENT_IMPORT, work_once
 
+pytestmark = pytest.mark.usefixtures("midday")
+
 TICK = timedelta(microseconds=1)
 CALENDAR_KINDS = ("week", "month", "quarter", "year")
-
-
-@pytest.fixture(autouse=True)
-def midday(clock):
-    clock.now = NOW
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.config import Config
-from conftest import NOW, ROOT, order, shared
+from conftest import NOW, ROOT, shared
+from shop import order
 
 from app.orders.buckets import BUCKET_EDGES
 from app.orders.recount import rebuild
@@ -26,14 +27,11 @@ from app.segments.schemas import VipPreview, Vips
 from app.segments.vips import Criteria
 from app.worker import work_once
 
+pytestmark = pytest.mark.usefixtures("midday")
+
 CRITERIA = [*Criteria]
 BODIES: list[bytes] = []
 """What `find` has read, byte for byte."""
-
-
-@pytest.fixture(autouse=True)
-def midday(clock):
-    clock.now = NOW
 
 
 async def find(store: Any, path: str = "", **question: Any) -> dict[str, Any]:

@@ -1,0 +1,89 @@
+"""Shop: what a store of a test is, tells and asks."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+OPERATOR = "operator-key-of-the-tests"
+
+
+@dataclass
+class Store:
+    """A connected store, in the language of the shop."""
+
+    api: httpx.AsyncClient
+    key: str
+    account: str
+    audience: str
+    source: str
+    currency: str = "EUR"
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def auth(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+    @property
+    def source_id(self) -> int:
+        return int(self.source.removeprefix("src_"))
+
+    def board(self, **question: Any) -> dict[str, Any]:
+        """The parameters of a board of this store."""
+        return {"audience": self.audience, "source": self.source, **question}
+
+    async def post(self, *orders: dict[str, Any]) -> httpx.Response:
+        return await self.api.post(f"/sources/{self.source}/orders", json={"orders": orders}, headers=self.auth)
+
+    async def send(self, *orders: dict[str, Any]) -> dict[str, Any]:
+        """Orders that must all be taken."""
+        answer = await self.post(*orders)
+        assert answer.status_code == 200, answer.text
+        result: dict[str, Any] = answer.json()
+        assert result["rejected"] == []
+        return result
+
+    async def sold(self, *sales: tuple[str, str], on: str = "2026-03-01") -> None:
+        """Paid orders of customers, `(id, total)`, on a day or at an instant."""
+        at = on if "T" in on else f"{on}T12:00:00Z"
+        await self.send(*(order(f"sale-{next(self.numbers)}", who, total, at) for who, total in sales))
+
+    async def load(self, content: bytes, media_type: str = "text/csv", **headers: str) -> httpx.Response:
+        """An import."""
+        return await self.api.post(
+            f"/sources/{self.source}/imports",
+            content=content,
+            headers=self.auth | {"Content-Type": media_type} | headers,
+        )
+
+    async def ask(self, **question: Any) -> dict[str, Any]:
+        """A page of a board that must be there."""
+        answer = await self.api.get("/leaderboard", params=self.board(**question), headers=self.auth)
+        assert answer.status_code == 200, answer.text
+        page: dict[str, Any] = answer.json()
+        return page
+
+    async def all_rows(self, **question: Any) -> list[dict[str, Any]]:
+        """All pages put together."""
+        page = await self.ask(**question)
+        rows = page["items"]
+        while page["next_cursor"]:
+            page = await self.ask(**question, cursor=page["next_cursor"])
+            rows += page["items"]
+        return rows
+
+
+def order(
+    order_id: str, customer_id: str | None, total: str = "10.00", at: str = "2026-03-01T12:00:00Z", **fields: Any
+) -> dict[str, Any]:
+    """An order in the normal form."""
+    return {
+        "order_id": order_id,
+        "customer_id": customer_id,
+        "ordered_at": at,
+        "total": total,
+        "status": "paid",
+        **fields,
+    }
