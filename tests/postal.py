@@ -20,7 +20,7 @@ from app.messages.choose_mailer import open_mailer
 from app.messages.claim_messages import Limits
 from app.messages.compose_mail import Site
 from app.messages.deliver_messages import Delivery
-from app.messages.unsubscribe_token import Leaver, token
+from app.messages.unsubscribe_token import Recipient, token
 
 SENDER = {
     "name": "Ada's shop",
@@ -135,7 +135,7 @@ async def unsubscribe_path(store: Store, sql: asyncpg.Connection, customer_id: s
     """The path of the link in a message."""
     account = number_in(store.account)
     secret = await sql.fetchval("SELECT cursor_secret FROM accounts WHERE id = $1", account)
-    return f"/unsubscribe/{token(secret, Leaver(account, number_in(customer_id), number_in(message)))}"
+    return f"/unsubscribe/{token(secret, Recipient(account, number_in(customer_id), number_in(message)))}"
 
 
 async def seen(store: Store, message: str) -> dict[str, Any]:

@@ -16,12 +16,12 @@ from app.envelope import SECURITY_HEADERS
 from app.messages.clean_html import MOST_CHARACTERS, MOST_TAGS, HtmlTooLarge, clean_html
 from app.messages.footer import Footer, Sender
 from app.messages.unsubscribe_page import farewell, question, unknown_link
-from app.messages.unsubscribe_token import Leaver, account_in, leaver_in, token
+from app.messages.unsubscribe_token import Recipient, account_in, recipient_in, token
 from app.wire import LARGEST_ID, InvalidCursor, seal, unseal
 from app.words import Language
 
 IDS = st.integers(1, LARGEST_ID)
-LEAVERS = st.builds(Leaver, IDS, IDS, IDS)
+RECIPIENTS = st.builds(Recipient, IDS, IDS, IDS)
 SECRET = b"s" * 32
 URL = "https://api.example/unsubscribe/abc?x=1&y=2"
 SENDER = Sender("Ada & <Söhne>", "Via Roma 1\n 00100 Roma\n\nItalia")
@@ -277,18 +277,18 @@ def test_the_pages_differ_by_language_and_from_each_other():
 # ---------------------------------------------------------------- tokens
 
 
-@given(LEAVERS, st.binary(min_size=1, max_size=64))
-def test_a_token_says_who_leaves_over_which_message(leaver, secret):
-    text = token(secret, leaver)
+@given(RECIPIENTS, st.binary(min_size=1, max_size=64))
+def test_a_token_says_who_leaves_over_which_message(recipient, secret):
+    text = token(secret, recipient)
 
     assert re.fullmatch("[A-Za-z0-9_-]{52}", text)
-    assert (account_in(text), leaver_in(secret, text)) == (leaver.account_id, leaver)
-    assert leaver_in(secret + b"x", text) is None
+    assert (account_in(text), recipient_in(secret, text)) == (recipient.account_id, recipient)
+    assert recipient_in(secret + b"x", text) is None
 
 
-@given(LEAVERS, st.data())
-def test_a_token_of_which_anything_is_changed_is_none(leaver, data):
-    text = token(SECRET, leaver)
+@given(RECIPIENTS, st.data())
+def test_a_token_of_which_anything_is_changed_is_none(recipient, data):
+    text = token(SECRET, recipient)
     place = data.draw(st.integers(0, len(text) - 1))
     other = data.draw(st.characters().filter(lambda character: character != text[place]))
     raw = bytearray(base64.urlsafe_b64decode(text))
@@ -299,26 +299,26 @@ def test_a_token_of_which_anything_is_changed_is_none(leaver, data):
         base64.urlsafe_b64encode(raw).decode(),
         *(text[:place], text + other, text + "=", " " + text, text + "\n", text.swapcase()),
     ):
-        assert leaver_in(SECRET, forged) is None
+        assert recipient_in(SECRET, forged) is None
 
 
 @given(st.text(max_size=80))
 def test_any_other_text_is_no_token(text):
-    assert (account_in(text), leaver_in(SECRET, text)) == (None, None)
+    assert (account_in(text), recipient_in(SECRET, text)) == (None, None)
 
 
 @pytest.mark.parametrize(
     "text", ["", "=" * 52, "é" * 52, "\ud800" * 52, "A" * 10**7, "A" * 52, "_" * 52, "+" * 52, "/" * 52]
 )
 def test_zero_and_numbers_beyond_the_database_are_no_ids(text):
-    assert (account_in(text), leaver_in(SECRET, text)) == (None, None)
+    assert (account_in(text), recipient_in(SECRET, text)) == (None, None)
 
 
 def test_tokens_and_cursors_do_not_vouch_for_each_other():
-    text = token(SECRET, Leaver(1, 2, 3))
+    text = token(SECRET, Recipient(1, 2, 3))
     with pytest.raises(InvalidCursor):
         unseal(SECRET, "unsubscribe", text)
     content = base64.urlsafe_b64decode(text)[:24]
     for query in ("", "unsubscribe"):
         sealed = base64.urlsafe_b64decode(seal(SECRET, query, [1, 2, 3]) + "===")[:15]
-        assert leaver_in(SECRET, base64.urlsafe_b64encode(content + sealed).decode()) is None
+        assert recipient_in(SECRET, base64.urlsafe_b64encode(content + sealed).decode()) is None

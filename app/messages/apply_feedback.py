@@ -8,7 +8,7 @@ from app.database import Database
 from app.messages import correspondence, outbox
 from app.messages.mail import Feedback
 from app.messages.note_consent import note_consent
-from app.messages.unsubscribe_token import Leaver
+from app.messages.unsubscribe_token import Recipient
 
 EARLIER = {
     "delivered": ("sending", "sent"),
@@ -65,5 +65,5 @@ async def _consent(database: Database, each: Feedback, customer_id: int, now: da
         marketing, by, address = "cleaned", "bounce", each.address
     else:
         return
-    who = Leaver(each.account_id, customer_id, each.message)
+    who = Recipient(each.account_id, customer_id, each.message)
     await note_consent(database, who, marketing, by, now, address=address)

@@ -6,7 +6,7 @@ from typing import Any
 from app.messages.footer import Footer
 from app.messages.footer import Sender as Signature
 from app.messages.mail import Address, Mail
-from app.messages.unsubscribe_token import Leaver, token
+from app.messages.unsubscribe_token import Recipient, token
 from app.wire import public_id
 from app.words import Language
 
@@ -17,9 +17,9 @@ class Site:
 
     url: str
 
-    def unsubscribe_url(self, secret: bytes, leaver: Leaver) -> str:
+    def unsubscribe_url(self, secret: bytes, recipient: Recipient) -> str:
         """The link that stands in every marketing mail."""
-        return f"{self.url}/unsubscribe/{token(secret, leaver)}"
+        return f"{self.url}/unsubscribe/{token(secret, recipient)}"
 
 
 def reference(account_id: int, message: int) -> str:
@@ -31,7 +31,7 @@ def composed(account_id: int, message: Any, person: Any, sender: Any, site: Site
     """The mail of a message, complete."""
     link = None
     if message.kind == "marketing":
-        link = site.unsubscribe_url(sender.cursor_secret, Leaver(account_id, person.id, message.id))
+        link = site.unsubscribe_url(sender.cursor_secret, Recipient(account_id, person.id, message.id))
     footer = Footer(Signature(sender.name, sender.postal_address), Language(message.language), link)
     return Mail(
         reference=reference(account_id, message.id),

@@ -5,13 +5,13 @@ from datetime import datetime
 from app.database import Database
 from app.messages import correspondence
 from app.messages.note_consent import note_consent
-from app.messages.unsubscribe_token import Leaver, account_in, leaver_in
+from app.messages.unsubscribe_token import Recipient, account_in, recipient_in
 
 
 async def sender_of(database: Database, text: str) -> str | None:
     """Who wrote the message that the token is of; nothing where we did not write the token."""
-    leaver = await _leaver(database, text)
-    return leaver and leaver[1]
+    recipient = await _recipient(database, text)
+    return recipient and recipient[1]
 
 
 async def leave(database: Database, text: str, now: datetime) -> str | None:
@@ -19,19 +19,19 @@ async def leave(database: Database, text: str, now: datetime) -> str | None:
 
     It works when the customer is erased too: nobody is left to be written to.
     """
-    leaver = await _leaver(database, text)
-    if leaver is None:
+    recipient = await _recipient(database, text)
+    if recipient is None:
         return None
-    who, sender = leaver
+    who, sender = recipient
     await note_consent(database, who, "unsubscribed", "unsubscribe", now)
     return sender
 
 
-async def _leaver(database: Database, text: str) -> tuple[Leaver, str] | None:
+async def _recipient(database: Database, text: str) -> tuple[Recipient, str] | None:
     account_id = account_in(text)
     if account_id is None:
         return None
     async with database.read() as conn:
         row = (await conn.execute(correspondence.SEAL, {"account_id": account_id})).one_or_none()
-    leaver = None if row is None else leaver_in(row.cursor_secret, text)
-    return None if leaver is None or row is None else (leaver, row.name)
+    recipient = None if row is None else recipient_in(row.cursor_secret, text)
+    return None if recipient is None or row is None else (recipient, row.name)

@@ -11,13 +11,13 @@ from app.customers.change_consent import change_consent
 from app.database import Connection, Database
 from app.messages import correspondence
 from app.messages.addressing import is_another
-from app.messages.unsubscribe_token import Leaver
+from app.messages.unsubscribe_token import Recipient
 from app.orders import source as source_statements
 from app.orders.source import Source
 
 
 async def note_consent(
-    database: Database, who: Leaver, marketing: str, changed_by: str, now: datetime, *, address: str | None = None
+    database: Database, who: Recipient, marketing: str, changed_by: str, now: datetime, *, address: str | None = None
 ) -> None:
     """Change the consent of whom the message is to, and of nobody where they are erased.
 
@@ -37,14 +37,14 @@ async def note_consent(
             return
 
 
-async def _recipient(database: Database, who: Leaver) -> Any:  # noqa: ANN401 - a row of directory.ONE, or nothing
+async def _recipient(database: Database, who: Recipient) -> Any:  # noqa: ANN401 - a row of directory.ONE, or nothing
     """Whom a message is to: read where it is written, for a replica may name for long who is gone."""
     async with database.write() as conn:
         person = {"account_id": who.account_id, "customer_id": who.customer_id}
         return (await conn.execute(directory.ONE, person)).one_or_none() or await _heir(conn, who)
 
 
-async def _heir(conn: Connection, who: Leaver) -> Any:  # noqa: ANN401 - the same
+async def _heir(conn: Connection, who: Recipient) -> Any:  # noqa: ANN401 - the same
     """Whom a guest has become part of since: the message is theirs now."""
     message = {"account_id": who.account_id, "id": who.message_id}
     row = (await conn.execute(correspondence.ONE, message)).one_or_none()

@@ -12,7 +12,7 @@ from app.messages.backoff import GivenUp, next_attempt
 from app.messages.claim_messages import Claimed
 from app.messages.mail import Accepted, Deferred, Misconfigured, Outcome, Refused
 from app.messages.note_consent import note_consent
-from app.messages.unsubscribe_token import Leaver
+from app.messages.unsubscribe_token import Recipient
 
 PAUSE = timedelta(minutes=10)
 """After a refused login the account's messages wait so long; then one of them tries again."""
@@ -69,7 +69,7 @@ async def _pause(database: Database, account: dict[str, int], ended: Sequence[En
 
 async def _clean(database: Database, each: Ended) -> None:
     claimed = each.claimed
-    who = Leaver(claimed.account_id, claimed.customer_id, claimed.id)
+    who = Recipient(claimed.account_id, claimed.customer_id, claimed.id)
     await note_consent(database, who, "cleaned", "bounce", each.at, address=claimed.address)
 
 

@@ -22,38 +22,38 @@ PURPOSE = b"unsubscribe"
 
 
 @dataclass(frozen=True, slots=True)
-class Leaver:
-    """A customer of an account, and the message whose link was followed."""
+class Recipient:
+    """A customer of an account, and the message that went to them."""
 
     account_id: int
     customer_id: int
     message_id: int
 
 
-def token(secret: bytes, leaver: Leaver) -> str:
+def token(secret: bytes, recipient: Recipient) -> str:
     """The token for a link in this message; `secret` is the account's."""
-    content = IDS.pack(leaver.account_id, leaver.customer_id, leaver.message_id)
+    content = IDS.pack(recipient.account_id, recipient.customer_id, recipient.message_id)
     return base64.urlsafe_b64encode(content + _seal_of(secret, content)).decode()
 
 
 def account_in(text: str) -> int | None:
     """The account that a token claims to be of, to find its secret; nothing when it is no token."""
-    leaver = _leaver_in(text)
-    return leaver.account_id if leaver else None
+    recipient = _recipient_in(text)
+    return recipient.account_id if recipient else None
 
 
-def leaver_in(secret: bytes, text: str) -> Leaver | None:
+def recipient_in(secret: bytes, text: str) -> Recipient | None:
     """Who leaves, when the token was made with this secret; never raises, whatever the text is."""
-    leaver = _leaver_in(text)
-    genuine = leaver is not None and hmac.compare_digest(token(secret, leaver).encode(), text.encode())
-    return leaver if genuine else None
+    recipient = _recipient_in(text)
+    genuine = recipient is not None and hmac.compare_digest(token(secret, recipient).encode(), text.encode())
+    return recipient if genuine else None
 
 
-def _leaver_in(text: str) -> Leaver | None:
+def _recipient_in(text: str) -> Recipient | None:
     if not TOKEN.fullmatch(text):
         return None
     ids = IDS.unpack_from(base64.urlsafe_b64decode(text))
-    return Leaver(*ids) if all(0 < each <= LARGEST_ID for each in ids) else None
+    return Recipient(*ids) if all(0 < each <= LARGEST_ID for each in ids) else None
 
 
 def _seal_of(secret: bytes, content: bytes) -> bytes:
