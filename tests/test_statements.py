@@ -432,22 +432,32 @@ async def measured(sql: asyncpg.Connection, reader: asyncpg.Connection, source: 
     return found
 
 
-async def test_hot_reads_stay_on_their_indexes_and_cost_the_same_at_ten_times_the_size(
-    open_store, clock, sql, urls, database
-):
+@pytest.fixture
+async def source(open_store, clock, database):
+    """A store, as its figures need it."""
     clock.now = NOW
     store = await open_store()
     async with database.read() as conn:
         account_id = int(store.account.removeprefix("acc_"))
-        source = Source(*(await conn.execute(source_statements.one(account_id, store.source_id))).one())
+        return Source(*(await conn.execute(source_statements.one(account_id, store.source_id))).one())
+
+
+@pytest.fixture
+async def reader(urls):
+    """A connection like those of the service's reads."""
+    conn = await asyncpg.connect(urls.read)
+    await conn.execute("SET plan_cache_mode = force_generic_plan")
+    yield conn
+    await conn.close()
+
+
+async def test_hot_reads_stay_on_their_indexes_and_cost_the_same_at_ten_times_the_size(source, reader, sql, database):
     await sql.execute(OTHER_STORES)
-    reader = await asyncpg.connect(urls.read)
 
     await grow(sql, database, source, 1, 1_200)
     small = await measured(sql, reader, source)
     await grow(sql, database, source, 1_201, 12_000)
     large = await measured(sql, reader, source)
-    await reader.close()
 
     most_rows = {"profile": MOST_ROWS_OF_A_PROFILE}
     too_many = [(m.name, m.mode, m.plan.went_over_much(most_rows.get(m.name, MOST_ROWS))) for m in small + large]
@@ -458,14 +468,7 @@ async def test_hot_reads_stay_on_their_indexes_and_cost_the_same_at_ten_times_th
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_a_page_begins_where_the_one_before_has_ended_however_many_are_tied(
-    open_store, clock, sql, urls, database, late
-):
-    clock.now = NOW
-    store = await open_store()
-    async with database.read() as conn:
-        account_id = int(store.account.removeprefix("acc_"))
-        source = Source(*(await conn.execute(source_statements.one(account_id, store.source_id))).one())
+async def test_a_page_begins_where_the_one_before_has_ended_however_many_are_tied(source, reader, sql, database, late):
     await grow(sql, database, source, 1, 4_000)
     board = await sql.fetchrow("SELECT id, version FROM boards WHERE kind = 'year' AND start = '2026-01-01Z'")
     customer = await sql.fetchval("SELECT max(customer_id) - 1000 FROM standings WHERE purchases = 1")
@@ -473,10 +476,7 @@ async def test_a_page_begins_where_the_one_before_has_ended_however_many_are_tie
     question = resolve(source, Asked(Metric.PURCHASES, TimeFrame.YEAR_TO_DATE, NOW, None, None, None))
     bound = question.parameters() | place | {"limit": LIMIT, "board": board["id"], "version": board["version"]}
     statement = ranking.board_page(Metric.PURCHASES, continued=True, compare=None, late=late)
-    reader = await asyncpg.connect(urls.read)
-    await reader.execute("SET plan_cache_mode = force_generic_plan")
     plan = await plan_of(reader, statement, bound)
-    await reader.close()
 
     walks = [node for node in plan.nodes if node.get("Index Name") == "standings_purchases_idx"]
     assert sum(node["Actual Rows"] for node in walks) > LIMIT
@@ -484,13 +484,8 @@ async def test_a_page_begins_where_the_one_before_has_ended_however_many_are_tie
 
 
 async def test_a_page_of_vips_begins_where_the_one_before_has_ended_however_many_are_tied(
-    open_store, clock, sql, urls, database
+    source, reader, sql, database
 ):
-    clock.now = NOW
-    store = await open_store()
-    async with database.read() as conn:
-        account_id = int(store.account.removeprefix("acc_"))
-        source = Source(*(await conn.execute(source_statements.one(account_id, store.source_id))).one())
     await grow(sql, database, source, 1, 6_000)
     await sql.execute("UPDATE orders SET total = 1000")
     async with database.write() as conn:
@@ -499,11 +494,8 @@ async def test_a_page_of_vips_begins_where_the_one_before_has_ended_however_many
     question = read_vips.resolve(source, NOW, 365, Thresholds(1, 0))
     customer = await sql.fetchval("SELECT max(customer_id) - 1000 FROM standings WHERE spend = 1000")
     bound = question.parameters() | {"limit": LIMIT, "value": 1000, "customer": customer}
-    reader = await asyncpg.connect(urls.read)
-    await reader.execute("SET plan_cache_mode = force_generic_plan")
     for criteria in Criteria:
         plan = await plan_of(reader, vip_page(criteria, Way.BOARD, continued=True), bound)
         walks = [node for node in plan.nodes if node.get("Index Name") == "standings_spend_idx"]
         assert max(node["Actual Rows"] for node in walks) > LIMIT
         assert [node["Rows Removed by Filter"] for node in walks if node.get("Rows Removed by Filter")] == []
-    await reader.close()
