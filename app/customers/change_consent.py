@@ -21,13 +21,13 @@ async def change_consent(
     account = {"account_id": source.account_id}
     known = (await conn.execute(directory.CONSENTS_LOCKED, account | {"customers": customers})).all()
     unusable = {row.id for row in known if row.marketing == "cleaned" and changed_by in SAY_NOTHING_OF_THE_ADDRESS}
-    changed = [row.id for row in known if row.marketing != marketing and row.id not in unusable]
+    changed = {row.id for row in known if row.marketing != marketing and row.id not in unusable}
     noted = [row.id for row in known if row.id in changed or row.last_noted != marketing]
     if noted:
         note = {"customers": noted, "marketing": marketing, "changed_by": changed_by, "now": now}
         await conn.execute(directory.CONSENT_NOTED, account | note)
     if changed:
-        await conn.execute(directory.CONSENTED, account | {"customers": changed, "marketing": marketing})
+        await conn.execute(directory.CONSENTED, account | {"customers": [*changed], "marketing": marketing})
         shown = source_statements.counted(
             source.account_id, source.id, orders=0, unattributed=0, foreign_currency=0, contacts=True
         )
