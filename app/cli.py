@@ -19,24 +19,25 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from app import mailing, openapi, serving
+from app.boards import source as source_statements
+from app.boards.recount import rebuild
+from app.boards.source import Source
+from app.boards.verify_boards import verify
 from app.connecting import Urls, connected, postgres, upgrade
-from app.database import ERRORS, Database, told
+from app.database.errors import ERRORS, told
+from app.database.pools import Database
 from app.demo import ensure_demo
 from app.local_postgres import LocalPostgresError
+from app.mail.contract import referenced
 from app.main import create_app, now_in_utc
 from app.messages import outbox
-from app.messages.compose_mail import reference
-from app.messages.mail import referenced
-from app.orders import source as source_statements
+from app.messages.sending.compose_mail import reference
 from app.orders.import_orders import import_orders
 from app.orders.read_rows import csv_rows, inflated, ndjson_rows
-from app.orders.recount import rebuild
-from app.orders.source import Source
-from app.orders.verify_boards import verify
 from app.problems import Problem
 from app.serving import taken_port
 from app.settings import Settings, SettingsError, read_settings
-from app.wire import public_id, row_id
+from app.wire.ids import public_id, row_id
 from app.worker import work, work_once
 
 WRONG_SETTINGS = 2

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from alembic import command
 from alembic.config import Config
 
-from app.database import Database
+from app.database.pools import Database
 from app.local_postgres import local_postgres
 from app.operation import ROOT
 from app.settings import Settings, asyncpg_url

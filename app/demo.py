@@ -18,16 +18,18 @@ from sqlalchemy import text
 from app.accounts import senders
 from app.accounts.keys import any_account
 from app.accounts.open_account import open_account
-from app.database import Connection, Database
+from app.boards.recount import rebuild
+from app.boards.source import Source
+from app.database.pools import Connection, Database
 from app.main import now_in_utc
 from app.orders.import_orders import BATCH_ROWS
 from app.orders.ingest import ingest
 from app.orders.normal_form import Order, normalised
-from app.orders.recount import rebuild
-from app.orders.source import Source
 from app.sources import stores
 from app.sources.connect_source import connect_source
-from app.wire import decimal_string, public_id, rfc3339
+from app.wire.ids import public_id
+from app.wire.instants import rfc3339
+from app.wire.money import decimal_string
 
 DAYS = 800
 SENDER = {

@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
-from app.database import Database
+from app.database.pools import Database
+from app.mail.choose_mailer import feedback_reader, is_private, open_mailer
+from app.mail.contract import Mailer
 from app.main import now_in_utc
-from app.messages.choose_mailer import feedback_reader, is_private, open_mailer
-from app.messages.claim_messages import Limits
-from app.messages.compose_mail import Site
-from app.messages.deliver_messages import Delivery
-from app.messages.mail import Mailer
 from app.messages.open_routes import Reports
+from app.messages.sending.claim_messages import Limits
+from app.messages.sending.compose_mail import Site
+from app.messages.sending.deliver_messages import Delivery
 from app.settings import Settings, SettingsError
 
 BURST_SECONDS = 5

@@ -9,20 +9,20 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from app import database as database_errors
 from app import openapi, operation, problems
 from app.accounts import routes as account_routes
 from app.accounts.access import Callers, permission_of
+from app.boards.remember_sources import Sources
 from app.customers import routes as customer_routes
-from app.database import Database
+from app.database import errors as database_errors
+from app.database.pools import Database
 from app.envelope import Envelope, Metrics
 from app.leaderboard import routes as leaderboard_routes
 from app.messages import open_routes
 from app.messages import routes as message_routes
-from app.messages.compose_mail import Site
 from app.messages.open_routes import Reports
+from app.messages.sending.compose_mail import Site
 from app.orders import routes as order_routes
-from app.orders.remember_sources import Sources
 from app.segments import routes as segment_routes
 from app.sources import routes as source_routes
 

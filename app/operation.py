@@ -11,7 +11,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from app.database import ERRORS, Pools, ReadConn
+from app.database.errors import ERRORS
+from app.database.pools import Pools, ReadConn
 from app.envelope import Metrics
 from app.problems import NotFound, ServiceUnavailable, documented, every_problem
 from app.words import in_language, language_of

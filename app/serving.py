@@ -13,9 +13,9 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from app.database import Database
+from app.database.pools import Database
 from app.main import now_in_utc
-from app.messages.deliver_messages import Delivery
+from app.messages.sending.deliver_messages import Delivery
 from app.settings import SettingsError
 from app.worker import work
 

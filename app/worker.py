@@ -15,13 +15,13 @@ from sqlalchemy import TextClause
 
 from app.accounts import repeats
 from app.accounts.answer_once import REMEMBERED
-from app.database import Connection, Database
+from app.boards import source as source_statements
+from app.boards import standings
+from app.boards.recount import catch_up, lock, tend
+from app.boards.source import Source
+from app.database.pools import Connection, Database
 from app.messages import outbox
-from app.messages.deliver_messages import Delivery
-from app.orders import source as source_statements
-from app.orders import standings
-from app.orders.recount import catch_up, lock, tend
-from app.orders.source import Source
+from app.messages.sending.deliver_messages import Delivery
 from app.problems import log
 
 ROUND_SECONDS = 30

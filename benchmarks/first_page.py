@@ -4,10 +4,10 @@ from typing import Any
 
 from sqlalchemy import event
 
-from app.database import Connection
+from app.boards.answers import Way
+from app.database.pools import Connection
 from app.leaderboard.ranking import Metric
 from app.leaderboard.read_board import Asked, Page, Question, read_page, resolve
-from app.orders.answers import Way
 from app.periods import TimeFrame
 from benchmarks.material import NOW
 from benchmarks.scene import Scene

@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 
-from app.wire import public_id
+from app.wire.ids import public_id
 from benchmarks.material import COPY_COLUMNS, CSV_COLUMNS, customers_of
 from benchmarks.processes import Server, serving
 from benchmarks.report import Figure

@@ -18,14 +18,14 @@ import uvloop
 from sqlalchemy import text
 
 from app.cli import log_as_json
-from app.database import Database
+from app.database.pools import Database
+from app.mail.choose_mailer import open_mailer
+from app.mail.contract import Mail
+from app.mail.mime import written
 from app.messages import outbox
-from app.messages.choose_mailer import open_mailer
-from app.messages.claim_messages import Limits
-from app.messages.compose_mail import Site, composed
-from app.messages.deliver_messages import Delivery
-from app.messages.mail import Mail
-from app.messages.mime import written
+from app.messages.sending.claim_messages import Limits
+from app.messages.sending.compose_mail import Site, composed
+from app.messages.sending.deliver_messages import Delivery
 from benchmarks.material import NOW
 from benchmarks.scene import Scene
 

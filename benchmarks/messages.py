@@ -16,7 +16,7 @@ from typing import Any
 
 import asyncpg
 
-from app.wire import public_id
+from app.wire.ids import public_id
 from benchmarks.processes import ROOT, Server, serving
 from benchmarks.report import Figure
 from benchmarks.scene import Scene, run_as_superuser

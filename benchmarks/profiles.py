@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
+from app.boards.buckets import MEASURES
 from app.customers.read_profile import READ, SEVEN, read_profile
 from app.customers.schemas import Profile
-from app.database import Connection, Database
+from app.database.pools import Connection, Database
 from app.leaderboard.read_board import read_version
-from app.orders.buckets import MEASURES
 from app.periods import TimeFrame
 from benchmarks.first_page import question
 from benchmarks.material import NOW

@@ -6,10 +6,10 @@ import json
 import asyncpg
 from sqlalchemy import Row, TextClause, text
 
-from app.database import Connection
+from app.boards.answers import ABOVE
+from app.database.pools import Connection
 from app.leaderboard.ranking import Metric
 from app.leaderboard.read_board import Question, read_version
-from app.orders.answers import ABOVE
 from app.periods import TimeFrame
 from benchmarks.first_page import LIMIT, first_page, question, statement_of
 from benchmarks.report import Figure

@@ -14,14 +14,14 @@ from pathlib import Path
 import asyncpg
 
 from app.accounts.open_account import open_account
+from app.boards.source import Source, one
 from app.connecting import Urls, upgrade
-from app.database import Database
+from app.database.pools import Database
 from app.local_postgres import LocalUrls, local_postgres
-from app.orders.source import Source, one
 from app.settings import Settings, asyncpg_url
 from app.sources import stores
 from app.sources.connect_source import connect_source
-from app.wire import public_id
+from app.wire.ids import public_id
 from benchmarks.material import NOW
 
 STORE = {

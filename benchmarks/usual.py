@@ -18,7 +18,9 @@ from app.orders.schemas import Buyer
 from app.periods import Calendar, Kind, Period
 from app.settings import asyncpg_url
 from app.tables import boards, customers, standings
-from app.wire import decimal_string, public_id, rfc3339
+from app.wire.ids import public_id
+from app.wire.instants import rfc3339
+from app.wire.money import decimal_string
 from benchmarks.material import NOW
 from benchmarks.scene import POOL_SIZE, STORE, Scene
 

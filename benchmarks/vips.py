@@ -10,7 +10,7 @@ from sqlalchemy import Row, text
 from app.periods import DAYS_WITH_A_BOARD
 from app.segments.read_vips import Page, Thresholds, read_page, resolve
 from app.segments.vips import Criteria
-from app.wire import public_id
+from app.wire.ids import public_id
 from benchmarks.first_page import LIMIT
 from benchmarks.material import NOW
 from benchmarks.report import Figure

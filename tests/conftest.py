@@ -31,7 +31,7 @@ from shop import OPERATOR, Store
 from sqlalchemy import event
 from statement_lint import findings
 
-from app.database import Database
+from app.database.pools import Database
 from app.local_postgres import local_postgres
 from app.main import create_app
 

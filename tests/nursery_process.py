@@ -20,14 +20,15 @@ import uvloop
 from sqlalchemy import TextClause, text
 
 from app.cli import log_as_json
-from app.database import Database
+from app.database.pools import Database
+from app.mail.choose_mailer import open_mailer
+from app.mail.contract import Mail, Mailer, Outcome
 from app.main import now_in_utc
-from app.messages import claim_messages, deliver_messages, outbox
-from app.messages.choose_mailer import open_mailer
-from app.messages.claim_messages import Limits
-from app.messages.compose_mail import Site
-from app.messages.deliver_messages import Delivery
-from app.messages.mail import Mail, Mailer, Outcome
+from app.messages import outbox
+from app.messages.sending import claim_messages, deliver_messages
+from app.messages.sending.claim_messages import Limits
+from app.messages.sending.compose_mail import Site
+from app.messages.sending.deliver_messages import Delivery
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ import httpx
 from mail_sinks import Script, SmtpSink, Taken, smtp_sink
 from shop import OPERATOR, Store, order
 
-from app.database import Database
-from app.messages.choose_mailer import open_mailer
-from app.messages.claim_messages import Limits
-from app.messages.compose_mail import Site
-from app.messages.deliver_messages import Delivery
-from app.messages.unsubscribe_token import Recipient, token
+from app.database.pools import Database
+from app.mail.choose_mailer import open_mailer
+from app.messages.consent.unsubscribe_token import Recipient, token
+from app.messages.sending.claim_messages import Limits
+from app.messages.sending.compose_mail import Site
+from app.messages.sending.deliver_messages import Delivery
 
 SENDER = {
     "name": "Ada's shop",

@@ -17,10 +17,10 @@ from sqlalchemy.dialects import postgresql
 
 from app.accounts import repeats
 from app.accounts.keys import any_account
+from app.boards import source as source_statements
+from app.boards.standings import ABANDONED
 from app.messages import outbox
 from app.operation import WAITING
-from app.orders import source as source_statements
-from app.orders.standings import ABANDONED
 from app.tables import metadata
 
 OVER_ALL_ACCOUNTS: dict[str, ClauseElement] = {

@@ -22,9 +22,9 @@ from conftest import NOW, ROOT, wait_until
 from processes import Shop, begun, command, ended, postgres_of, running
 
 from app import demo, mailing
+from app.boards.source import Source
 from app.local_postgres import local_postgres
-from app.messages.deliver_messages import GRACE_SECONDS
-from app.orders.source import Source
+from app.messages.sending.deliver_messages import GRACE_SECONDS
 from app.serving import DRAIN_SECONDS
 from app.settings import SettingsError, read_settings
 

@@ -19,12 +19,12 @@ from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.util import await_only
 
+from app.boards.source import Source, one
+from app.boards.verify_boards import verify
 from app.customers import directory
 from app.customers.read_profile import SEVEN
 from app.customers.schemas import CustomerPage, Export, Profile
-from app.orders.source import Source, one
-from app.orders.verify_boards import verify
-from app.wire import CURSOR_PATTERN
+from app.wire.pages import CURSOR_PATTERN
 
 pytestmark = pytest.mark.usefixtures("midday")
 

@@ -45,8 +45,11 @@ from shop import order
 from test_statements import plan_of
 
 from app import worker
-from app.messages import correspondence, deliver_messages, outbox
-from app.messages.backoff import (
+from app.mail import smtp as smtp_mailer
+from app.mail.contract import Deferred
+from app.messages import correspondence, outbox
+from app.messages.sending import deliver_messages
+from app.messages.sending.backoff import (
     JITTER,
     LONGEST_TRYING,
     MOST_ATTEMPTS,
@@ -55,9 +58,7 @@ from app.messages.backoff import (
     next_attempt,
     wait_seconds,
 )
-from app.messages.claim_messages import Limits, claim
-from app.messages.mail import Deferred
-from app.messages.mailers import smtp as smtp_mailer
+from app.messages.sending.claim_messages import Limits, claim
 from app.worker import work_once
 
 pytestmark = pytest.mark.usefixtures("midday")

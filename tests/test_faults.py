@@ -22,11 +22,11 @@ from processes import Shop, command, postgres_of, running
 from shop import Store, order
 from sqlalchemy import event, text
 
-from app.database import Database
+from app.boards import source as source_statements
+from app.boards.source import Source
+from app.boards.verify_boards import verify
+from app.database.pools import Database
 from app.local_postgres import local_postgres
-from app.orders import source as source_statements
-from app.orders.source import Source
-from app.orders.verify_boards import verify
 
 ANSWERED = {200, 503}
 AT = "2026-03-01T12:00:00Z"

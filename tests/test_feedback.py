@@ -44,9 +44,9 @@ from sqlalchemy import text
 from standardwebhooks import Webhook
 from test_mailers import KEY, SECRETS
 
-from app.database import Database
+from app.database.pools import Database
+from app.mail.choose_mailer import READERS
 from app.main import create_app
-from app.messages.choose_mailer import READERS
 from app.messages.open_routes import Reports
 
 pytestmark = pytest.mark.usefixtures("midday")

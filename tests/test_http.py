@@ -18,7 +18,7 @@ from postal import customer, queued, set_sender
 from shop import OPERATOR, order
 
 from app.accounts.api_key import fresh_key
-from app.database import Database
+from app.database.pools import Database
 from app.main import create_app
 
 pytestmark = pytest.mark.usefixtures("midday")

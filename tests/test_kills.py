@@ -33,7 +33,7 @@ from processes import Shop, postgres_of, running
 from shop import Store, order
 
 from app.main import now_in_utc
-from app.messages.claim_messages import Limits
+from app.messages.sending.claim_messages import Limits
 
 KILLS = int(os.environ.get("KILLS", "60"))
 MESSAGES = int(os.environ.get("MESSAGES", "1500"))

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.envelope import SECURITY_HEADERS
-from app.messages.clean_html import MOST_CHARACTERS, MOST_TAGS, HtmlTooLarge, clean_html
-from app.messages.footer import Footer, Sender
-from app.messages.unsubscribe_page import farewell, question, unknown_link
-from app.messages.unsubscribe_token import Recipient, account_in, recipient_in, token
-from app.wire import LARGEST_ID, InvalidCursor, seal, unseal
+from app.messages.consent.unsubscribe_page import farewell, question, unknown_link
+from app.messages.consent.unsubscribe_token import Recipient, account_in, recipient_in, token
+from app.messages.writing.clean_html import MOST_CHARACTERS, MOST_TAGS, HtmlTooLarge, clean_html
+from app.messages.writing.footer import Footer, Sender
+from app.wire.ids import LARGEST_ID
+from app.wire.pages import InvalidCursor, seal, unseal
 from app.words import Language
 
 IDS = st.integers(1, LARGEST_ID)

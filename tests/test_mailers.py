@@ -34,9 +34,10 @@ from hypothesis import strategies as st
 from mail_sinks import HttpSink, Reply, SmtpSink, smtp_sink
 from standardwebhooks import Webhook
 
-from app.messages.addressing import BREAKS, BadAddress, deliverable, said
-from app.messages.choose_mailer import PROVIDERS, SCHEMES, feedback_reader, open_mailer
-from app.messages.mail import (
+from app.mail import smtp
+from app.mail.addressing import BREAKS, BadAddress, deliverable, said
+from app.mail.choose_mailer import PROVIDERS, SCHEMES, feedback_reader, open_mailer
+from app.mail.contract import (
     Accepted,
     Address,
     Deferred,
@@ -48,9 +49,8 @@ from app.messages.mail import (
     Refused,
     Report,
 )
-from app.messages.mailers import smtp
-from app.messages.mime import written
-from app.messages.provider import retry_after
+from app.mail.http_provider import retry_after
+from app.mail.mime import written
 from app.problems import UnreadableBody
 
 SECRET = "hunter2-unrepeatable"

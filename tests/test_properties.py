@@ -24,12 +24,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from shop import OPERATOR, Store, order
 
-from app.database import Database
+from app.boards import source as source_statements
+from app.boards.source import Source
+from app.boards.verify_boards import verify
+from app.database.pools import Database
 from app.main import create_app
 from app.orders import import_orders
-from app.orders import source as source_statements
-from app.orders.source import Source
-from app.orders.verify_boards import verify
 from app.periods import TimeFrame
 from app.worker import work_once
 

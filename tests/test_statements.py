@@ -17,18 +17,18 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 from statement_lint import OVER_ALL_ACCOUNTS, findings, text_of
 
+from app.boards import answers
+from app.boards import source as source_statements
+from app.boards.answers import Way
+from app.boards.buckets import least_value
+from app.boards.recount import rebuild
+from app.boards.source import Source
 from app.customers import dossier
 from app.customers.read_profile import READ, standings_parameters
-from app.database import Database
+from app.database.pools import Database
 from app.leaderboard import ranking
 from app.leaderboard.ranking import Compare, Metric
 from app.leaderboard.read_board import Asked, resolve
-from app.orders import answers
-from app.orders import source as source_statements
-from app.orders.answers import Way
-from app.orders.buckets import least_value
-from app.orders.recount import rebuild
-from app.orders.source import Source
 from app.periods import TimeFrame, named_frame
 from app.segments import read_vips
 from app.segments.read_vips import Thresholds

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.leaderboard.ranking import Metric
-from app.messages.catalogue import TEMPLATES, TemplateName, described
-from app.messages.clean_html import clean_html
-from app.messages.facts import DESCRIPTIONS, Facts, placeholders, ranked
-from app.messages.fill_text import InvalidPlaceholder, filled_html, filled_subject, filled_text
-from app.messages.render_template import InvalidVariables, Written, checked, render
-from app.messages.written_templates import BUTTON_LINE, FOLDER, SHEETS, TAG_LINE
+from app.messages.writing.catalogue import TEMPLATES, TemplateName, described
+from app.messages.writing.clean_html import clean_html
+from app.messages.writing.facts import DESCRIPTIONS, Facts, placeholders, ranked
+from app.messages.writing.fill_text import InvalidPlaceholder, filled_html, filled_subject, filled_text
+from app.messages.writing.render_template import InvalidVariables, Written, checked, render
+from app.messages.writing.written_templates import BUTTON_LINE, FOLDER, SHEETS, TAG_LINE
 from app.periods import TimeFrame
 from app.words import Language
 

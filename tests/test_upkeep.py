@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from shop import order
 
-from app.orders import source as source_statements
+from app.boards import source as source_statements
+from app.boards.recount import rebuild
+from app.boards.source import Source
+from app.boards.verify_boards import verify
 from app.orders.import_orders import import_orders
-from app.orders.recount import rebuild
-from app.orders.source import Source
-from app.orders.verify_boards import verify
 from app.worker import SILENT_IMPORT, work_once
 
 pytestmark = pytest.mark.usefixtures("midday")

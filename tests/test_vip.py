@@ -17,10 +17,10 @@ from alembic.config import Config
 from conftest import NOW, ROOT, shared
 from shop import order
 
-from app.orders.buckets import BUCKET_EDGES
-from app.orders.recount import rebuild
-from app.orders.source import Source, one
-from app.orders.verify_boards import verify
+from app.boards.buckets import BUCKET_EDGES
+from app.boards.recount import rebuild
+from app.boards.source import Source, one
+from app.boards.verify_boards import verify
 from app.segments import vips
 from app.segments.histogram import MOST_BARS
 from app.segments.schemas import VipPreview, Vips

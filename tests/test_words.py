@@ -10,8 +10,10 @@ from app import main
 from app.leaderboard.options import FILTERS, METRICS, TIME_FRAMES
 from app.leaderboard.ranking import Metric
 from app.leaderboard.schemas import BoardQuery, Options
-from app.messages import clean_html, facts, fill_text, footer, mail, render_template, unsubscribe_page
-from app.messages.catalogue import TEMPLATES
+from app.mail import contract as mail
+from app.messages.consent import unsubscribe_page
+from app.messages.writing import clean_html, facts, fill_text, footer, render_template
+from app.messages.writing.catalogue import TEMPLATES
 from app.periods import TimeFrame
 from app.problems import every_problem
 from app.words import CATALOGUES, LONGEST_WISH, TRANSLATIONS, Language, in_language, negotiated

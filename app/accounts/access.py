@@ -19,9 +19,9 @@ from pydantic import BaseModel, ValidationError
 
 from app.accounts import keys
 from app.accounts.api_key import account_of, hash_of
-from app.database import Database
+from app.database.pools import Database
 from app.problems import InvalidRequest, Problem, UnreadableBody, UnsupportedMediaType, invalid_fields
-from app.wire import strict_json
+from app.wire.strict_json import strict_json
 
 REMEMBERED_SECONDS = 5.0
 REMEMBERED_KEYS = 10_000

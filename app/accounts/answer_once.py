@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 from app.accounts import repeats
 from app.accounts.access import KEY_HEADER, Caller
-from app.database import Connection, instead_of_waiting
+from app.database.errors import instead_of_waiting
+from app.database.pools import Connection
 from app.problems import Problem
 
 REMEMBERED = timedelta(hours=24)

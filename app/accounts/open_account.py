@@ -6,7 +6,7 @@ from datetime import datetime
 from app.accounts import keys
 from app.accounts.access import Scope
 from app.accounts.api_key import fresh_key, hash_of
-from app.database import Connection
+from app.database.pools import Connection
 
 
 async def open_account(conn: Connection, name: str, plan: str, now: datetime) -> tuple[int, str]:

@@ -32,9 +32,11 @@ from app.accounts.schemas import (
     Pause,
     Sender,
 )
-from app.database import ReadConn, WriteConn
+from app.database.pools import ReadConn, WriteConn
 from app.problems import InvalidRequest, NotFound, Problem, UnreadableBody, documented
-from app.wire import Cursor, InvalidCursor, Now, PublicId, link_next, public_id, rfc3339, seal, unseal
+from app.wire.ids import PublicId, public_id
+from app.wire.instants import Now, rfc3339
+from app.wire.pages import Cursor, InvalidCursor, link_next, seal, unseal
 
 router = APIRouter(route_class=GuardedRoute, tags=["accounts"])
 

@@ -7,7 +7,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.config import JsonDict
 
 from app.accounts.access import Scope
-from app.wire import HeaderText, Instant, Name, Strict, plain
+from app.wire.instants import Instant
+from app.wire.strict_json import Strict
+from app.wire.text import HeaderText, Name, plain
 
 Plan = Literal["free", "paid"]
 

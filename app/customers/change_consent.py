@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from app.boards import source as source_statements
+from app.boards.recount import lock
+from app.boards.source import Source
 from app.customers import directory
-from app.database import Connection
-from app.orders import source as source_statements
-from app.orders.recount import lock
-from app.orders.source import Source
+from app.database.pools import Connection
 
 SAY_NOTHING_OF_THE_ADDRESS = {"unsubscribe", "complaint"}
 """Who leaves does not make an address usable that has been refused for good; that they have left is noted."""

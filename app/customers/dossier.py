@@ -2,9 +2,9 @@
 
 from sqlalchemy import text
 
-from app.orders import standings
-from app.orders.answers import ABOVE, AVERAGE
-from app.orders.buckets import MEASURES
+from app.boards import standings
+from app.boards.answers import ABOVE, AVERAGE
+from app.boards.buckets import MEASURES
 from app.segments.vips import BUYS_OFTEN, SPENDS_MUCH, SUGGESTED
 
 KNOWN = text("""

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
+from app.boards import source as source_statements
+from app.boards.recount import lock, refresh
+from app.boards.source import Source
 from app.customers import directory
-from app.database import Connection
+from app.database.pools import Connection
 from app.orders import people
-from app.orders import source as source_statements
-from app.orders.recount import lock, refresh
-from app.orders.source import Source
-from app.wire import public_id
+from app.wire.ids import public_id
 
 
 async def erase_person(conn: Connection, source: Source, customer_id: int, now: datetime) -> bool:

@@ -1,11 +1,11 @@
 """Exporting a person: everything that is known, for who asks what we know of them."""
 
+from app.boards.source import Source
 from app.customers import directory, dossier
 from app.customers.read_profile import UnknownCustomer, contact, shown_message, shown_order
 from app.customers.schemas import Consent, Export, ExportedMessage, ExportedOrder
-from app.database import Connection
-from app.orders.source import Source
-from app.wire import rfc3339
+from app.database.pools import Connection
+from app.wire.instants import rfc3339
 
 
 async def export_person(conn: Connection, account_id: int, customer_id: int) -> Export:

@@ -3,15 +3,18 @@
 from datetime import datetime
 from typing import Any
 
+from app.boards.buckets import MEASURES
+from app.boards.source import Source
+from app.boards.standings import intervals_parameters
 from app.customers import dossier
 from app.customers.schemas import Criterion, Figures, FrameFigures, Gaps, Profile, Ranks, ShownMessage, ShownOrder, Vip
-from app.database import Connection, all_rows, first_row
-from app.orders.buckets import MEASURES
-from app.orders.source import Source
-from app.orders.standings import intervals_parameters
+from app.database.driver import all_rows, first_row
+from app.database.pools import Connection
 from app.periods import Frame, TimeFrame, named_frame
 from app.problems import NotFound
-from app.wire import CURRENCIES, decimal_string, local_rfc3339, public_id, rfc3339
+from app.wire.ids import public_id
+from app.wire.instants import local_rfc3339, rfc3339
+from app.wire.money import CURRENCIES, decimal_string
 
 SHOWN_ORDERS = 10
 SHOWN_MESSAGES = 10

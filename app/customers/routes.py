@@ -7,18 +7,22 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from app.accounts.access import GuardedRoute, KeyRequired, Reader, ScopeRequired, Writer
+from app.boards.remember_sources import Sources
+from app.boards.source import Source, UnknownSource
 from app.customers import directory
 from app.customers.change_consent import change_consent
 from app.customers.erase_person import erase_person
 from app.customers.export_person import export_person
 from app.customers.read_profile import UnknownCustomer, contact, read_profile
 from app.customers.schemas import Customer, CustomerChange, CustomerPage, Export, Profile
-from app.database import Database, Pools, ReadConn
+from app.database.pools import Database, Pools, ReadConn
 from app.orders.normal_form import normal_address
-from app.orders.remember_sources import Sources
-from app.orders.source import Source, UnknownSource
 from app.problems import InvalidRequest, ServiceUnavailable, UnreadableBody, documented
-from app.wire import CURSOR_PATTERN, InvalidCursor, Now, PublicId, Strict, link_next, plain, public_id, seal, unseal
+from app.wire.ids import PublicId, public_id
+from app.wire.instants import Now
+from app.wire.pages import CURSOR_PATTERN, InvalidCursor, link_next, seal, unseal
+from app.wire.strict_json import Strict
+from app.wire.text import plain
 
 router = APIRouter(route_class=GuardedRoute, tags=["customers"])
 

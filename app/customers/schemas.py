@@ -6,7 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from app.periods import TimeFrame
-from app.wire import Instant, Money, Strict
+from app.wire.instants import Instant
+from app.wire.money import Money
+from app.wire.strict_json import Strict
 from app.words import Language
 
 Marketing = Literal["subscribed", "unsubscribed", "non_subscribed", "cleaned"]

@@ -4,10 +4,10 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
+from app.boards import rows
+from app.boards.answers import AVERAGED, BETTER
+from app.boards.buckets import MEASURES
 from app.leaderboard.ranking import Compare, Metric, gap, item, previous_by_window
-from app.orders import rows
-from app.orders.answers import AVERAGED, BETTER
-from app.orders.buckets import MEASURES
 
 COLUMNS = ("rank", *rows.COLUMNS)
 COMPARED_COLUMNS = {None: (), Compare.PREVIOUS: ("previous_rank", "movement"), Compare.GAP: ("gap",)}

@@ -7,7 +7,7 @@ from typing import Any
 from app.leaderboard.ranking import Metric
 from app.leaderboard.schemas import Choice, OfferedAudience, OfferedSource, Options
 from app.periods import TimeFrame
-from app.wire import public_id
+from app.wire.ids import public_id
 from app.words import Language, in_language
 
 MOST_STORES = 1000

@@ -11,9 +11,9 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-from app.orders.answers import ABOVE, AVERAGED, BETTER, LATE, LATE_CORRECTIONS, NEXT_LATER, NOT_LATE, board
-from app.orders.buckets import MEASURES
-from app.orders.rows import CUSTOMER, FIGURES, NAMED, json_object, member
+from app.boards.answers import ABOVE, AVERAGED, BETTER, LATE, LATE_CORRECTIONS, NEXT_LATER, NOT_LATE, board
+from app.boards.buckets import MEASURES
+from app.boards.rows import CUSTOMER, FIGURES, NAMED, json_object, member
 
 
 class Metric(StrEnum):

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from app.database import Connection, first_row
+from app.boards import ask_store
+from app.boards.answers import Way
+from app.boards.ask_store import Version
+from app.boards.source import Source
+from app.database.driver import first_row
+from app.database.pools import Connection
 from app.leaderboard import ranking
 from app.leaderboard.ranking import Compare, Metric
-from app.orders import ask_store
-from app.orders.answers import Way
-from app.orders.ask_store import Version
-from app.orders.source import Source
 from app.periods import Frame, TimeFrame, custom_frame, named_frame, previous_frame
 
 NO_BOARD = 0

@@ -9,7 +9,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from app.accounts.access import DirectRoute, GuardedRoute, KeyRequired, Reader, ScopeRequired
-from app.database import Connection, Pools, ReadConn
+from app.boards.answers import Way
+from app.boards.ask_store import asked_source, invalid, known_id, past
+from app.boards.source import UnknownSource
+from app.database.pools import Connection, Pools, ReadConn
 from app.forms import CACHING, CSV, JSON, NDJSON, documented_forms, known_as, matches, preferred, streamed
 from app.leaderboard.connected import connected
 from app.leaderboard.options import MOST_STORES, offered
@@ -25,12 +28,11 @@ from app.leaderboard.read_board import (
 )
 from app.leaderboard.schemas import Board, BoardQuery, Options
 from app.leaderboard.stream_board import written
-from app.orders.answers import Way
-from app.orders.ask_store import asked_source, invalid, known_id, past
-from app.orders.source import UnknownSource
 from app.periods import TimeFrame
 from app.problems import InvalidRequest, NotAcceptable, NotFound, documented
-from app.wire import InvalidCursor, Now, local_rfc3339, next_link, public_id, rfc3339, seal, unseal
+from app.wire.ids import public_id
+from app.wire.instants import Now, local_rfc3339, rfc3339
+from app.wire.pages import InvalidCursor, next_link, seal, unseal
 from app.words import Language, language_of
 
 router = APIRouter(route_class=GuardedRoute, tags=["leaderboard"])

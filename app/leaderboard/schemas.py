@@ -7,7 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from app.leaderboard.ranking import Compare, Metric
 from app.orders.schemas import Buyer
 from app.periods import TimeFrame, WeekStart
-from app.wire import CURSOR_PATTERN, Instant, Money, QueryDay, QueryInstant, Strict
+from app.wire.instants import Instant, QueryDay, QueryInstant
+from app.wire.money import Money
+from app.wire.pages import CURSOR_PATTERN
+from app.wire.strict_json import Strict
 
 
 class BoardQuery(Strict):

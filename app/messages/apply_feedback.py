@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from app.database import Database
+from app.database.pools import Database
+from app.mail.contract import Feedback
 from app.messages import correspondence, outbox
-from app.messages.mail import Feedback
-from app.messages.note_consent import note_consent
-from app.messages.unsubscribe_token import Recipient
+from app.messages.consent.note_consent import note_consent
+from app.messages.consent.unsubscribe_token import Recipient
 
 EARLIER = {
     "delivered": ("sending", "sent"),

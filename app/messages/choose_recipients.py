@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.accounts.access import Caller
-from app.database import Connection
+from app.boards.source import Source, UnknownSource
+from app.database.pools import Connection
 from app.leaderboard import read_board
 from app.leaderboard.read_board import Asked
 from app.messages.rank_recipients import Board, Place
 from app.messages.schemas import Top, Vips
-from app.orders.source import Source, UnknownSource
 from app.segments import read_vips
 from app.segments.ask_vips import located, sealed
-from app.wire import row_id
+from app.wire.ids import row_id
 
 
 @dataclass(frozen=True, slots=True)

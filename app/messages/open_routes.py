@@ -6,14 +6,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, Response
 
-from app.database import Pools
-from app.messages import unsubscribe_page
+from app.database.pools import Pools
+from app.mail.contract import ForgedFeedback, Report
+from app.mail.webhooks import FeedbackReader
 from app.messages.apply_feedback import apply_feedback
-from app.messages.leave import leave, sender_of
-from app.messages.mail import ForgedFeedback, Report
-from app.messages.reports import FeedbackReader
+from app.messages.consent import unsubscribe_page
+from app.messages.consent.leave import leave, sender_of
 from app.problems import BodyTooLarge, NotFound, ServiceUnavailable, UnreadableBody, documented
-from app.wire import Now
+from app.wire.instants import Now
 from app.words import Language, language_of
 
 # Not guarded: scanners and counters of clicks add parameters of their own to a link, and it has to work all the same.

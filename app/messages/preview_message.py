@@ -7,14 +7,14 @@ from typing import Any
 
 from app.accounts.access import PlanRequired
 from app.customers.read_profile import UnknownCustomer
-from app.database import Connection
+from app.database.pools import Connection
 from app.messages import correspondence
-from app.messages.footer import Footer
-from app.messages.footer import Sender as Signature
 from app.messages.queue_messages import SenderRequired
 from app.messages.rank_recipients import THE_USUAL, Place, places_of
 from app.messages.schemas import Preview, Previewed
-from app.messages.write_message import language_for, written
+from app.messages.writing.footer import Footer
+from app.messages.writing.footer import Sender as Signature
+from app.messages.writing.write_message import language_for, written
 
 SAMPLE_LINK = "https://example.invalid/unsubscribe"
 """What stands for the link, which is of one recipient alone and made when the message is sent."""

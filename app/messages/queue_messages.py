@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from app.accounts.access import PlanRequired
-from app.database import Connection
+from app.database.pools import Connection
 from app.messages import correspondence, outbox
-from app.messages.messageable import objection
+from app.messages.consent.messageable import objection
 from app.messages.rank_recipients import Place
-from app.messages.render_template import Written
 from app.messages.schemas import Wording
-from app.messages.write_message import language_for, written
+from app.messages.writing.render_template import Written
+from app.messages.writing.write_message import language_for, written
 from app.problems import Problem
 
 

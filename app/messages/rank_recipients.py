@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.database import Connection
+from app.boards import ask_store
+from app.boards import source as source_statements
+from app.boards.source import Source
+from app.database.pools import Connection
 from app.leaderboard.ranking import Metric
 from app.messages import correspondence
 from app.messages.ranks import ranks
 from app.messages.schemas import Wording
-from app.orders import ask_store
-from app.orders import source as source_statements
-from app.orders.source import Source
 from app.periods import TimeFrame, named_frame
 
 

@@ -4,8 +4,8 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-from app.orders.answers import ABOVE, board
-from app.orders.buckets import MEASURES
+from app.boards.answers import ABOVE, board
+from app.boards.buckets import MEASURES
 
 
 @cache

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from app.database import Connection
+from app.database.pools import Connection
 from app.messages import correspondence
 from app.messages.schemas import Attempt, Message, WholeMessage
 from app.problems import NotFound
-from app.wire import public_id, rfc3339
+from app.wire.ids import public_id
+from app.wire.instants import rfc3339
 
 
 class UnknownMessage(NotFound):

@@ -15,13 +15,12 @@ from app.accounts.access import (
     Sender,
 )
 from app.accounts.answer_once import Done, IdempotencyKey, IdempotencyKeyReused, RequestInProgress, answer_once
+from app.boards.ask_store import asked_source
+from app.boards.source import UnknownSource
 from app.customers.read_profile import UnknownCustomer
-from app.database import Pools, ReadConn, WriteConn
+from app.database.pools import Pools, ReadConn, WriteConn
 from app.messages import correspondence, outbox
-from app.messages.catalogue import described
 from app.messages.choose_recipients import Chosen, named, top, vips
-from app.messages.clean_html import HtmlTooLarge
-from app.messages.fill_text import InvalidPlaceholder
 from app.messages.preview_message import preview
 from app.messages.queue_messages import (
     BatchTooLarge,
@@ -32,7 +31,6 @@ from app.messages.queue_messages import (
 )
 from app.messages.rank_recipients import places_of
 from app.messages.read_messages import UnknownMessage, read_line, read_message, shown
-from app.messages.render_template import InvalidVariables
 from app.messages.schemas import (
     Batch,
     BatchLine,
@@ -46,24 +44,15 @@ from app.messages.schemas import (
     Templates,
     WholeMessage,
 )
-from app.orders.ask_store import asked_source
-from app.orders.source import UnknownSource
+from app.messages.writing.catalogue import described
+from app.messages.writing.clean_html import HtmlTooLarge
+from app.messages.writing.fill_text import InvalidPlaceholder
+from app.messages.writing.render_template import InvalidVariables
 from app.problems import BodyTooLarge, InvalidRequest, Problem, UnreadableBody, documented
-from app.wire import (
-    CURSOR_PATTERN,
-    InvalidCursor,
-    Now,
-    PublicId,
-    QueryInstant,
-    Strict,
-    instant,
-    link_next,
-    public_id,
-    rfc3339,
-    row_id,
-    seal,
-    unseal,
-)
+from app.wire.ids import PublicId, public_id, row_id
+from app.wire.instants import Now, QueryInstant, instant, rfc3339
+from app.wire.pages import CURSOR_PATTERN, InvalidCursor, link_next, seal, unseal
+from app.wire.strict_json import Strict
 from app.words import language_of
 
 router = APIRouter(route_class=GuardedRoute, prefix="/messages", tags=["messages"])

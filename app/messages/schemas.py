@@ -6,12 +6,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.config import JsonDict
 
 from app.leaderboard.ranking import Metric
-from app.messages.catalogue import TemplateName
-from app.messages.fill_text import LONGEST_SUBJECT, MOST_CHARACTERS
-from app.messages.messageable import Kind
+from app.messages.consent.messageable import Kind
+from app.messages.writing.catalogue import TemplateName
+from app.messages.writing.fill_text import LONGEST_SUBJECT, MOST_CHARACTERS
 from app.periods import TimeFrame
 from app.segments.schemas import VipQuery
-from app.wire import Instant, Strict, header_text
+from app.wire.instants import Instant
+from app.wire.strict_json import Strict
+from app.wire.text import header_text
 from app.words import Language
 
 Status = Literal["queued", "sending", "sent", "delivered", "bounced", "complained", "failed", "cancelled", "held"]

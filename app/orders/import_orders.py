@@ -11,13 +11,13 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.database import Connection, Database
+from app.boards.recount import catch_up
+from app.boards.source import Source
+from app.database.pools import Connection, Database
 from app.orders import ledger
 from app.orders.ingest import Tally, ingest
 from app.orders.normal_form import Order, Refusal, normalised
 from app.orders.read_rows import Line
-from app.orders.recount import catch_up
-from app.orders.source import Source
 
 BATCH_ROWS = 5_000
 REPORTED_REFUSALS = 100

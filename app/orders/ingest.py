@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from app.database import Connection, copy_rows
+from app.boards import source as source_statements
+from app.boards.recount import lock, refresh, set_aside
+from app.boards.source import Source
+from app.database.driver import copy_rows
+from app.database.pools import Connection
 from app.orders import ledger
-from app.orders import source as source_statements
 from app.orders.normal_form import Order
-from app.orders.recount import lock, refresh, set_aside
 from app.orders.resolve_customers import Resolved, resolve
-from app.orders.source import Source
 from app.tables import ORDER_STATUSES
 
 COPIED_FROM_ROWS = 200

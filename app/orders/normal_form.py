@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from app.boards.source import Source
 from app.orders.schemas import OrderRow
-from app.orders.source import Source
 from app.periods import HISTORY_BEGINS
-from app.wire import CURRENCIES, instant, minor_units
+from app.wire.instants import instant
+from app.wire.money import CURRENCIES, minor_units
 
 FIELDS = frozenset(OrderRow.model_fields)
 VALIDATE = OrderRow.__pydantic_validator__.validate_python

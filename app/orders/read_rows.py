@@ -13,7 +13,7 @@ from typing import Any
 from app.orders.normal_form import Refusal
 from app.orders.schemas import OrderRow
 from app.problems import Problem
-from app.wire import strict_json
+from app.wire.strict_json import strict_json
 
 LONGEST_ROW_BYTES = 64 * 1024
 INFLATED_AT_ONCE_BYTES = 256 * 1024

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from app.database import Connection
+from app.boards.source import Source
+from app.database.pools import Connection
 from app.orders import people
 from app.orders.normal_form import Order
-from app.orders.source import Source
 
 
 @dataclass(slots=True, eq=False)

@@ -6,14 +6,15 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 
 from app.accounts.access import GuardedRoute, KeyRequired, ScopeRequired, Writer
-from app.database import FiguresTooLarge, Pools
+from app.boards.remember_sources import Sources
+from app.boards.source import SourceId, UnknownSource
+from app.database.errors import FiguresTooLarge
+from app.database.pools import Pools
 from app.orders.import_orders import Import, import_orders
 from app.orders.ingest import bury, ingest
 from app.orders.normal_form import Order, Refusal, normalised
 from app.orders.read_rows import BrokenStream, UnknownColumns, csv_rows, inflated, ndjson_rows
-from app.orders.remember_sources import Sources
 from app.orders.schemas import ORDER_EXAMPLE, BatchResult, ImportResult, OrderBatch, Rejected, RejectedLine
-from app.orders.source import SourceId, UnknownSource
 from app.problems import (
     BodyTooLarge,
     InvalidRequest,
@@ -22,7 +23,8 @@ from app.problems import (
     UnsupportedMediaType,
     documented,
 )
-from app.wire import Now, public_id
+from app.wire.ids import public_id
+from app.wire.instants import Now
 
 router = APIRouter(route_class=GuardedRoute, tags=["orders"])
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.config import JsonDict
 
-from app.wire import Strict
+from app.wire.strict_json import Strict
 
 MOST_ORDERS = 1000
 """Orders in one request."""

@@ -3,12 +3,13 @@
 from datetime import datetime
 
 from app.accounts.access import Caller
-from app.orders.ask_store import invalid, past
-from app.orders.source import Source
+from app.boards.ask_store import invalid, past
+from app.boards.source import Source
 from app.problems import InvalidRequest
 from app.segments.read_vips import Page, Place, Question, Thresholds, resolve
 from app.segments.schemas import SegmentQuery, VipQuery
-from app.wire import minor_units, seal, unseal
+from app.wire.money import minor_units
+from app.wire.pages import seal, unseal
 
 
 def given(source: Source, query: SegmentQuery) -> Thresholds:

@@ -10,7 +10,7 @@ from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from app.orders.buckets import BUCKET_EDGES
+from app.boards.buckets import BUCKET_EDGES
 
 MOST_BARS = 40
 LARGEST = 2**63

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from app.database import Connection, first_row
-from app.orders import ask_store
-from app.orders.answers import Way
-from app.orders.ask_store import Version, ways
-from app.orders.buckets import BUCKET_EDGES
-from app.orders.source import Source, UnknownSource
+from app.boards import ask_store
+from app.boards.answers import Way
+from app.boards.ask_store import Version, ways
+from app.boards.buckets import BUCKET_EDGES
+from app.boards.source import Source, UnknownSource
+from app.database.driver import first_row
+from app.database.pools import Connection
 from app.periods import Frame, trailing_frame
 from app.segments import histogram, vips
 from app.segments.histogram import Bar

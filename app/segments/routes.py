@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from app.accounts.access import GuardedRoute, KeyRequired, Reader, ScopeRequired
-from app.database import Pools
+from app.boards.ask_store import asked_source, past
+from app.boards.source import Source, UnknownSource
+from app.database.pools import Pools
 from app.forms import CACHING, CSV, JSON, NDJSON, documented_forms, known_as, preferred, streamed
-from app.orders.ask_store import asked_source, past
-from app.orders.source import Source, UnknownSource
 from app.problems import InvalidRequest, NotAcceptable, documented
 from app.segments.ask_vips import given, located, sealed
 from app.segments.histogram import Bar
@@ -25,7 +25,10 @@ from app.segments.read_vips import (
 )
 from app.segments.schemas import SegmentQuery, VipPreview, VipQuery, Vips
 from app.segments.stream_vips import written
-from app.wire import InvalidCursor, Now, decimal_string, local_rfc3339, next_link, public_id, rfc3339
+from app.wire.ids import public_id
+from app.wire.instants import Now, local_rfc3339, rfc3339
+from app.wire.money import decimal_string
+from app.wire.pages import InvalidCursor, next_link
 
 router = APIRouter(route_class=GuardedRoute, prefix="/segments", tags=["segments"])
 

@@ -7,7 +7,10 @@ from pydantic.config import JsonDict
 
 from app.orders.schemas import Buyer, MoneyText
 from app.segments.vips import Criteria
-from app.wire import CURSOR_PATTERN, LARGEST_AMOUNT_MINOR, Instant, Money, QueryInstant, Strict
+from app.wire.instants import Instant, QueryInstant
+from app.wire.money import LARGEST_AMOUNT_MINOR, Money
+from app.wire.pages import CURSOR_PATTERN
+from app.wire.strict_json import Strict
 
 LONGEST_DAYS = 3650
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from app.database import Database
+from app.database.pools import Database
 from app.forms import CSV, comma_separated, json_lines
 from app.segments import vips
 from app.segments.read_vips import Question, read_version

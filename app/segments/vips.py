@@ -10,10 +10,10 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-from app.orders.answers import AVERAGED, HIGHER, LATE, LATE_CORRECTIONS, NEXT_LATER, NOT_LATE, Way, board
-from app.orders.buckets import LEAST_VALUE
-from app.orders.cells import IN_CELLS
-from app.orders.rows import CELLS, COLUMNS, CUSTOMER, FIGURES, NAMED, json_object, member
+from app.boards.answers import AVERAGED, HIGHER, LATE, LATE_CORRECTIONS, NEXT_LATER, NOT_LATE, Way, board
+from app.boards.buckets import LEAST_VALUE
+from app.boards.cells import IN_CELLS
+from app.boards.rows import CELLS, COLUMNS, CUSTOMER, FIGURES, NAMED, json_object, member
 
 
 class Criteria(StrEnum):

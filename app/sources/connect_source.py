@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from app.database import Connection
-from app.orders.recount import tend
-from app.orders.source import Source, one
+from app.boards.recount import tend
+from app.boards.source import Source, one
+from app.database.pools import Connection
 from app.sources import stores
 
 

@@ -12,9 +12,9 @@ from app.accounts.answer_once import (
     RequestInProgress,
     answer_once,
 )
-from app.database import ReadConn, WriteConn
-from app.orders.remember_sources import Sources
-from app.orders.source import SourceId, UnknownSource
+from app.boards.remember_sources import Sources
+from app.boards.source import SourceId, UnknownSource
+from app.database.pools import ReadConn, WriteConn
 from app.problems import InvalidRequest, NotFound, UnreadableBody, documented
 from app.sources import stores
 from app.sources.connect_source import connect_source
@@ -29,7 +29,9 @@ from app.sources.schemas import (
     SourcePage,
     SourceWithHealth,
 )
-from app.wire import Cursor, InvalidCursor, Now, PublicId, link_next, public_id, rfc3339, row_id, seal, unseal
+from app.wire.ids import PublicId, public_id, row_id
+from app.wire.instants import Now, rfc3339
+from app.wire.pages import Cursor, InvalidCursor, link_next, seal, unseal
 
 router = APIRouter(route_class=GuardedRoute, tags=["sources"])
 

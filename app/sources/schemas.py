@@ -8,7 +8,10 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from app.periods import WeekStart
-from app.wire import CURRENCIES, Instant, Name, Strict
+from app.wire.instants import Instant
+from app.wire.money import CURRENCIES
+from app.wire.strict_json import Strict
+from app.wire.text import Name
 
 
 class Platform(StrEnum):

@@ -1,0 +1,1 @@
+"""Boards: what is counted, and how a question about it is answered."""

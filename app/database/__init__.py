@@ -1,0 +1,1 @@
+"""Database: the only ways to PostgreSQL."""

@@ -1,0 +1,91 @@
+"""Errors: what a client and an operator are told when PostgreSQL fails."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.problems import InternalError, Problem, ServiceUnavailable, answer, log
+
+BUSY_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "25006", "53300"})
+"""Serialization, deadlock, lock or statement timeout, a server in read-only mode, too many connections."""
+
+GONE_CLASSES = frozenset({"08", "28", "3D", "57"})
+"""The connection broke, was refused, its database is away, or an operator ended it."""
+
+SUM_TOO_LARGE_SQLSTATE = "22003"
+
+LOCK_TIMEOUT_SQLSTATE = "55P03"
+
+NOT_MIGRATED_SQLSTATES = frozenset({"42P01", "42703", "42704"})
+"""A table, column or type that is not there."""
+
+
+class FiguresTooLarge(Problem):
+    """The sum of a customer's amounts would leave the range of 64 bits; nothing was stored."""
+
+    slug = "figures-too-large"
+    title = "The sums become too large"
+    status = 422
+
+
+ERRORS = (
+    *(DBAPIError, PoolTimeout, OSError),
+    *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+)
+"""What a statement or a connection fails with: SQLAlchemy lets the driver's own through while it connects."""
+
+
+def _sqlstate(error: Exception) -> str:
+    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+
+
+def problem_of(error: Exception) -> Problem:
+    """What a client is told of an error of the database; nothing of its text."""
+    sqlstate = _sqlstate(error)
+    if sqlstate == SUM_TOO_LARGE_SQLSTATE:
+        return FiguresTooLarge()
+    cannot_connect = isinstance(error, (PoolTimeout, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError))
+    gone = cannot_connect or getattr(error, "connection_invalidated", False)
+    if gone or sqlstate in BUSY_SQLSTATES or sqlstate[:2] in GONE_CLASSES:
+        return ServiceUnavailable()
+    return InternalError()
+
+
+@contextmanager
+def instead_of_waiting(problem: Problem) -> Iterator[None]:
+    """Raise the problem where a statement inside would have to wait too long for another transaction."""
+    try:
+        yield
+    except DBAPIError as error:
+        if _sqlstate(error) == LOCK_TIMEOUT_SQLSTATE:
+            raise problem from None
+        raise
+
+
+def told(error: Exception) -> str:
+    """What an operator is told of an error of the database: one line, and of a statement none of its values."""
+    sqlstate = _sqlstate(error)
+    if sqlstate in NOT_MIGRATED_SQLSTATES:
+        return "the database is not migrated: run `python -m app migrate`"
+    if isinstance(error, DBAPIError):
+        problem = problem_of(error)
+        sentence = "PostgreSQL refused a statement" if isinstance(problem, InternalError) else problem.detail
+        return f"{sentence} ({type(error.orig).__name__}, {sqlstate or 'no SQLSTATE'})"
+    return f"{error}".partition("\n")[0] or type(error).__name__
+
+
+def install(app: FastAPI) -> None:
+    """Answer errors of the database with problems."""
+
+    async def on_error(request: Request, error: Exception) -> JSONResponse:
+        problem = problem_of(error)
+        log.error("database", kind=type(error).__name__, sqlstate=_sqlstate(error), code=problem.code())
+        return answer(request, problem)
+
+    for kind in ERRORS:
+        app.add_exception_handler(kind, on_error)

@@ -1,0 +1,147 @@
+"""Mailchimp: mails and reports of Mailchimp Transactional, once called Mandrill.
+
+Its API answers 200 even when it refuses a mail, and 500 to most mistakes: what counts is in
+the body.
+"""
+
+import base64
+import hashlib
+import hmac
+from urllib.parse import parse_qsl
+
+from app.mail.addressing import Envelope, envelope, said, undecodable
+from app.mail.contract import (
+    Accepted,
+    Deferred,
+    Feedback,
+    ForgedFeedback,
+    Mail,
+    Misconfigured,
+    Outcome,
+    Refused,
+    Report,
+)
+from app.mail.http_provider import Answer, JsonObject, Provider, coded, refusal, retry_after, unreadable
+from app.mail.webhooks import child, events, header, same, told
+from app.problems import UnreadableBody
+
+ENDPOINT = "https://mandrillapp.com"
+
+TAKEN = {"sent", "queued", "scheduled"}
+UNREACHABLE = {"hard-bounce", "spam", "unsub", "custom", "invalid"}
+"""The address is on the account's list of those that nothing is ever sent to, or is none."""
+OF_OUR_SETTINGS = {"invalid-sender", "unsigned", "test-mode-limit"}
+
+ERRORS_OF_OUR_SETTINGS = {"Invalid_Key", "PaymentRequired", "Unknown_Subaccount", "PoorReputation"}
+SENDER_FIELD = "from_email"
+ERRORS_OF_THE_MAIL = {"ValidationError", "Invalid_Template", "Unknown_Template", "Metadata_FieldLimit"}
+
+KEY_OF_THE_FIRST_TEST = "test-webhook"
+"""Signs the empty list that is sent before a webhook has a key."""
+MOST_FIELDS = 10
+
+
+class Mailchimp:
+    """An account of Mailchimp Transactional, with at most `concurrency` connections at a time."""
+
+    def __init__(self, key: str, *, concurrency: int, endpoint: str = ENDPOINT) -> None:
+        self._provider = Provider(endpoint, concurrency=concurrency)
+        self._key = key
+
+    async def send(self, mail: Mail) -> Outcome:
+        """Hand over one mail."""
+        addressed = envelope(mail)
+        if not isinstance(addressed, Envelope):
+            return addressed
+        body = {"key": self._key, "message": _message(mail, addressed), "async": False}
+        answer = await self._provider.post("/api/1.0/messages/send.json", body)
+        return _outcome(answer) if isinstance(answer, Answer) else answer
+
+    async def close(self) -> None:
+        """Give its connections back."""
+        await self._provider.close()
+
+
+def _message(mail: Mail, addressed: Envelope) -> JsonObject:
+    headers = {"Message-ID": mail.message_id, **mail.unsubscribe_headers}
+    if addressed.reply_to:
+        headers["Reply-To"] = addressed.reply_to
+    return {
+        "from_email": addressed.sender,
+        "from_name": undecodable(mail.sender.name),
+        "to": [{"email": addressed.recipient, "name": undecodable(mail.recipient.name), "type": "to"}],
+        "subject": undecodable(mail.subject),
+        "text": mail.text,
+        **({} if mail.html is None else {"html": mail.html}),
+        "headers": {name: undecodable(value) for name, value in headers.items()},
+        "metadata": {"reference": mail.reference},
+    }
+
+
+def _outcome(answer: Answer) -> Outcome:
+    if not answer.is_good:
+        return _error(answer)
+    result = answer.body[0] if isinstance(answer.body, list) and answer.body else None
+    if not isinstance(result, dict) or not isinstance(result.get("status"), str):
+        return unreadable(answer)
+    status, reason = result["status"], said(result.get("reject_reason") or "")
+    if status in TAKEN:
+        return Accepted(said(result.get("_id") or "") or None)
+    code = coded(answer, status, reason)
+    if reason in OF_OUR_SETTINGS:
+        return Misconfigured(code, f"Mailchimp refuses the sender: {reason}.")
+    of_address = status == "invalid" or reason in UNREACHABLE
+    return Refused(code, f"Mailchimp refuses the mail: {reason or said(status)}.", of_address=of_address)
+
+
+def _error(answer: Answer) -> Outcome:
+    name, detail = str(answer.fields.get("name") or ""), answer.fields.get("message", "")
+    code = coded(answer, name)
+    if name in ERRORS_OF_OUR_SETTINGS or (name in ERRORS_OF_THE_MAIL and SENDER_FIELD in str(detail)):
+        return Misconfigured(code, said(detail))
+    if name in ERRORS_OF_THE_MAIL:
+        return Refused(code, said(detail))
+    if name:
+        return Deferred(code, said(detail), retry_after(answer.headers))
+    return refusal(answer, detail)
+
+
+def feedback(report: Report, secret: str) -> list[Feedback]:
+    """What a webhook tells; `secret` is its key, `report.url` must be the very URL that was given to Mailchimp."""
+    try:
+        form = parse_qsl(report.body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise ForgedFeedback from None
+    signed = report.url + "".join(f"{name}{value}" for name, value in sorted(form))
+    given = header(report, "X-Mandrill-Signature")
+    listed = dict(form).get("mandrill_events", "")
+    if listed == "[]" and same(given, _signature(signed, KEY_OF_THE_FIRST_TEST)):
+        return []
+    if not secret or not same(given, _signature(signed, secret)):
+        raise ForgedFeedback
+    if not listed:
+        raise UnreadableBody("The report is signed, but it has no mandrill_events.")
+    return [each for event in events(listed) for each in _told(event)]
+
+
+def _signature(signed: str, key: str) -> bytes:
+    digest = hmac.digest(key.encode("utf-8", "replace"), signed.encode("utf-8", "replace"), hashlib.sha1)
+    return base64.b64encode(digest)
+
+
+def _told(event: JsonObject) -> list[Feedback]:
+    mail = child(event, "msg")
+    reference = child(mail, "metadata").get("reference")
+    match event.get("event"):
+        case "send" | "delivered":
+            return told(reference, "delivered")
+        case "hard_bounce":
+            return told(reference, "bounced", permanent=True, address=mail.get("email"))
+        case "soft_bounce" | "reject":
+            return told(reference, "bounced", address=mail.get("email"))
+        case "spam":
+            return told(reference, "complained")
+        case "unsub":
+            return told(reference, "unsubscribed")
+        case _:
+            return []

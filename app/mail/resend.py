@@ -1,0 +1,116 @@
+"""Resend: mails and reports of resend.com.
+
+A request that is repeated with the same Idempotency-Key within 24 hours is answered as the
+first was, and sends nothing.
+"""
+
+from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookVerificationError
+
+from app.mail.addressing import Envelope, envelope, named, said, undecodable
+from app.mail.contract import Accepted, Deferred, Feedback, ForgedFeedback, Mail, Misconfigured, Outcome, Report
+from app.mail.http_provider import Answer, JsonObject, Provider, coded, refusal, retry_after, unreadable
+from app.mail.webhooks import child, header, parsed, told
+from app.problems import UnreadableBody
+
+ENDPOINT = "https://api.resend.com"
+
+BAD_SENDER = {"invalid_from_address", "invalid_access"}
+BAD_FIELD, SENDER_FIELDS = "validation_error", ("`from`", "`reply_to`")
+STILL_AT_IT = "concurrent_idempotent_requests"
+
+
+class Resend:
+    """An account of Resend, with at most `concurrency` connections at a time."""
+
+    def __init__(self, key: str, *, concurrency: int, endpoint: str = ENDPOINT) -> None:
+        self._provider = Provider(endpoint, concurrency=concurrency, headers={"Authorization": f"Bearer {key}"})
+
+    async def send(self, mail: Mail) -> Outcome:
+        """Hand over one mail."""
+        addressed = envelope(mail)
+        if not isinstance(addressed, Envelope):
+            return addressed
+        again = {"Idempotency-Key": mail.identity}
+        answer = await self._provider.post("/emails", _message(mail, addressed), again)
+        return _outcome(answer) if isinstance(answer, Answer) else answer
+
+    async def close(self) -> None:
+        """Give its connections back."""
+        await self._provider.close()
+
+
+def _message(mail: Mail, addressed: Envelope) -> JsonObject:
+    headers = {"Message-ID": mail.message_id, **mail.unsubscribe_headers}
+    return {
+        "from": named(mail.sender.name, addressed.sender),
+        "to": [named(mail.recipient.name, addressed.recipient)],
+        **({"reply_to": addressed.reply_to} if addressed.reply_to else {}),
+        "subject": undecodable(mail.subject),
+        "text": mail.text,
+        **({} if mail.html is None else {"html": mail.html}),
+        "headers": {name: undecodable(value) for name, value in headers.items()},
+        "tags": [{"name": "reference", "value": _tag(mail.reference)}],
+    }
+
+
+def _tag(reference: str) -> str:
+    """Tags take letters, digits, `_` and `-` only."""
+    return reference.replace(".", "-")
+
+
+def _reference(tag: object) -> str:
+    return tag.replace("-", ".") if isinstance(tag, str) else ""
+
+
+def _outcome(answer: Answer) -> Outcome:
+    identity = answer.fields.get("id")
+    if answer.is_good:
+        return Accepted(said(identity)) if isinstance(identity, str) else unreadable(answer)
+    name, detail = said(answer.fields.get("name") or ""), said(answer.fields.get("message") or "")
+    code = coded(answer, name)
+    if name == STILL_AT_IT:
+        return Deferred(code, detail, retry_after(answer.headers))
+    if name in BAD_SENDER or (name == BAD_FIELD and any(field in detail for field in SENDER_FIELDS)):
+        return Misconfigured(code, detail)
+    return refusal(answer, detail, name, of_address=name == BAD_FIELD and "`to`" in detail)
+
+
+def feedback(report: Report, secret: str) -> list[Feedback]:
+    """What a webhook tells; `secret` is `whsec_…`. Each attempt is signed anew, and good for five minutes."""
+    signed = {f"webhook-{part}": header(report, f"svix-{part}") for part in ("id", "timestamp", "signature")}
+    try:
+        Webhook(secret).verify(report.body, signed, json_parse=False)
+    except (WebhookVerificationError, EmptyWebhookSecretError, ValueError):
+        raise ForgedFeedback from None
+    record = parsed(report.body)
+    if not isinstance(record, dict):
+        raise UnreadableBody("The report is signed, but it is no object.")
+    return _told(record, child(record, "data"))
+
+
+def _told(record: JsonObject, mail: JsonObject) -> list[Feedback]:
+    reference, to = _reference(_tags(mail).get("reference")), mail.get("to")
+    address = to[0] if isinstance(to, list) and len(to) == 1 else None
+    match record.get("type"):
+        case "email.delivered":
+            return told(reference, "delivered")
+        case "email.bounced":
+            return told(
+                reference, "bounced", permanent=child(mail, "bounce").get("type") == "Permanent", address=address
+            )
+        case "email.suppressed":
+            return told(reference, "bounced", permanent=True, address=address)
+        case "email.failed":
+            return told(reference, "bounced", address=address)
+        case "email.complained":
+            return told(reference, "complained")
+        case _:
+            return []
+
+
+def _tags(mail: JsonObject) -> JsonObject:
+    """The tags come back as an object, or as the list that they were sent as."""
+    tags = mail.get("tags")
+    if isinstance(tags, list):
+        return {str(tag.get("name")): tag.get("value") for tag in tags if isinstance(tag, dict)}
+    return child(mail, "tags")

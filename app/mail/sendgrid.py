@@ -1,0 +1,133 @@
+"""SendGrid: mails and reports of Twilio SendGrid."""
+
+import base64
+import time
+from collections.abc import Mapping
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from app.mail.addressing import Envelope, envelope, said, undecodable
+from app.mail.contract import Accepted, Deferred, Event, Feedback, ForgedFeedback, Mail, Misconfigured, Outcome, Report
+from app.mail.http_provider import Answer, JsonObject, Provider, coded, refusal, unreadable
+from app.mail.webhooks import events, header, told
+
+ENDPOINT = "https://api.sendgrid.com"
+TAKEN, BAD_REQUEST = 202, 400
+"""Any other good status means that the mail was looked at and not sent."""
+SENDER_FIELDS = ("from", "reply_to")
+
+OLDEST_SECONDS, NEWEST_SECONDS = 25 * 3600, 300
+"""A report is sent again for 24 hours, and nothing says that it is then signed anew; an old one does no harm."""
+PLAIN: dict[str, Event] = {
+    "delivered": "delivered",
+    "spamreport": "complained",
+    "unsubscribe": "unsubscribed",
+    "group_unsubscribe": "unsubscribed",
+}
+"""The events of which no more has to be known than their name."""
+DROPPED_FOR_GOOD = {"Bounced Address", "Invalid"}
+DROPPED_AS_SPAM = {"Spam Reporting Address"}
+
+
+class SendGrid:
+    """An account of SendGrid, with at most `concurrency` connections at a time."""
+
+    def __init__(self, key: str, *, concurrency: int, endpoint: str = ENDPOINT) -> None:
+        self._provider = Provider(endpoint, concurrency=concurrency, headers={"Authorization": f"Bearer {key}"})
+
+    async def send(self, mail: Mail) -> Outcome:
+        """Hand over one mail."""
+        addressed = envelope(mail)
+        if not isinstance(addressed, Envelope):
+            return addressed
+        answer = await self._provider.post("/v3/mail/send", _message(mail, addressed))
+        return _outcome(answer) if isinstance(answer, Answer) else answer
+
+    async def close(self) -> None:
+        """Give its connections back."""
+        await self._provider.close()
+
+
+def _message(mail: Mail, addressed: Envelope) -> JsonObject:
+    headers = {"Message-ID": mail.message_id, **mail.unsubscribe_headers}
+    return {
+        "personalizations": [{"to": [_address(mail.recipient.name, addressed.recipient)]}],
+        "from": _address(mail.sender.name, addressed.sender),
+        **({"reply_to": {"email": addressed.reply_to}} if addressed.reply_to else {}),
+        "subject": undecodable(mail.subject),
+        "content": [
+            {"type": "text/plain", "value": mail.text},
+            *([] if mail.html is None else [{"type": "text/html", "value": mail.html}]),
+        ],
+        "headers": {name: undecodable(value) for name, value in headers.items()},
+        "custom_args": {"reference": mail.reference},
+    }
+
+
+def _address(name: str, email: str) -> JsonObject:
+    return {"email": email, **({"name": undecodable(name)} if name.strip() else {})}
+
+
+def _outcome(answer: Answer) -> Outcome:
+    if answer.is_good:
+        return (
+            Accepted(said(answer.headers.get("x-message-id", "")) or None)
+            if answer.status == TAKEN
+            else unreadable(answer)
+        )
+    errors = answer.fields.get("errors")
+    error = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+    field = str(error.get("field") or "")
+    if answer.status == BAD_REQUEST and field.startswith(SENDER_FIELDS):
+        return Misconfigured(coded(answer, field), said(error.get("message", "")))
+    of_address = field.startswith("personalizations") and field.endswith(("to", "email"))
+    outcome = refusal(answer, error.get("message", ""), field, of_address=of_address)
+    if isinstance(outcome, Deferred) and outcome.retry_after_seconds is None:
+        return Deferred(outcome.code, outcome.detail, _limit_ends(answer.headers), outcome.maybe_duplicate)
+    return outcome
+
+
+def _limit_ends(headers: Mapping[str, str]) -> int | None:
+    """SendGrid tells when its limit ends in a header of its own, as a Unix time."""
+    reset = headers.get("x-ratelimit-reset", "")
+    if not (reset.isascii() and reset.isdigit() and len(reset) <= 12):  # noqa: PLR2004 - more digits are no time
+        return None
+    return max(int(reset) - int(time.time()), 0)
+
+
+def feedback(report: Report, secret: str) -> list[Feedback]:
+    """What a webhook tells; `secret` is the public key that SendGrid shows beside it."""
+    timestamp = header(report, "X-Twilio-Email-Event-Webhook-Timestamp")
+    _verify(report, timestamp, header(report, "X-Twilio-Email-Event-Webhook-Signature"), secret)
+    return [each for event in events(report.body) for each in _told(event)]
+
+
+def _verify(report: Report, timestamp: str, signature: str, secret: str) -> None:
+    try:
+        key = load_der_public_key(base64.b64decode(secret))
+        if not isinstance(key, EllipticCurvePublicKey):
+            raise ForgedFeedback
+        key.verify(base64.b64decode(signature), timestamp.encode() + report.body, ECDSA(SHA256()))
+        age = time.time() - int(timestamp[:12])
+    except (ValueError, UnsupportedAlgorithm, InvalidSignature):
+        raise ForgedFeedback from None
+    if not -NEWEST_SECONDS <= age <= OLDEST_SECONDS:
+        raise ForgedFeedback("The report is signed, but too long ago: check the clocks.")
+
+
+def _told(event: JsonObject) -> list[Feedback]:
+    reference, reason, address = event.get("reference"), event.get("reason"), event.get("email")
+    match event.get("event"):
+        case str(kind) if kind in PLAIN:
+            return told(reference, PLAIN[kind])
+        case "bounce":
+            return told(reference, "bounced", permanent=event.get("type") != "blocked", address=address)
+        case "dropped" if reason in DROPPED_AS_SPAM:
+            return told(reference, "complained")
+        case "dropped":
+            return told(reference, "bounced", permanent=reason in DROPPED_FOR_GOOD, address=address)
+        case _:
+            return []

@@ -1,0 +1,1 @@
+"""Consent: who may be written to, and how they leave."""

@@ -1,1 +1,0 @@
-"""Mailers: one file per way to hand over a mail."""

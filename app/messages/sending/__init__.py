@@ -1,0 +1,1 @@
+"""Sending: from the queue to the mail server, and what came back."""

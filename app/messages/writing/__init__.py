@@ -1,0 +1,1 @@
+"""Writing: what a message says, in the language of its recipient."""

@@ -1,0 +1,171 @@
+"""Text filling: what a sender wrote, with `{{ customer.name }}` and the like filled in.
+
+The language is a small part of Liquid in which nothing can run long: no loop, no variable of
+one's own, no range, no filter that multiplies. Each placeholder runs once at most, and their
+number and length are bounded before the parser sees them. Whether a name is known is decided
+from the text alone, never by whom it is sent to: a batch does not fail half way.
+"""
+
+import re
+from functools import lru_cache
+from typing import Any, ClassVar, Never
+
+from liquid import BoundTemplate, Environment
+from liquid.builtin import content, illegal, output
+from liquid.builtin.filters import misc, string
+from liquid.builtin.tags import case_tag, if_tag, unless_tag
+from liquid.exceptions import LiquidError, ResourceLimitError
+
+from app.messages.writing.clean_html import clean_html
+from app.messages.writing.facts import DESCRIPTIONS, Facts, fit_for_header
+from app.problems import Problem
+
+MOST_CHARACTERS = 100_000
+MOST_PLACEHOLDERS = 200
+LONGEST_PLACEHOLDER = 300
+LONGEST_SUBJECT = 250
+
+DELIMITER = re.compile(r"\{\{|\{%|\}\}|%\}")
+CLOSER = {"{{": "}}", "{%": "%}"}
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+TAG = re.compile(r"-?\s*(\w*)")
+TAGS = {"if", "elsif", "else", "endif", "unless", "endunless", "case", "when", "endcase"}
+FILTERS = {
+    "capitalize": string.capitalize,
+    "default": misc.default,
+    "downcase": string.downcase,
+    "strip": string.strip,
+    "upcase": string.upcase,
+}
+"""None makes text longer."""
+
+FAILURES = (LiquidError, ArithmeticError, TypeError, ValueError, RecursionError)
+
+
+class InvalidPlaceholder(Problem):
+    """A placeholder cannot be filled in: it is not closed, or asks for something that is not there."""
+
+    slug = "invalid-placeholder"
+    title = "A placeholder in the text is not valid"
+    status = 422
+
+
+class SmallLiquid(Environment):
+    """Liquid without whatever repeats, remembers or reads files."""
+
+    block_nesting_limit: ClassVar[int] = 10
+    context_depth_limit: ClassVar[int] = 10
+    output_stream_limit: ClassVar[int | None] = 4 * MOST_CHARACTERS
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        """Only what is listed above; `extra` is the library's and adds nothing."""
+        del extra
+        for tag in (content.Literal, output.Output, illegal.Illegal, if_tag.IfTag, unless_tag.UnlessTag):
+            self.add_tag(tag)
+        self.add_tag(case_tag.CaseTag)
+        self.filters.update(FILTERS)
+
+
+PLAIN, HTML = SmallLiquid(), SmallLiquid(autoescape=True)
+
+
+def filled_text(source: str, facts: Facts) -> str:
+    """The text for this recipient."""
+    return _filled("text", source, facts)
+
+
+def filled_subject(source: str, facts: Facts) -> str:
+    """The subject for this recipient; what a placeholder makes of it has to fit a header too."""
+    subject = _filled("subject", source, facts).strip()
+    if not subject or len(subject) > LONGEST_SUBJECT or not fit_for_header(subject):
+        _refuse("subject", f"Must come to one line of 1 to {LONGEST_SUBJECT} characters, without =?")
+    return subject
+
+
+def filled_html(source: str, facts: Facts) -> str:
+    """The HTML for this recipient, facts escaped and then all of it cleaned: a fact may stand in an attribute."""
+    return clean_html(_filled("html", source, facts))
+
+
+def _filled(field: str, source: str, facts: Facts) -> str:
+    if "{{" not in source and "{%" not in source:
+        return source
+    template = _template(field, source)
+    try:
+        return template.render(**facts.by_name())
+    except FAILURES as failure:
+        _refuse(field, _reason(failure, source))
+
+
+@lru_cache(32)
+def _template(field: str, source: str) -> BoundTemplate:
+    """The text parsed and checked; a batch is many recipients of few texts."""
+    _measure(field, source)
+    try:
+        template = (HTML if field == "html" else PLAIN).from_string(source)
+        asked = [(name, found[0].span.index) for name, found in _names(template).items()]
+    except FAILURES as failure:
+        _refuse(field, _reason(failure, source))
+    for name, place in asked:
+        if name not in DESCRIPTIONS:
+            known = ", ".join(DESCRIPTIONS)
+            _refuse(field, f"Line {_line(source, place)} asks for something else than {known}", "unknown_variable")
+    return template
+
+
+def _names(template: BoundTemplate) -> dict[str, list[Any]]:
+    """The paths that a template asks for, dotted, with where it does."""
+    return {
+        ".".join(str(segment) for segment in variable.segments): [variable]
+        for variables in template.analyze(include_partials=False).variables.values()
+        for variable in variables
+    }
+
+
+def _measure(field: str, source: str) -> None:
+    """Refuse what would keep the parser busy; linear in the text."""
+    if len(source) > MOST_CHARACTERS:
+        _refuse(field, f"Has more than {MOST_CHARACTERS} characters")
+    opened, placeholders = None, 0
+    for delimiter in DELIMITER.finditer(source):
+        if opened is None:
+            opened = delimiter if delimiter[0] in CLOSER else None
+            continue
+        wrong = _wrong_with(source[opened.end() : delimiter.start()], opened[0], delimiter[0])
+        if wrong:
+            _refuse(field, f"Line {_line(source, opened.start())} {wrong}")
+        opened, placeholders = None, placeholders + 1
+        if placeholders > MOST_PLACEHOLDERS:
+            _refuse(field, f"Has more than {MOST_PLACEHOLDERS} placeholders")
+    if opened is not None:
+        _refuse(field, f"Line {_line(source, opened.start())} opens a placeholder that is not closed")
+
+
+def _wrong_with(inside: str, opener: str, closer: str) -> str | None:
+    if closer != CLOSER[opener] or len(inside) > LONGEST_PLACEHOLDER:
+        return "opens a placeholder that is not closed, or not soon enough"
+    if "(" in QUOTED.sub("", inside):
+        return "has a range, which is not known here"
+    tag = TAG.match(inside)
+    if opener == "{%" and (tag is None or tag[1] not in TAGS):
+        return f"has another tag than {', '.join(sorted(TAGS))}"
+    return None
+
+
+def _reason(failure: Exception, source: str) -> str:
+    """What is wrong and where, in our words: the library's quote the text."""
+    if isinstance(failure, ResourceLimitError):
+        return "Nests too deep or becomes too long"
+    token = getattr(failure, "token", None)
+    place = token.start_index if token is not None else -1
+    where = f"Line {_line(source, place)}" if place >= 0 else "A placeholder"
+    return f"{where} cannot be read; filters are {', '.join(FILTERS)}"
+
+
+def _line(source: str, place: int) -> int:
+    return source.count("\n", 0, place) + 1
+
+
+def _refuse(field: str, detail: str, code: str = "invalid_placeholder") -> Never:
+    error = {"in": "body", "pointer": f"#/{field}", "code": code, "detail": detail}
+    raise InvalidPlaceholder(errors=[error]) from None

@@ -1,0 +1,118 @@
+"""Template rendering: a template filled in with what the store says and what is known of the recipient.
+
+What a store says is checked as a whole before anything is rendered: it is short, of one line,
+and harmless in a header, for every variable may reach the subject.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from babel.dates import format_date
+
+from app.messages.writing.catalogue import TEMPLATES, TemplateName, Variable
+from app.messages.writing.facts import Facts, fit_for_header
+from app.messages.writing.written_templates import SHEETS
+from app.problems import FieldError, Problem
+from app.wire.instants import LOCAL_DATE
+from app.words import Language
+
+LONGEST_TEXT = 200
+LONGEST_LINK = 2_000
+FEWEST_TEXTS, MOST_TEXTS = 2, 20
+
+LINK = re.compile(r"""https?://[^\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff<>"\\^`{|}]+""", re.IGNORECASE)
+
+Said = Mapping[str, str | Sequence[str]]
+"""What a store says, by the names of the template's variables."""
+
+
+class InvalidVariables(Problem):
+    """The template does not take these variables, or needs others; `errors` names each."""
+
+    slug = "invalid-variables"
+    title = "The variables do not fit the template"
+    status = 422
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A message as it will be read, but for its footer."""
+
+    subject: str
+    text: str
+    html: str | None
+
+
+def render(name: TemplateName, language: Language, said: Said, facts: Facts) -> Written:
+    """The message for one recipient; InvalidVariables names everything that is missing, unknown or not valid."""
+    sheet = SHEETS[name, language]
+    words = {**facts.by_name(), **checked(name, language, said)}
+    return Written(
+        subject=sheet.subject.render(words).strip(),
+        text=sheet.text.render(words).strip() + "\n",
+        html=sheet.html.render(words),
+    )
+
+
+def checked(name: TemplateName, language: Language, said: Said) -> dict[str, str | list[str]]:
+    """What a store says to a template, its dates written out; a batch may check it before it looks for recipients."""
+    variables = {variable.name: variable for variable in TEMPLATES[name].variables}
+    wrong = [*_missing_or_unknown(variables, said)]
+    written: dict[str, str | list[str]] = {}
+    for each in sorted(variables.keys() & said.keys()):
+        try:
+            written[each] = _written(variables[each], said[each], language)
+        except ValueError as error:
+            wrong.append(_error(each, "invalid_variable", str(error)))
+    if wrong:
+        raise InvalidVariables(errors=wrong[:100])
+    return written
+
+
+def _missing_or_unknown(variables: Mapping[str, Variable], said: Said) -> Iterator[FieldError]:
+    for name, variable in variables.items():
+        if variable.required and name not in said:
+            yield _error(name, "missing", "This template needs it")
+    for name in said:
+        if name not in variables:
+            yield _error(name, "unknown_variable", f"This template knows {', '.join(variables)}")
+
+
+def _error(name: str, code: str, detail: str) -> FieldError:
+    shown = name[:80].encode("utf-8", "replace").decode().replace("~", "~0").replace("/", "~1")
+    return {"in": "body", "pointer": f"#/variables/{shown}", "code": code, "detail": detail}
+
+
+def _written(variable: Variable, value: str | Sequence[str], language: Language) -> str | list[str]:
+    """A value as it is filled in; ValueError says what it must be."""
+    if variable.kind == "texts":
+        if isinstance(value, str) or not FEWEST_TEXTS <= len(value) <= MOST_TEXTS:
+            raise ValueError(f"must be a list of {FEWEST_TEXTS} to {MOST_TEXTS} texts")
+        return [_line(each) for each in value]
+    if not isinstance(value, str):
+        raise ValueError("must be a text")  # noqa: TRY004 - every refusal of a value is one kind
+    if variable.kind == "date":
+        return _day(value, language)
+    return _address(value) if variable.kind == "link" else _line(value)
+
+
+def _line(text: object) -> str:
+    if not isinstance(text, str) or not 1 <= len(text.strip()) <= LONGEST_TEXT or not fit_for_header(text):
+        raise ValueError(f"must be one line of 1 to {LONGEST_TEXT} characters, without control characters and =?")
+    return text.strip()
+
+
+def _address(text: str) -> str:
+    if len(text) > LONGEST_LINK or not LINK.fullmatch(text):
+        raise ValueError(f"must be an http or https address of at most {LONGEST_LINK} characters")
+    return text
+
+
+def _day(text: str, language: Language) -> str:
+    try:
+        day = date.fromisoformat(text if LOCAL_DATE.fullmatch(text) else "")
+    except ValueError:
+        raise ValueError("must be a date such as 2026-12-31") from None
+    return format_date(day, format="long", locale=language.value)

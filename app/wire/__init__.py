@@ -1,0 +1,1 @@
+"""Wire: the JSON forms that all features share."""

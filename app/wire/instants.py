@@ -1,0 +1,76 @@
+"""Instants: RFC 3339 outside, timestamps in UTC inside."""
+
+import re
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Annotated
+
+from fastapi import Depends, Request
+from pydantic import BeforeValidator, WithJsonSchema
+
+RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+LOCAL_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+FIRST_YEAR, LAST_YEAR = 1900, 9998
+
+TOO_PRECISE = re.compile(r"(\.\d{6})\d+")
+
+
+def instant(text: str) -> datetime:
+    """An RFC 3339 timestamp with its offset, in UTC; digits beyond the microsecond are cut."""
+    if not RFC_3339.fullmatch(text):
+        raise ValueError("must be an RFC 3339 timestamp with an offset, such as 2026-03-01T09:30:00+01:00")
+    exact = TOO_PRECISE.sub(r"\1", text) if "." in text else text
+    try:
+        return datetime.fromisoformat(exact.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("is no moment of the calendar") from None
+
+
+def rfc3339(moment: datetime) -> str:
+    """An instant in UTC with `Z`, microseconds only where it has some."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def local_rfc3339(moment: datetime, zone: tzinfo) -> str:
+    """An instant as the clocks of a zone show it; in UTC where they were off by seconds, as some were until 1972."""
+    shown = moment.astimezone(zone)
+    offset = shown.utcoffset() or timedelta()
+    return shown.isoformat() if offset % timedelta(minutes=1) == timedelta() else rfc3339(moment)
+
+
+def queried_instant(text: object) -> datetime:
+    """An instant from a query string, where a bare `+` has become a space."""
+    if not isinstance(text, str):
+        raise ValueError("must be an RFC 3339 timestamp")  # noqa: TRY004 - pydantic reports ValueError
+    return instant(re.sub(r" (?=\d{2}:\d{2}$)", "+", text))
+
+
+def date_or_instant(text: object) -> date | datetime:
+    """A local date, or an instant, with room for reckoning on both sides."""
+    is_date = isinstance(text, str) and LOCAL_DATE.fullmatch(text)
+    moment = date.fromisoformat(text) if is_date else queried_instant(text)  # type: ignore[arg-type]
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"must lie between {FIRST_YEAR} and {LAST_YEAR}")
+    return moment
+
+
+QueryInstant = Annotated[
+    datetime, BeforeValidator(queried_instant), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+
+QueryDay = Annotated[
+    date | datetime,
+    BeforeValidator(date_or_instant),
+    WithJsonSchema({"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}),
+]
+
+Instant = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+async def clock_of(request: Request) -> datetime:
+    """The service's now; async, for a plain function would cost a thread."""
+    now: datetime = request.app.state.clock()
+    return now
+
+
+Now = Annotated[datetime, Depends(clock_of)]

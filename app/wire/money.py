@@ -1,0 +1,47 @@
+"""Money: decimal strings outside, minor units inside."""
+
+import re
+from decimal import Decimal
+from typing import Annotated
+
+import iso4217
+from pydantic import WithJsonSchema
+
+LARGEST_AMOUNT_MINOR = 10**15
+"""No single amount is larger, in minor units."""
+
+CURRENCIES: dict[str, int] = {
+    currency.code: currency.exponent for currency in iso4217.Currency if currency.exponent is not None
+}
+"""ISO 4217 codes that money can be in, with the digits after the decimal point."""
+
+AMOUNT = re.compile(r"([0-9]{1,16})(?:\.([0-9]+))?")
+
+
+def minor_units(amount: str, digits: int) -> int:
+    """A decimal string as minor units; ValueError when it has more digits than the currency, a sign or is too large."""
+    match = AMOUNT.fullmatch(amount)
+    if match is None:
+        raise ValueError('must be a decimal string such as "12.50", without sign, exponent or separators')
+    whole, fraction = match[1], match[2] or ""
+    if len(fraction) > digits:
+        raise ValueError(f"must have at most {digits} digits after the point: this currency has no more")
+    minor = int(whole + fraction.ljust(digits, "0"))
+    if minor > LARGEST_AMOUNT_MINOR:
+        raise ValueError("must be at most 10^15 minor units")
+    return minor
+
+
+def decimal_string(minor: int, digits: int) -> str:
+    """Minor units as a decimal string with exactly the currency's digits."""
+    return (
+        str(Decimal(minor).scaleb(-digits)) if digits == 0 else f"{minor // 10**digits}.{minor % 10**digits:0{digits}}"
+    )
+
+
+def unit_of(digits: int) -> Decimal:
+    """One minor unit, with its scale: times an integer it gives the decimal that is shown."""
+    return Decimal(1).scaleb(-digits)
+
+
+Money = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"})]
