@@ -26,7 +26,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # What mypy reads: strict everywhere but in the tests.
 TYPED = $(wildcard app benchmarks)
 
-.PHONY: help run test check bench openapi lock format clean
+.PHONY: help run test check bench openapi sql lock format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +53,9 @@ openapi: $(RUNTIME) ## Write openapi/openapi.json
 	mkdir -p openapi
 	$(BIN)/python -m app openapi > $(VENV)/openapi.json
 	mv $(VENV)/openapi.json openapi/openapi.json
+
+sql: $(DEV) ## Write every statement, formatted, to tests/sql
+	PYTHONPATH=. $(BIN)/python tests/golden_sql.py
 
 format: $(DEV) ## Format the code and repair what can be repaired
 	$(BIN)/ruff format

@@ -19,18 +19,17 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from app import mailing, openapi, serving
-from app.boards import source as source_statements
 from app.boards.recount import rebuild
-from app.boards.source import Source
-from app.boards.verify_boards import verify
+from app.boards.source import SELECT_ACCOUNT_OF_SOURCE, SELECT_ALL_SOURCES, Source, read_source
+from app.boards.verify import verify
 from app.connecting import Urls, connected, postgres, upgrade
 from app.database.errors import ERRORS, told
 from app.database.pools import Database
 from app.demo import ensure_demo
 from app.local_postgres import LocalPostgresError
 from app.mail.contract import referenced
-from app.main import create_app, now_in_utc
-from app.messages import outbox
+from app.main import create_app
+from app.messages.queue_statements import RELEASE_MESSAGE, SELECT_HELD_MESSAGES
 from app.messages.sending.compose_mail import reference
 from app.orders.import_orders import import_orders
 from app.orders.read_rows import csv_rows, inflated, ndjson_rows
@@ -38,6 +37,7 @@ from app.problems import Problem
 from app.serving import taken_port
 from app.settings import Settings, SettingsError, read_settings
 from app.wire.ids import public_id, row_id
+from app.wire.instants import now_in_utc
 from app.worker import work, work_once
 
 WRONG_SETTINGS = 2
@@ -245,7 +245,7 @@ def list_held() -> None:
 
     async def run_list(database: Database) -> None:
         async with database.read() as conn:
-            for account_id, message in await conn.execute(outbox.HELD):
+            for account_id, message in await conn.execute(SELECT_HELD_MESSAGES):
                 print(reference(account_id, message))
 
     _with_database(read_settings(), run_list)
@@ -259,7 +259,7 @@ def release_held(message: Annotated[str, typer.Argument(help="a held message, ac
         account_id, row = referenced(message) or (0, 0)
         known = {"account_id": account_id, "id": row, "now": now_in_utc()}
         async with database.write() as conn:
-            if (await conn.execute(outbox.RELEASED, known)).one_or_none() is None:
+            if (await conn.execute(RELEASE_MESSAGE, known)).one_or_none() is None:
                 raise CommandError(f"there is no held message {message}")
         print(f"{message}: queued")
 
@@ -286,14 +286,15 @@ async def _sources(database: Database, public: str | None) -> list[Source]:
     if public is not None:
         return [await _source(database, public)]
     async with database.read() as conn:
-        places = (await conn.execute(source_statements.everywhere())).all()
-        return [Source(*(await conn.execute(source_statements.one(*place))).one()) for place in places]
+        keys = (await conn.execute(SELECT_ALL_SOURCES)).all()
+        return [await read_source(conn, account_id, source_id) for account_id, source_id in keys]
 
 
 async def _source(database: Database, public: str) -> Source:
     source_id = row_id("src", public)
     async with database.read() as conn:
-        account_id = (await conn.execute(source_statements.account_of(source_id or 0))).scalar_one_or_none()
+        account = await conn.execute(SELECT_ACCOUNT_OF_SOURCE, {"source_id": source_id or 0})
+        account_id = account.scalar_one_or_none()
         if account_id is None or source_id is None:
             raise CommandError(f"there is no source {public}")
-        return Source(*(await conn.execute(source_statements.one(account_id, source_id))).one())
+        return await read_source(conn, account_id, source_id)

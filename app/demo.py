@@ -15,20 +15,18 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from app.accounts import senders
-from app.accounts.keys import any_account
 from app.accounts.open_account import open_account
+from app.accounts.statements import SELECT_HAS_ACCOUNTS, UPSERT_SENDER
 from app.boards.recount import rebuild
 from app.boards.source import Source
 from app.database.pools import Connection, Database
-from app.main import now_in_utc
 from app.orders.import_orders import BATCH_ROWS
 from app.orders.ingest import ingest
 from app.orders.normal_form import Order, normalised
-from app.sources import stores
 from app.sources.connect_source import connect_source
+from app.sources.statements import INSERT_AUDIENCE
 from app.wire.ids import public_id
-from app.wire.instants import rfc3339
+from app.wire.instants import now_in_utc, rfc3339
 from app.wire.money import decimal_string
 
 DAYS = 800
@@ -38,7 +36,7 @@ SENDER = {
     "reply_to": None,
     "postal_address": "Via Roma 1, 00184 Roma, Italy",
 }
-SUBSCRIBED = text("""
+SUBSCRIBE_CUSTOMERS = text("""
     UPDATE customers SET marketing = 'subscribed'
     WHERE account_id = :account_id AND source_id = :source_id AND id % 5 < 3
 """)
@@ -90,28 +88,29 @@ def demo_orders(shop: dict[str, object], source: Source, now: datetime) -> Itera
 async def ensure_demo(database: Database, url: str, key_file: Path) -> None:
     """Fill a database that has no account, all or nothing, and print how to ask it; a file keeps the key."""
     async with database.read() as conn:
-        if (await conn.execute(any_account())).scalar_one():
+        if (await conn.execute(SELECT_HAS_ACCOUNTS)).scalar_one():
             return
     now = now_in_utc()
     print("Filling the demo store, some seconds …", file=sys.stderr, flush=True)
     async with database.write() as conn:
         account_id, key = await open_account(conn, "Demo", "paid", now)
-        await conn.execute(senders.SET, SENDER | {"account_id": account_id, "now": now})
+        await conn.execute(UPSERT_SENDER, SENDER | {"account_id": account_id, "now": now})
         sources = [await _open_shop(conn, account_id, shop, now) for shop in SHOPS]
         _keep(key_file, key)
     _tell(url, key, key_file, sources[0])
 
 
 async def _open_shop(conn: Connection, account_id: int, shop: dict[str, object], now: datetime) -> Source:
-    audience = stores.new_audience(account_id, f"{shop['name']} customers", now)
+    audience = {"account_id": account_id, "name": f"{shop['name']} customers", "now": now}
     settings = {name: str(shop[name]) for name in ("name", "currency", "time_zone")}
     settings |= {"platform": "custom", "week_start": "monday"}
-    source = await connect_source(conn, account_id, (await conn.execute(audience)).scalar_one(), settings, now)
+    audience_id = (await conn.execute(INSERT_AUDIENCE, audience)).scalar_one()
+    source = await connect_source(conn, account_id, audience_id, settings, now)
     rows = (normalised(row, source, now) for row in demo_orders(shop, source, now))
     while batch := [order for order in islice(rows, BATCH_ROWS) if isinstance(order, Order)]:
         await ingest(conn, source, batch, now, defer_standings=True)
     await rebuild(conn, source, now)
-    await conn.execute(SUBSCRIBED, source.key)
+    await conn.execute(SUBSCRIBE_CUSTOMERS, source.key)
     return source
 
 

@@ -17,6 +17,7 @@ from fastapi.responses import StreamingResponse
 from app.problems import NotAcceptable
 
 CSV, NDJSON, JSON = "text/csv", "application/x-ndjson", "application/json"
+FORMS = (JSON, CSV, NDJSON)
 EXTENSIONS = {CSV: "csv", NDJSON: "ndjson"}
 CACHING = {
     "Cache-Control": "private, no-cache",
@@ -33,7 +34,7 @@ def documented_forms(description: str) -> dict[int | str, dict[str, Any]]:
     files: dict[str, Any] = {form: {"schema": {"type": "string"}} for form in EXTENSIONS}
     return {
         200: {"description": description, "content": files},
-        304: {"description": "It is as your ETag says."},
+        304: {"description": "Not modified"},
     }
 
 
@@ -59,8 +60,8 @@ def matches(header: str, tag: str) -> bool:
     return header.strip() == "*" or tag in [each.strip() for each in header.split(",")]
 
 
-def known_as(request: Request, tag: str) -> Response | None:
-    """The answer to a client that has this version already."""
+def not_modified(request: Request, tag: str) -> Response | None:
+    """304 for a client that has this version already."""
     if not matches(request.headers.get("if-none-match", ""), tag):
         return None
     return Response(status_code=304, headers={"ETag": tag, **CACHING})

@@ -7,12 +7,12 @@ from urllib.parse import quote
 from app.database.pools import Database
 from app.mail.choose_mailer import feedback_reader, is_private, open_mailer
 from app.mail.contract import Mailer
-from app.main import now_in_utc
 from app.messages.open_routes import Reports
 from app.messages.sending.claim_messages import Limits
 from app.messages.sending.compose_mail import Site
 from app.messages.sending.deliver_messages import Delivery
 from app.settings import Settings, SettingsError
+from app.wire.instants import now_in_utc
 
 BURST_SECONDS = 5
 """After a pause an account may send at once what it could have sent in so long."""

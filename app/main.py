@@ -1,8 +1,7 @@
 """The web process: pools, middleware, routers and problems."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -12,7 +11,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from app import openapi, operation, problems
 from app.accounts import routes as account_routes
 from app.accounts.access import Callers, permission_of
-from app.boards.remember_sources import Sources
+from app.boards.source import SourceCache
 from app.customers import routes as customer_routes
 from app.database import errors as database_errors
 from app.database.pools import Database
@@ -25,6 +24,7 @@ from app.messages.sending.compose_mail import Site
 from app.orders import routes as order_routes
 from app.segments import routes as segment_routes
 from app.sources import routes as source_routes
+from app.wire.instants import Clock, now_in_utc
 
 SMALLEST_COMPRESSED_BYTES = 1024
 OPEN_PATHS = frozenset(
@@ -39,13 +39,6 @@ FEATURES = (
     *(account_routes, source_routes, order_routes, leaderboard_routes, segment_routes, customer_routes),
     *(message_routes, open_routes),
 )
-
-Clock = Callable[[], datetime]
-
-
-def now_in_utc() -> datetime:
-    """The machine's clock."""
-    return datetime.now(UTC)
 
 
 def create_app(
@@ -78,7 +71,7 @@ def create_app(
     app.state.database, app.state.clock, app.state.metrics = database, clock, metrics
     app.state.operator_key = admin_key.encode() if admin_key else None
     app.state.site, app.state.reports = site or Site("http://127.0.0.1:8000"), reports
-    app.state.callers, app.state.sources = Callers(), Sources()
+    app.state.callers, app.state.sources = Callers(), SourceCache()
     app.include_router(leaderboard_routes.hot)  # first, because routes are tried one after the other
     for routes in FEATURES:
         app.include_router(routes.router)

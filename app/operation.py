@@ -19,7 +19,7 @@ from app.words import in_language, language_of
 
 ROOT = Path(__file__).parent.parent
 VERSION = "0.1.0"
-WAITING = text("""
+COUNT_WAITING = text("""
     SELECT (SELECT count(*) FROM messages WHERE due_at IS NOT NULL) AS messages_waiting,
            (SELECT coalesce(extract(epoch FROM cast(:now AS timestamptz) - min(due_at)), 0) FROM messages
             WHERE due_at < :now) AS messages_overdue_seconds,
@@ -30,7 +30,7 @@ WAITING = text("""
             WHERE boards_due_at < :now) AS boards_overdue_seconds
 """)
 """What the worker has to do, over all accounts."""
-STORED_MIGRATION = text("SELECT version_num FROM alembic_version")
+SELECT_MIGRATION = text("SELECT version_num FROM alembic_version")
 
 router = APIRouter(tags=["operation"])
 
@@ -50,7 +50,7 @@ async def livez() -> dict[str, str]:
 async def readyz(request: Request, conn: ReadConn) -> dict[str, str]:
     """Say whether requests can be answered: the database answers and is migrated."""
     try:
-        stored = (await conn.execute(STORED_MIGRATION)).scalar_one_or_none()
+        stored = (await conn.execute(SELECT_MIGRATION)).scalar_one_or_none()
     except ProgrammingError:  # a database that has never been migrated
         stored = None
     if stored is None or stored != request.app.state.migration_head:
@@ -73,7 +73,7 @@ async def read_metrics(request: Request, database: Pools) -> Response:
     metrics: Metrics = request.app.state.metrics
     try:
         async with database.read() as conn:
-            waiting = (await conn.execute(WAITING, {"now": request.app.state.clock()})).one()
+            waiting = (await conn.execute(COUNT_WAITING, {"now": request.app.state.clock()})).one()
     except ERRORS:
         waiting = None
     waits = metrics.waiting(None if waiting is None else waiting._asdict())

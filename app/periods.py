@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from app.vocabulary import BoardKind, WeekStart
+
 HISTORY_BEGINS = datetime(1900, 1, 1, tzinfo=UTC)
 """No order is older: the start of `all_time`."""
 
@@ -42,30 +44,7 @@ class TimeFrame(StrEnum):
     CUSTOM = "custom"
 
 
-class Kind(StrEnum):
-    """The kinds of board; an order counts on at most one board of each."""
-
-    WEEK = "week"
-    MONTH = "month"
-    QUARTER = "quarter"
-    YEAR = "year"
-    LAST_365_DAYS = "last_365_days"
-    ALL_TIME = "all_time"
-
-
-class WeekStart(StrEnum):
-    """The first day of a store's week."""
-
-    MONDAY = "monday"
-    TUESDAY = "tuesday"
-    WEDNESDAY = "wednesday"
-    THURSDAY = "thursday"
-    FRIDAY = "friday"
-    SATURDAY = "saturday"
-    SUNDAY = "sunday"
-
-
-CALENDAR_KINDS = (Kind.WEEK, Kind.MONTH, Kind.QUARTER, Kind.YEAR)
+CALENDAR_KINDS = (BoardKind.WEEK, BoardKind.MONTH, BoardKind.QUARTER, BoardKind.YEAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,34 +61,38 @@ class Calendar:
         """
         return datetime.combine(day, time(), self.zone).astimezone(UTC)
 
+    def moment(self, day: date | datetime) -> datetime:
+        """An instant as it is, or the first instant of a local day."""
+        return day if isinstance(day, datetime) else self.midnight(day)
+
     def today(self, now: datetime) -> date:
         """The local date."""
         return now.astimezone(self.zone).date()
 
-    def first_day(self, kind: Kind, day: date) -> date:
+    def first_day(self, kind: BoardKind, day: date) -> date:
         """The first day of the calendar period that holds the day."""
         match kind:
-            case Kind.WEEK:
+            case BoardKind.WEEK:
                 return day - timedelta(days=(day.weekday() - list(WeekStart).index(self.week_start)) % 7)
-            case Kind.MONTH:
+            case BoardKind.MONTH:
                 return day.replace(day=1)
-            case Kind.QUARTER:
+            case BoardKind.QUARTER:
                 return day.replace(month=day.month - (day.month - 1) % 3, day=1)
-            case Kind.YEAR:
+            case BoardKind.YEAR:
                 return day.replace(month=1, day=1)
             case _:
                 raise ValueError(kind)
 
-    def next_first_day(self, kind: Kind, first: date) -> date:
+    def next_first_day(self, kind: BoardKind, first: date) -> date:
         """The first day of the calendar period after the one that begins on `first`."""
-        longest_days = {Kind.WEEK: 7, Kind.MONTH: 31, Kind.QUARTER: 92, Kind.YEAR: 366}
+        longest_days = {BoardKind.WEEK: 7, BoardKind.MONTH: 31, BoardKind.QUARTER: 92, BoardKind.YEAR: 366}
         return self.first_day(kind, first + timedelta(days=longest_days[kind]))
 
-    def period(self, kind: Kind, now: datetime, *, back: int = 0) -> "Period":
+    def period(self, kind: BoardKind, now: datetime, *, back: int = 0) -> "Period":
         """The period of this kind at `now`, or `back` whole periods before it."""
-        if kind is Kind.ALL_TIME:
+        if kind is BoardKind.ALL_TIME:
             return Period(kind, HISTORY_BEGINS, HISTORY_BEGINS, FOREVER)
-        if kind is Kind.LAST_365_DAYS:
+        if kind is BoardKind.LAST_365_DAYS:
             edge = self.midnight(self.today(now) - timedelta(days=DAYS_WITH_A_BOARD))
             return Period(kind, HISTORY_BEGINS, edge, FOREVER)
         first = self.first_day(kind, self.today(now))
@@ -123,8 +106,8 @@ class Calendar:
         for kind in CALENDAR_KINDS:
             for back in range(KEPT_PERIODS):
                 yield self.period(kind, now, back=back)
-        yield self.period(Kind.LAST_365_DAYS, now)
-        yield self.period(Kind.ALL_TIME, now)
+        yield self.period(BoardKind.LAST_365_DAYS, now)
+        yield self.period(BoardKind.ALL_TIME, now)
 
     def next_midnight(self, now: datetime) -> datetime:
         """When the boards are next due: the coming local midnight."""
@@ -135,7 +118,7 @@ class Calendar:
 class Period:
     """What one board counts: purchases in `[counted_from, counted_until)`; `start` is its name."""
 
-    kind: Kind
+    kind: BoardKind
     start: datetime
     counted_from: datetime
     counted_until: datetime
@@ -155,15 +138,15 @@ class Frame:
 
 
 FRAME_KINDS = {
-    TimeFrame.LAST_WEEK: (Kind.WEEK, 1),
-    TimeFrame.LAST_MONTH: (Kind.MONTH, 1),
-    TimeFrame.LAST_QUARTER: (Kind.QUARTER, 1),
-    TimeFrame.LAST_YEAR: (Kind.YEAR, 1),
-    TimeFrame.MONTH_TO_DATE: (Kind.MONTH, 0),
-    TimeFrame.QUARTER_TO_DATE: (Kind.QUARTER, 0),
-    TimeFrame.YEAR_TO_DATE: (Kind.YEAR, 0),
-    TimeFrame.LAST_365_DAYS: (Kind.LAST_365_DAYS, 0),
-    TimeFrame.ALL_TIME: (Kind.ALL_TIME, 0),
+    TimeFrame.LAST_WEEK: (BoardKind.WEEK, 1),
+    TimeFrame.LAST_MONTH: (BoardKind.MONTH, 1),
+    TimeFrame.LAST_QUARTER: (BoardKind.QUARTER, 1),
+    TimeFrame.LAST_YEAR: (BoardKind.YEAR, 1),
+    TimeFrame.MONTH_TO_DATE: (BoardKind.MONTH, 0),
+    TimeFrame.QUARTER_TO_DATE: (BoardKind.QUARTER, 0),
+    TimeFrame.YEAR_TO_DATE: (BoardKind.YEAR, 0),
+    TimeFrame.LAST_365_DAYS: (BoardKind.LAST_365_DAYS, 0),
+    TimeFrame.ALL_TIME: (BoardKind.ALL_TIME, 0),
 }
 
 

@@ -14,9 +14,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.database.pools import Database
-from app.main import now_in_utc
 from app.messages.sending.deliver_messages import Delivery
 from app.settings import SettingsError
+from app.wire.instants import now_in_utc
 from app.worker import work
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)

@@ -3,8 +3,10 @@
 Rows belong to an account, see columns.py. Amounts are minor units.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, dialect
 
 from app.columns import (
     belongs_to,
@@ -22,6 +24,8 @@ from app.columns import (
     words,
 )
 
+DIALECT = dialect()  # type: ignore[no-untyped-call]
+
 ORDER_STATUSES = (
     *("pending", "authorized", "partially_paid", "paid"),
     *("partially_refunded", "refunded", "cancelled", "voided"),
@@ -29,6 +33,9 @@ ORDER_STATUSES = (
 """In the order of their progress: of two versions of the same age the further one is newer."""
 
 order_status = sa.Enum(*ORDER_STATUSES, name="order_status", metadata=metadata)
+
+AVERAGE = "spend / purchases + ((spend % purchases) * 2 >= purchases)::int"
+"""The average order of a row of figures, rounded half up: the one definition in SQL."""
 
 KINDS = ("week", "month", "quarter", "year", "last_365_days", "all_time")
 METRICS = ("number_of_purchases", "average_order_amount", "total_spend")
@@ -209,7 +216,7 @@ standings = keyed_table(
     sa.Column(
         "average",
         sa.BigInteger,
-        sa.Computed("spend / purchases + ((spend % purchases) * 2 >= purchases)::int", persisted=True),
+        sa.Computed(AVERAGE, persisted=True),
         nullable=False,
     ),
     moment("last_order_at"),
@@ -298,3 +305,8 @@ message_attempts = owned_table(
     belongs_to("messages", "message_id"),
     sa.Index(None, "account_id", "message_id", "id"),
 )
+
+
+def array_type(column: sa.Column[Any]) -> str:
+    """The PostgreSQL array of a column's type; of an enum the array of its text."""
+    return "text[]" if isinstance(column.type, sa.Enum) else f"{column.type.compile(DIALECT)}[]"

@@ -4,34 +4,33 @@ from typing import Any
 
 from sqlalchemy import event
 
-from app.boards.answers import Way
 from app.database.pools import Connection
-from app.leaderboard.ranking import Metric
-from app.leaderboard.read_board import Asked, Page, Question, read_page, resolve
+from app.leaderboard.read_board import BoardQuestion, Page, read_page, resolve
 from app.periods import TimeFrame
+from app.vocabulary import Metric
 from benchmarks.material import NOW
 from benchmarks.scene import Scene
 
 LIMIT = 100
 
 
-async def question(scene: Scene, time_frame: TimeFrame) -> Question:
+async def question(scene: Scene, time_frame: TimeFrame) -> BoardQuestion:
     """The spenders of a time frame."""
     database = scene.database()
     source = await scene.source(database)
     await database.close()
-    return resolve(source, Asked(Metric.SPEND, time_frame, NOW, None, None, compare=None))
+    return resolve(source, Metric.SPEND, time_frame, NOW)
 
 
-async def first_page(conn: Connection, asked: Question) -> Page:
+async def first_page(conn: Connection, asked: BoardQuestion) -> Page:
     """The page as the service reads it from standings."""
-    page = await read_page(conn, asked, Way.BOARD, limit=LIMIT, place=None)
-    if page is None:
+    page = await read_page(conn, asked, limit=LIMIT)
+    if page.version.board_id is None:
         raise RuntimeError("no board answers")
     return page
 
 
-async def statement_of(scene: Scene, asked: Question) -> tuple[str, tuple[Any, ...]]:
+async def statement_of(scene: Scene, asked: BoardQuestion) -> tuple[str, tuple[Any, ...]]:
     """The SQL and the parameters that asyncpg is given for that page."""
     seen: list[tuple[str, tuple[Any, ...]]] = []
     database = scene.database()

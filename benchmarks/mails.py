@@ -15,28 +15,29 @@ from email.message import EmailMessage
 
 import aiosmtplib
 import uvloop
-from sqlalchemy import text
 
 from app.cli import log_as_json
 from app.database.pools import Database
+from app.database.rows import all_rows, one_row
 from app.mail.choose_mailer import open_mailer
 from app.mail.contract import Mail
 from app.mail.mime import written
-from app.messages import outbox
+from app.messages.queue_statements import (
+    CLAIM_DUE,
+    LOCK_RECIPIENTS,
+    LOCK_SENDER,
+    DueMessage,
+    LockedRecipient,
+    LockedSender,
+)
 from app.messages.sending.claim_messages import Limits
-from app.messages.sending.compose_mail import Site, composed
+from app.messages.sending.compose_mail import Site, compose_mail
 from app.messages.sending.deliver_messages import Delivery
 from benchmarks.material import NOW
 from benchmarks.scene import Scene
 
 UNLIMITED = Limits(rate_per_second=1e9, burst=1_000_000)
 SITE = Site("https://loyal.example.test")
-
-SENDER = text("""
-    SELECT s.name, s.email, s.reply_to, s.postal_address, a.cursor_secret
-    FROM senders AS s JOIN accounts AS a ON a.id = s.account_id
-    WHERE s.account_id = :account_id
-""")
 
 
 def clock() -> datetime:
@@ -96,13 +97,17 @@ def message_of(mail: Mail) -> EmailMessage:
 async def _mails(scene: Scene, database: Database) -> list[Mail]:
     """All that is queued, composed; it stays queued."""
     account = {"account_id": scene.account_id}
-    asked: dict[str, object] = {"now": clock(), "most": None, "in_flight": []}
+    due: dict[str, object] = {"now": clock(), "most": None, "in_flight": []}
     async with database.write() as conn:
-        sender = (await conn.execute(SENDER, account)).one()
-        rows = (await conn.execute(outbox.DUE, account | asked)).all()
-        found = await conn.execute(outbox.PEOPLE, account | {"customers": [row.customer_id for row in rows]})
-        people = {person.id: person for person in found}
-    return [composed(scene.account_id, row, people[row.customer_id], sender, SITE) for row in rows]
+        sender = await one_row(conn, LOCK_SENDER, account, LockedSender)
+        messages = await all_rows(conn, CLAIM_DUE, account | due, DueMessage)
+        customers = [message.customer_id for message in messages]
+        found = await all_rows(conn, LOCK_RECIPIENTS, account | {"customers": customers}, LockedRecipient)
+        recipients = {recipient.id: recipient for recipient in found}
+    return [
+        compose_mail(scene.account_id, message, recipients[message.customer_id or 0], sender, SITE)
+        for message in messages
+    ]
 
 
 WAYS: dict[str, Callable[[Scene, int, Database], Awaitable[float]]] = {"ours": ours, "bytes": as_bytes, "usual": usual}

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
-from app.boards.buckets import MEASURES
-from app.customers.read_profile import READ, SEVEN, read_profile
+from app.boards.metrics import COLUMNS
+from app.boards.questions import read_version
+from app.customers.read_profile import PROFILE_FRAMES, RANKED_FRAMES, read_profile
 from app.customers.schemas import Profile
 from app.database.pools import Connection, Database
-from app.leaderboard.read_board import read_version
 from app.periods import TimeFrame
+from app.vocabulary import Metric
 from benchmarks.first_page import question
 from benchmarks.material import NOW
 from benchmarks.report import Figure
@@ -30,11 +31,11 @@ GOALS = ((10_000_000, 50.0), (1_000_000, 10.0))
 COUNTED = {
     metric: text(f"""
         SELECT count(*) FROM standings
-        WHERE account_id = :account_id AND board_id = :board_id AND {measure} > :value
+        WHERE account_id = :account_id AND board_id = :board_id AND {column} > :value
     """)
-    for metric, measure in MEASURES.items()
+    for metric, column in COLUMNS.items()
 }
-"""How many are above a value, along the index of its measure."""
+"""How many are above a value, along the index of its column."""
 
 ON_ALL_BOARDS = text("""
     SELECT s.customer_id
@@ -58,7 +59,7 @@ class Count(NamedTuple):
     """One of the 21 questions."""
 
     time_frame: TimeFrame
-    metric: str
+    metric: Metric
     bound: dict[str, Any]
 
 
@@ -75,7 +76,7 @@ async def _profiles(scene: Scene, orders: int) -> Figure:
     measured = [await _profile(database, scene, boards, customer_id) for customer_id in customers]
     await database.close()
     return Figure(
-        f"profile with {len(SEVEN) * len(MEASURES)} ranks, from the pool, median of {len(customers)} customers",
+        f"profile with {len(RANKED_FRAMES) * len(COLUMNS)} ranks, from the pool, median of {len(customers)} customers",
         shown(statistics.median(each.ours for each in measured)),
         f"{shown(statistics.median(each.reference for each in measured))} as many count(*) of those above",
         statistics.median(each.ratio for each in measured),
@@ -86,12 +87,12 @@ async def _profiles(scene: Scene, orders: int) -> Figure:
 async def _boards(conn: Connection, scene: Scene) -> dict[TimeFrame, int]:
     """The boards of the seven frames; everything that a profile reads must come from a board."""
     boards = {}
-    for time_frame in READ:
+    for time_frame in PROFILE_FRAMES:
         version = await read_version(conn, await question(scene, time_frame))
-        if not version.live:
+        if version.board_id is None:
             raise RuntimeError(f"no board answers for {time_frame}")
-        boards[time_frame] = int(str(version.parts[0]))
-    return {time_frame: boards[time_frame] for time_frame in SEVEN}
+        boards[time_frame] = version.board_id
+    return {time_frame: boards[time_frame] for time_frame in RANKED_FRAMES}
 
 
 async def _customers(conn: Connection, scene: Scene, boards: dict[TimeFrame, int]) -> list[int]:
@@ -130,10 +131,10 @@ async def _counts(conn: Connection, scene: Scene, boards: dict[TimeFrame, int], 
         Count(
             time_frame,
             metric,
-            {"account_id": scene.account_id, "board_id": board_id, "value": getattr(values[board_id], measure)},
+            {"account_id": scene.account_id, "board_id": board_id, "value": getattr(values[board_id], column)},
         )
         for time_frame, board_id in boards.items()
-        for metric, measure in MEASURES.items()
+        for metric, column in COLUMNS.items()
     ]
 
 
@@ -141,7 +142,7 @@ def _agree(profile: Profile, counts: list[Count], above: list[int]) -> None:
     """What is compared must be the same ranks."""
     counted = {(each.time_frame, each.metric): 1 + number for each, number in zip(counts, above, strict=True)}
     told = {
-        (frame.time_frame, metric): getattr(frame.ranks, metric) for frame in profile.time_frames for metric in MEASURES
+        (frame.time_frame, metric): getattr(frame.ranks, metric) for frame in profile.time_frames for metric in COLUMNS
     }
     if told != counted:
         raise RuntimeError("the ranks of the profile and those that were counted differ")

@@ -6,11 +6,12 @@ import json
 import asyncpg
 from sqlalchemy import Row, TextClause, text
 
-from app.boards.answers import ABOVE
+from app.boards.answers import customers_above
+from app.boards.questions import read_version
 from app.database.pools import Connection
-from app.leaderboard.ranking import Metric
-from app.leaderboard.read_board import Question, read_version
+from app.leaderboard.read_board import BoardQuestion
 from app.periods import TimeFrame
+from app.vocabulary import Metric
 from benchmarks.first_page import LIMIT, first_page, question, statement_of
 from benchmarks.report import Figure
 from benchmarks.scene import Scene
@@ -46,7 +47,7 @@ AT_DEPTH = text("""
 """)
 
 BY_BUCKETS = text(f"""
-    SELECT {ABOVE.format(board="s.board_id", metric=Metric.SPEND, measure="spend", value="s.spend")} + 1
+    SELECT {customers_above(board="s.board_id", metric=Metric.SPEND, value="s.spend")} + 1
     FROM standings AS s
     WHERE s.account_id = :account_id AND s.board_id = :board_id AND s.customer_id = :customer_id
 """)
@@ -94,13 +95,13 @@ async def _page(scene: Scene, orders: int) -> Figure:
     )
 
 
-def scene_parameters(asked: Question) -> dict[str, object]:
+def scene_parameters(asked: BoardQuestion) -> dict[str, object]:
     """What the window query is bound to."""
     bound = asked.parameters()
     return {name: bound[name] for name in ("account_id", "source_id", "start", "before")} | {"limit": LIMIT}
 
 
-async def _agree(conn: Connection, asked: Question) -> None:
+async def _agree(conn: Connection, asked: BoardQuestion) -> None:
     """What is compared must be the same answer."""
     page = await first_page(conn, asked)
     rows = (await conn.execute(WINDOW_QUERY, scene_parameters(asked))).all()
@@ -130,7 +131,7 @@ async def _ranks(scene: Scene) -> list[Figure]:
     database = scene.database()
     async with database.read() as conn:
         version = await read_version(conn, asked)
-        board = {"account_id": scene.account_id, "board_id": version.parts[0]}
+        board: dict[str, object] = {"account_id": scene.account_id, "board_id": version.board_id}
         customers = (await first_page(conn, asked)).customers
         figures = [await _rank(conn, board, customers, depth) for depth in DEPTHS]
     await database.close()

@@ -14,13 +14,13 @@ from pathlib import Path
 import asyncpg
 
 from app.accounts.open_account import open_account
-from app.boards.source import Source, one
+from app.boards.source import Source, read_source
 from app.connecting import Urls, upgrade
 from app.database.pools import Database
 from app.local_postgres import LocalUrls, local_postgres
 from app.settings import Settings, asyncpg_url
-from app.sources import stores
 from app.sources.connect_source import connect_source
+from app.sources.statements import INSERT_AUDIENCE
 from app.wire.ids import public_id
 from benchmarks.material import NOW
 
@@ -70,7 +70,7 @@ class Scene:
     async def source(self, database: Database) -> Source:
         """The store."""
         async with database.read() as conn:
-            return Source(*(await conn.execute(one(self.account_id, self.source_id))).one())
+            return await read_source(conn, self.account_id, self.source_id)
 
 
 def _at(url: str, database: str) -> str:
@@ -106,8 +106,8 @@ async def _furnished(folder: str, urls: LocalUrls) -> Scene:
     database = scene.database()
     async with database.write() as conn:
         account_id, key = await open_account(conn, "Benchmark", "paid", NOW)
-        audience = stores.new_audience(account_id, "Everyone", NOW)
-        audience_id = (await conn.execute(audience)).scalar_one()
+        audience = {"account_id": account_id, "name": "Everyone", "now": NOW}
+        audience_id = (await conn.execute(INSERT_AUDIENCE, audience)).scalar_one()
         source = await connect_source(conn, account_id, audience_id, STORE, NOW)
     await database.close()
     copies = (f"CREATE DATABASE {name} TEMPLATE loyalty OWNER loyalty" for name in ("copied", "posted"))

@@ -15,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from app.leaderboard.schemas import Board, BoardQuery, Row
 from app.orders.schemas import Buyer
-from app.periods import Calendar, Kind, Period
+from app.periods import Calendar, Period
 from app.settings import asyncpg_url
 from app.tables import boards, customers, standings
+from app.vocabulary import BoardKind
 from app.wire.ids import public_id
 from app.wire.instants import rfc3339
 from app.wire.money import decimal_string
@@ -95,7 +96,7 @@ def usual_app(scene: Scene) -> FastAPI:
     async def read_leaderboard(
         query: Annotated[BoardQuery, Query()], conn: Annotated[AsyncConnection, Depends(connection)]
     ) -> dict[str, Any]:
-        period = calendar.period(Kind.MONTH, NOW, back=1)
+        period = calendar.period(BoardKind.MONTH, NOW, back=1)
         rows = (await conn.execute(page(scene, period, query.limit))).all()
         return {
             "audience": query.audience,

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Row, text
 
 from app.periods import DAYS_WITH_A_BOARD
-from app.segments.read_vips import Page, Thresholds, read_page, resolve
-from app.segments.vips import Criteria
+from app.segments.read_vips import Limits, VipPage, read_vip_page, resolve_vips
+from app.segments.statements import Criteria
 from app.wire.ids import public_id
 from benchmarks.first_page import LIMIT
 from benchmarks.material import NOW
@@ -49,13 +49,13 @@ def measure_vips(scene: Scene, orders: int) -> list[Figure]:
 
 async def _page(scene: Scene, orders: int) -> Figure:
     database = scene.database()
-    asked = resolve(await scene.source(database), NOW, DAYS_WITH_A_BOARD, Thresholds(None, None))
+    asked = resolve_vips(await scene.source(database), NOW, DAYS_WITH_A_BOARD, Limits(None, None))
     parameters = asked.parameters()
     bound = {name: parameters[name] for name in ("account_id", "source_id", "start", "before")} | {"limit": LIMIT}
 
-    async def page() -> Page:
+    async def page() -> VipPage:
         async with database.read() as conn:
-            return await read_page(conn, asked, Criteria.BLENDED, limit=LIMIT, place=None)
+            return await read_vip_page(conn, asked, Criteria.BLENDED, limit=LIMIT, start=None)
 
     async def window() -> Sequence[Row[Any]]:
         async with database.read() as conn:
@@ -73,14 +73,14 @@ async def _page(scene: Scene, orders: int) -> Figure:
     )
 
 
-def _agree(page: Page, rows: Sequence[Row[Any]]) -> None:
+def _agree(page: VipPage, rows: Sequence[Row[Any]]) -> None:
     """What is compared must be the same answer, and that of the board."""
     totals = page.totals
-    if not totals.version.live:
+    if totals.version.board_id is None:
         raise RuntimeError("no board answers")
     told = [(item["customer"]["id"], item["number_of_purchases"]) for item in json.loads(page.items)]
     asked = [(public_id("cus", row.customer_id), row.purchases) for row in rows]
-    whole = (totals.customers, totals.members[Criteria.BLENDED], *totals.thresholds)
+    whole = (totals.customers, totals.members[Criteria.BLENDED], *totals.limits)
     first = rows[0]
     if told != asked or whole != (first.customers, first.members, first.min_spend, first.min_orders):
         raise RuntimeError("the page of VIPs and the window query differ")

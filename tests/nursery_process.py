@@ -23,12 +23,11 @@ from app.cli import log_as_json
 from app.database.pools import Database
 from app.mail.choose_mailer import open_mailer
 from app.mail.contract import Mail, Mailer, Outcome
-from app.main import now_in_utc
-from app.messages import outbox
-from app.messages.sending import claim_messages, deliver_messages
+from app.messages.sending import claim_messages, deliver_messages, settle_messages
 from app.messages.sending.claim_messages import Limits
 from app.messages.sending.compose_mail import Site
 from app.messages.sending.deliver_messages import Delivery
+from app.wire.instants import now_in_utc
 
 
 @dataclass(frozen=True)
@@ -69,28 +68,30 @@ def replaced(statement: TextClause, old: str, new: str) -> TextClause:
 
 
 def mark_sent_before_sending() -> None:
-    outbox.STARTED = replaced(outbox.STARTED, "status = 'sending'", "status = 'sent'")
-    outbox.STARTED = replaced(outbox.STARTED, "due_at = :lease_until", "due_at = NULL")
+    started = replaced(claim_messages.MARK_SENDING, "SET status = 'sending'", "SET status = 'sent'")
+    claim_messages.MARK_SENDING = replaced(started, "due_at = :lease_until", "due_at = NULL")
 
 
 def write_a_new_message_id_each_time() -> None:
-    composed = claim_messages.composed
+    compose_mail = claim_messages.compose_mail
 
     def anew(*arguments: Any) -> Mail:
-        return dataclasses.replace(composed(*arguments), message_id=f"<{secrets.token_hex(16)}@shop.example>")
+        return dataclasses.replace(compose_mail(*arguments), message_id=f"<{secrets.token_hex(16)}@shop.example>")
 
-    claim_messages.composed = anew
+    claim_messages.compose_mail = anew
 
 
 def settle_without_the_lease() -> None:
-    outbox.SETTLED = replaced(outbox.SETTLED, "AND m.lease = n.lease AND m.status = 'sending'", "")
+    settle_messages.SETTLE_MESSAGES = replaced(
+        settle_messages.SETTLE_MESSAGES, "AND m.lease = n.lease AND m.status = 'sending'", ""
+    )
 
 
 def keep_no_lease() -> None:
-    async def idle(_delivery: Delivery) -> None:
+    async def idle(*_arguments: Any) -> None:
         await asyncio.sleep(0)
 
-    Delivery._keep_leases = idle  # type: ignore[method-assign]
+    deliver_messages.keep_leases = idle
 
 
 def let_go_of_nothing_at_the_end() -> None:

@@ -7,7 +7,6 @@ table of an account is held to one: by `account_id = $n`, or by an equation with
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -15,25 +14,25 @@ from pglast import ast, enums, fingerprint, parse_sql
 from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import postgresql
 
-from app.accounts import repeats
-from app.accounts.keys import any_account
-from app.boards import source as source_statements
-from app.boards.standings import ABANDONED
-from app.messages import outbox
-from app.operation import WAITING
+from app.accounts.answer_once import SELECT_ACCOUNTS_WITH_EXPIRED_KEYS
+from app.accounts.statements import SELECT_HAS_ACCOUNTS
+from app.boards.source import SELECT_ACCOUNT_OF_SOURCE, SELECT_ALL_SOURCES, SELECT_DUE_SOURCES
+from app.boards.standings import SELECT_ABANDONED_SOURCES
+from app.messages.queue_statements import SELECT_HELD_MESSAGES, SELECT_NEXT_ACCOUNT, SELECT_UNPAID_ACCOUNTS
+from app.operation import COUNT_WAITING
 from app.tables import metadata
 
 OVER_ALL_ACCOUNTS: dict[str, ClauseElement] = {
-    "the worker asks whose day has changed": source_statements.due(datetime(2026, 1, 1, tzinfo=UTC)),
-    "the worker asks what an import has left behind": ABANDONED,
-    "the worker asks whose messages are due": outbox.NEXT_ACCOUNT,
-    "the worker asks who has messages queued and pays no more": outbox.UNPAID,
-    "the worker asks who has idempotency keys to be forgotten": repeats.ACCOUNTS_WITH_EXPIRED,
-    "an operator's command lists what is held": outbox.HELD,
-    "the metrics tell what waits for the worker": WAITING,
-    "an operator's command finds the account of a source": source_statements.account_of(0),
-    "an operator's command goes over every source": source_statements.everywhere(),
-    "the demo asks whether there is any account": any_account(),
+    "the worker asks whose day has changed": SELECT_DUE_SOURCES,
+    "the worker asks what an import has left behind": SELECT_ABANDONED_SOURCES,
+    "the worker asks whose messages are due": SELECT_NEXT_ACCOUNT,
+    "the worker asks who has messages queued and pays no more": SELECT_UNPAID_ACCOUNTS,
+    "the worker asks who has idempotency keys to be forgotten": SELECT_ACCOUNTS_WITH_EXPIRED_KEYS,
+    "an operator's command lists what is held": SELECT_HELD_MESSAGES,
+    "the metrics tell what waits for the worker": COUNT_WAITING,
+    "an operator's command finds the account of a source": SELECT_ACCOUNT_OF_SOURCE,
+    "an operator's command goes over every source": SELECT_ALL_SOURCES,
+    "the demo asks whether there is any account": SELECT_HAS_ACCOUNTS,
 }
 """Why a statement may see more than one account; it must only read, and lock nothing."""
 

@@ -19,11 +19,11 @@ from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.util import await_only
 
-from app.boards.source import Source, one
-from app.boards.verify_boards import verify
-from app.customers import directory
-from app.customers.read_profile import SEVEN
+from app.boards.source import read_source
+from app.boards.verify import verify
+from app.customers.read_profile import RANKED_FRAMES
 from app.customers.schemas import CustomerPage, Export, Profile
+from app.customers.statements import FindBy, select_customers
 from app.wire.pages import CURSOR_PATTERN
 
 pytestmark = pytest.mark.usefixtures("midday")
@@ -80,8 +80,8 @@ async def forget(store: Store, customer: str) -> None:
 async def differences(database: Any, store: Store) -> list[str]:
     """What is not as the orders say."""
     async with database.read() as conn:
-        row = (await conn.execute(one(int(store.account.removeprefix("acc_")), store.source_id))).one()
-    return await verify(database, Source(*row))
+        source = await read_source(conn, int(store.account.removeprefix("acc_")), store.source_id)
+    return await verify(database, source)
 
 
 async def fill(store: Store, seed: int = 7, customers: int = 14, orders: int = 90) -> None:
@@ -217,7 +217,7 @@ async def test_what_a_profile_shows_of_a_customer(open_store, clock):
     assert (whole["source"], whole["audience"], whole["currency"]) == (store.source, store.audience, "EUR")
     assert (whole["first_order_at"], whole["last_order_at"]) == ("2026-02-01T12:00:00Z", "2026-03-11T12:00:00Z")
     assert whole["all_time"] == dict(zip(METRICS, (12, "230.00", "19.17"), strict=True))
-    assert [frame["time_frame"] for frame in whole["time_frames"]] == [*SEVEN]
+    assert [frame["time_frame"] for frame in whole["time_frames"]] == [*RANKED_FRAMES]
     assert [each["order_id"] for each in whole["orders"]] == [
         "test",
         "yen",
@@ -406,7 +406,7 @@ async def test_a_search_walks_its_indexes_and_reads_one_page(open_store, sql, ur
     for mode in ("force_custom_plan", "force_generic_plan"):
         await reader.execute(f"SET plan_cache_mode = {mode}")
         for sought, after, after_id in (("ann", "", 0), ("be", "", 0), ("nobody", "", 0), ("guest", "guest", late)):
-            statement = directory.found("q").compile(dialect=postgresql.asyncpg.dialect())
+            statement = select_customers(FindBy.PREFIX).compile(dialect=postgresql.asyncpg.dialect())
             values = bound | {"name": sought, "address": sought, "after": after, "after_id": after_id}
             listed = ", ".join(f"'{values[name]}'" for name in statement.positiontup)
             await reader.execute(f"PREPARE asked AS {statement}")
@@ -435,7 +435,7 @@ async def test_listing_a_small_store_does_not_walk_over_the_large_one_beside_it(
     await sql.execute("VACUUM ANALYZE customers")
     reader = await asyncpg.connect(urls.read)
     await reader.execute("SET plan_cache_mode = force_generic_plan")
-    statement = directory.found("").compile(dialect=postgresql.asyncpg.dialect())
+    statement = select_customers(None).compile(dialect=postgresql.asyncpg.dialect())
     await reader.execute(f"PREPARE asked AS {statement}")
     for store in (large, small):
         values = {"account_id": account_id, "source_id": store.source_id, "after_id": 0, "limit": 11}
@@ -647,7 +647,7 @@ def persons_orders(at: str = "2026-03-05T12:00:00Z") -> list[dict[str, Any]]:
 async def boards(store: Store) -> dict[str, Any]:
     """What boards and segments show, without what only tells one moment from another."""
     shown = {}
-    for frame in (*SEVEN, "last_365_days", "all_time"):
+    for frame in (*RANKED_FRAMES, "last_365_days", "all_time"):
         for metric in METRICS:
             compared = {} if frame == "all_time" else {"compare": "previous"}
             page = await store.ask(time_frame=frame, rank_by=metric, **compared)

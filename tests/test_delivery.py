@@ -47,7 +47,7 @@ from test_statements import plan_of
 from app import worker
 from app.mail import smtp as smtp_mailer
 from app.mail.contract import Deferred
-from app.messages import correspondence, outbox
+from app.messages.queue_statements import CLAIM_DUE, SELECT_NEXT_ACCOUNT
 from app.messages.sending import deliver_messages
 from app.messages.sending.backoff import (
     JITTER,
@@ -59,6 +59,7 @@ from app.messages.sending.backoff import (
     wait_seconds,
 )
 from app.messages.sending.claim_messages import Limits, claim
+from app.messages.statements import select_messages
 from app.worker import work_once
 
 pytestmark = pytest.mark.usefixtures("midday")
@@ -236,7 +237,7 @@ async def test_a_refused_login_pauses_the_account_and_keeps_its_queue(store, ope
     whole = await seen(store, waiting)
     assert (whole["status"], whole["attempt_count"]) == ("queued", 0)
     assert [(each["outcome"], each["code"]) for each in whole["attempts"]] == [("misconfigured", "535 5.7.8")]
-    pause = {"until": after(600), "because": "535 5.7.8 5.7.8 authentication failed"}
+    pause = {"until": after(600), "because": "535 5.7.8 authentication failed"}
     assert await paused(store) == pause
     assert await paused(other) is None
 
@@ -360,7 +361,7 @@ async def test_a_message_is_given_up_after_eight_attempts_or_a_day(store, databa
 async def test_eight_attempts_are_the_end_when_chance_keeps_them_within_a_day(
     store, database, clock, smtp, monkeypatch
 ):
-    monkeypatch.setattr("app.messages.settle_messages.random.random", lambda: 0.0)
+    monkeypatch.setattr("app.messages.sending.settle_messages.random.random", lambda: 0.0)
     message = await queued(store, await customer(store, "never"))
     whole = await tried_until_it_ends(store, database, clock, smtp.url, message)
     assert (whole["status"], whole["reason"], whole["attempt_count"]) == ("failed", "too_many_attempts", 8)
@@ -574,13 +575,14 @@ async def test_who_pays_no_more_sends_nothing_more(store, open_store, database, 
 async def test_who_pays_again_before_the_worker_cancels_keeps_the_queue(store, database, clock, monkeypatch):
     message = await queued(store, await customer(store, "ada"))
     await change_plan(store, "free")
-    cancelling = worker._of_account
+    due_tasks = worker._due_tasks
 
-    async def after_the_payment(*arguments):
+    async def tasks_and_then_the_payment(*arguments):
+        tasks = await due_tasks(*arguments)
         await change_plan(store, "paid")
-        await cancelling(*arguments)
+        return tasks
 
-    monkeypatch.setattr(worker, "_of_account", after_the_payment)
+    monkeypatch.setattr(worker, "_due_tasks", tasks_and_then_the_payment)
     await work_once(database, clock)
 
     assert (await seen(store, message))["status"] == "queued"
@@ -1046,11 +1048,12 @@ async def test_the_queue_and_the_lists_are_read_along_their_indexes(store, open_
     }
     account |= {"customer": number_in(bea), "since": NOW - timedelta(days=1), "after_created_at": NOW, "after_id": 9}
     account |= {"in_flight": []}
-    pages = [[], ["customer"], ["status"], ["since"], ["after"], ["customer", "after"], ["status", "after"]]
+    pages = [set(), {"of_customer"}, {"of_status"}, {"since"}, {"continued"}, {"of_customer", "continued"}]
+    pages += [{"of_status", "continued"}]
     for statement, index in (
-        (outbox.NEXT_ACCOUNT, "messages_due_idx"),
-        (outbox.DUE, "messages_due_idx"),
-        *((correspondence.page(frozenset(each)), f"messages_account_id_{by(each)}created_at_id_idx") for each in pages),
+        (SELECT_NEXT_ACCOUNT, "messages_due_idx"),
+        (CLAIM_DUE, "messages_due_idx"),
+        *((page_of(each), f"messages_account_id_{by(each)}created_at_id_idx") for each in pages),
     ):
         plan = await plan_of(sql, statement, account | {"after": 0})
         assert [node["Index Name"] for node in plan.nodes if "Index Name" in node] == [index], plan.nodes
@@ -1058,5 +1061,10 @@ async def test_the_queue_and_the_lists_are_read_along_their_indexes(store, open_
         assert plan.blocks < 250, (str(statement), plan.blocks)
 
 
+def page_of(conditions):
+    flags = ("of_customer", "of_status", "since", "continued")
+    return select_messages(**{flag: flag in conditions for flag in flags})
+
+
 def by(conditions):
-    return {"customer": "customer_id_", "status": "status_"}.get(next(iter(conditions), ""), "")
+    return "customer_id_" if "of_customer" in conditions else "status_" if "of_status" in conditions else ""

@@ -22,9 +22,8 @@ from processes import Shop, command, postgres_of, running
 from shop import Store, order
 from sqlalchemy import event, text
 
-from app.boards import source as source_statements
-from app.boards.source import Source
-from app.boards.verify_boards import verify
+from app.boards.source import read_source
+from app.boards.verify import verify
 from app.database.pools import Database
 from app.local_postgres import local_postgres
 
@@ -58,7 +57,7 @@ async def figures(store: Store) -> dict[str, tuple[int, str]]:
 async def differences(database, store: Store) -> list[str]:
     async with database.read() as conn:
         account_id = int(store.account.removeprefix("acc_"))
-        source = Source(*(await conn.execute(source_statements.one(account_id, store.source_id))).one())
+        source = await read_source(conn, account_id, store.source_id)
     return await verify(database, source)
 
 

@@ -9,12 +9,22 @@ import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from statistics import median
 
 ROOT = Path(__file__).parents[1]
 APP = ROOT / "app"
-LONGEST_FUNCTION, LONGEST_FILE = 50, 300
+LONGEST_FUNCTION, LONGEST_TEST, LONGEST_FILE = 45, 50, 400
 
 NAMES_THAT_SAY_NOTHING = {"util", "utils", "helper", "helpers", "common", "manager", "managers"}
+STATEMENT_VERBS = {
+    *("SELECT", "INSERT", "UPSERT", "UPDATE", "DELETE", "COUNT", "LOCK", "SET", "ADD", "SUM", "RAISE", "LOWER"),
+    *("SHIFT", "CLAIM", "MARK", "CLOSE", "CANCEL", "EXTEND", "SETTLE", "PAUSE", "RESUME", "RELEASE", "NOTIFY"),
+    *("APPLY", "SUBSCRIBE", "REASSIGN", "INHERIT", "ANONYMISE", "ERASE", "REVOKE", "ANALYZE", "LIMIT"),
+}
+TWINS = {
+    "router": "every feature has one",
+}
+"""Names that stand at the top of more than one module, and why."""
 SPEAKS_TO_THE_TERMINAL = {"app/cli.py", "app/demo.py"}
 AN_INDEX_OR_A_MACHINE = re.compile(
     r"""^\s*(?:--)?(?:extra-)?index-url\b"""  # an option of pip or uv, or a line of their settings
@@ -87,18 +97,28 @@ def spells_sql(path: Path) -> bool:
 
 
 def sql_modules() -> Iterator[Path]:
-    """The SQL of the features; beside them database/ opens connections and tables.py holds the schema."""
+    """The modules of the features that spell SQL; database/ opens connections and tables.py is the schema."""
     return (path for path in python("app") if path.parent not in {APP, APP / "database"} and spells_sql(path))
 
 
+def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (function.end_lineno or 0) - function.lineno + 1
+
+
 def test_functions_fit_on_a_screen():
+    limits = {"app": LONGEST_FUNCTION, "benchmarks": LONGEST_TEST, "tests": LONGEST_TEST}
     long = [
         f"{shown(path)}:{function.lineno} {function.name}"
-        for path in python("app", "benchmarks", "tests")
+        for folder, limit in limits.items()
+        for path in python(folder)
         for function in functions(path)
-        if (function.end_lineno or 0) - function.lineno >= LONGEST_FUNCTION
+        if lines_of(function) > limit
     ]
     assert long == []
+
+
+def test_most_functions_are_short():
+    assert median(lines_of(function) for path in python("app") for function in functions(path)) <= 7
 
 
 def test_files_are_short():
@@ -122,34 +142,68 @@ def test_names_of_modules_say_something():
     assert empty == []
 
 
-def test_sql_modules_return_statements_and_never_run_them():
-    waiting = [
-        f"{shown(path)}:{function.lineno} async {function.name}"
+def statement_names() -> Iterator[str]:
+    """Where each statement of app/ is, and its name."""
+    for path in python("app"):
+        for node in tree(path).body:
+            is_text = isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
+            if is_text and called(node.value) in {"text", "with_ctes"}:
+                yield from (f"{shown(path)} {target.id}" for target in node.targets if isinstance(target, ast.Name))
+            elif isinstance(node, ast.FunctionDef) and returns_a_statement(node):
+                yield f"{shown(path)} {node.name}"
+
+
+def returns_a_statement(function: ast.FunctionDef) -> bool:
+    is_cached = any(called(each) == "cache" for each in function.decorator_list)
+    return is_cached and isinstance(function.returns, ast.Name) and function.returns.id == "TextClause"
+
+
+def called(node: ast.expr) -> str:
+    function = node.func if isinstance(node, ast.Call) else node
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def test_statements_are_named_by_a_verb_and_an_object():
+    wrong = [name for name in statement_names() if name.split()[-1].partition("_")[0].upper() not in STATEMENT_VERBS]
+    assert wrong == []
+
+
+def test_there_are_no_statements_in_sqlalchemy_s_own_language():
+    builders = {"select", "insert", "update", "delete"}
+    imported = [
+        f"{shown(path)}: {alias.name}"
         for path in sql_modules()
-        for function in functions(path)
-        if isinstance(function, ast.AsyncFunctionDef)
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ImportFrom) and node.module == "sqlalchemy"
+        for alias in node.names
+        if alias.name in builders
     ]
-    running = [
-        f"{shown(path)}:{call.lineno} .{call.func.attr}()"
+    assert imported == []
+
+
+def test_statements_are_composed_by_functions_and_not_by_formatting():
+    formatted = [
+        f"{shown(path)}:{call.lineno}"
         for path in sql_modules()
         for call in calls(path)
-        if isinstance(call.func, ast.Attribute) and call.func.attr == "execute"
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "format"
     ]
-    assert waiting + running == []
+    assert formatted == []
 
 
-def test_sql_modules_know_no_http():
-    assert [shown(path) for path in sql_modules() if imports_any(path, "fastapi", "starlette", "httpx")] == []
+def test_statements_know_no_http():
+    modules = (path for path in python("app") if path.stem.endswith("statements"))
+    assert [shown(path) for path in modules if imports_any(path, "fastapi", "starlette", "httpx")] == []
 
 
-def test_sql_is_named_after_what_it_is_not_after_fetching_it():
-    verbs = [
-        f"{shown(path)}:{function.lineno} {function.name}"
-        for path in sql_modules()
-        for function in functions(path)
-        if function.name.lstrip("_").startswith(("get_", "build_", "fetch_"))
-    ]
-    assert verbs == []
+def top_level_names(path: Path) -> Iterator[str]:
+    for node in tree(path).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
 
 
 def test_only_the_command_line_prints():

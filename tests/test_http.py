@@ -106,7 +106,7 @@ async def test_every_answer_carries_the_security_headers(api, open_store):
 async def test_an_error_that_nobody_foresaw_is_500_with_all_that_others_carry(api, open_store, monkeypatch):
     store = await open_store()
 
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise RuntimeError(CANARY)
 
     monkeypatch.setattr("app.leaderboard.routes.resolve", fails)

@@ -32,8 +32,8 @@ from postal import SENDER, SITE, deliver, key, set_sender, sink
 from processes import Shop, postgres_of, running
 from shop import Store, order
 
-from app.main import now_in_utc
 from app.messages.sending.claim_messages import Limits
+from app.wire.instants import now_in_utc
 
 KILLS = int(os.environ.get("KILLS", "60"))
 MESSAGES = int(os.environ.get("MESSAGES", "1500"))

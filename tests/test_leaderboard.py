@@ -11,9 +11,9 @@ from conftest import NOW
 from shop import order
 
 from app.forms import defused
-from app.leaderboard.listing import COLUMNS
-from app.leaderboard.ranking import Metric
+from app.leaderboard.statements import file_header
 from app.periods import TimeFrame
+from app.vocabulary import Metric
 
 pytestmark = pytest.mark.usefixtures("midday")
 
@@ -201,7 +201,7 @@ async def test_the_whole_board_streams_as_csv_and_ndjson(api, open_store):
         )
         ids = [row["customer"]["id"] for row in (await store.ask(**question))["items"]]
         assert table.text.splitlines() == [
-            f"rank,{','.join(COLUMNS[1:])}",
+            f"rank,{','.join(file_header(None)[1:])}",
             f"1,{ids[0]},ada,'=cmd(),ada@example.test,false,1,1.500,1.500,2026-03-01T12:00:00Z,KWD",
             f'2,{ids[1]},bea,"Bea, ""the"" é",,false,1,0.250,0.250,2026-03-02T00:00:00.5Z,KWD',
         ]

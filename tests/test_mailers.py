@@ -897,7 +897,7 @@ async def test_every_documented_answer_of_a_provider_is_one_of_four_outcomes(pro
     ids=lambda reply: repr(reply)[:80],
 )
 async def test_an_answer_that_says_nothing_may_mean_that_the_mail_is_sent(provider, scheme, reply, monkeypatch):
-    monkeypatch.setattr("app.messages.provider.TOTAL_SECONDS", 0.5 if reply.stall_seconds else 15)
+    monkeypatch.setattr("app.mail.http_provider.TOTAL_SECONDS", 0.5 if reply.stall_seconds else 15)
     outcome = await sent(provider, scheme, mail(), reply)
     assert (type(outcome), outcome.maybe_duplicate) == (Deferred, True)
 

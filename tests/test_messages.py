@@ -13,7 +13,7 @@ from postal import SENDER, consent, customer, deliver, key, post, queued, seen, 
 from shop import OPERATOR, order
 from sqlalchemy import text
 
-from app.accounts import repeats
+from app.accounts import answer_once
 from app.words import Language
 
 pytestmark = pytest.mark.usefixtures("midday")
@@ -266,7 +266,7 @@ class TestAtOnce:
 
     async def test_a_request_whose_first_is_still_running_is_told_so(self, store, urls, monkeypatch):
         ada, once = await customer(store, "ada"), key()
-        monkeypatch.setattr(repeats, "WAITING_BRIEFLY", text("SET LOCAL lock_timeout = '200ms'"))
+        monkeypatch.setattr(answer_once, "LIMIT_LOCK_WAIT", text("SET LOCAL lock_timeout = '200ms'"))
         other = await asyncpg.connect(urls.write)
         async with other.transaction():
             await other.execute(

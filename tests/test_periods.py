@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from shop import order
 
-from app.periods import HISTORY_BEGINS, Calendar, TimeFrame, WeekStart, named_frame
+from app.periods import HISTORY_BEGINS, Calendar, TimeFrame, named_frame
+from app.vocabulary import WeekStart
 
 ZONES = (
     *("UTC", "America/New_York", "Pacific/Kiritimati", "Pacific/Pago_Pago"),

@@ -24,9 +24,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from shop import OPERATOR, Store, order
 
-from app.boards import source as source_statements
-from app.boards.source import Source
-from app.boards.verify_boards import verify
+from app.boards.source import Source, read_source
+from app.boards.verify import verify
 from app.database.pools import Database
 from app.main import create_app
 from app.orders import import_orders
@@ -153,7 +152,7 @@ class Scene:
     async def source(self) -> Source:
         account = int(self.store.account.removeprefix("acc_"))
         async with self.database.read() as conn:
-            return Source(*(await conn.execute(source_statements.one(account, self.store.source_id))).one())
+            return await read_source(conn, account, self.store.source_id)
 
     @contextlib.asynccontextmanager
     async def boards_behind(self):

@@ -7,33 +7,50 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import asyncpg
 import pytest
 from conftest import NOW, Statements, with_asyncpg
+from golden_sql import FOLDER, golden
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 from statement_lint import OVER_ALL_ACCOUNTS, findings, text_of
 
-from app.boards import answers
-from app.boards import source as source_statements
-from app.boards.answers import Way
+from app.boards.answers import Origin, select_board_version
 from app.boards.buckets import least_value
 from app.boards.recount import rebuild
-from app.boards.source import Source
-from app.customers import dossier
-from app.customers.read_profile import READ, standings_parameters
+from app.boards.source import Source, read_source
+from app.customers.profile_statements import SELECT_STANDINGS
+from app.customers.read_profile import PROFILE_FRAMES, standings_parameters
 from app.database.pools import Database
-from app.leaderboard import ranking
-from app.leaderboard.ranking import Compare, Metric
-from app.leaderboard.read_board import Asked, resolve
+from app.leaderboard.read_board import resolve
+from app.leaderboard.statements import Compare, select_board_page, select_page_start_on_board
 from app.periods import TimeFrame, named_frame
-from app.segments import read_vips
-from app.segments.read_vips import Thresholds
-from app.segments.vips import Criteria, vip_page
+from app.segments.read_vips import Limits, resolve_vips
+from app.segments.statements import Criteria, select_vip_page
+from app.vocabulary import Metric
 
+
+def test_the_statements_are_those_in_tests_sql():
+    """`make sql` writes them; reviewers read the difference."""
+    written = {path.relative_to(FOLDER).as_posix(): path.read_text("utf-8") for path in FOLDER.rglob("*.sql")}
+    assert golden() == written
+
+
+def test_every_common_table_expression_says_what_it_is():
+    silent = [
+        f"{path}: {line.strip()}"
+        for path, content in golden().items()
+        for before, line in pairwise(content.splitlines())
+        if CTE.fullmatch(line.strip()) and not before.strip().startswith("--")
+    ]
+    assert silent == []
+
+
+CTE = re.compile(r"(?:WITH )?\w+ AS (?:MATERIALIZED )?\(")
 HELD = "account_id = $1"
 
 GOOD = [
@@ -366,15 +383,14 @@ OTHER_STORES = """
 
 def hot_reads(source: Source, metric: Metric, place: dict[str, Any]) -> dict[str, tuple[Any, dict[str, Any]]]:
     def asked(*, compared: bool) -> dict[str, Any]:
-        question = resolve(
-            source, Asked(metric, TimeFrame.YEAR_TO_DATE, NOW, None, None, Compare.PREVIOUS if compared else None)
-        )
+        compare = Compare.PREVIOUS if compared else None
+        question = resolve(source, metric, TimeFrame.YEAR_TO_DATE, NOW, compare=compare)
         return question.parameters() | {"limit": LIMIT}
 
     alone, compared = asked(compared=False), asked(compared=True)
     following = alone | place
     pages = {
-        (continued, with_previous): ranking.board_page(
+        (continued, with_previous): select_board_page(
             metric, continued=continued, compare=Compare.PREVIOUS if with_previous else None, late=False
         )
         for continued, with_previous in ((False, False), (True, False), (False, True))
@@ -383,26 +399,28 @@ def hot_reads(source: Source, metric: Metric, place: dict[str, Any]) -> dict[str
         "page": (pages[False, False], alone),
         "keyset page": (pages[True, False], following),
         "keyset page of a changed board": (pages[True, False], following | {"version": -1}),
-        "page of a moment ago": (ranking.board_page(metric, continued=False, compare=None, late=True), alone),
+        "page of a moment ago": (select_board_page(metric, continued=False, compare=None, late=True), alone),
         "page with ranks of before": (pages[False, True], compared),
-        "page around a customer": (ranking.board_place(metric), alone | {"around": place["customer"]}),
-        "304": (answers.board_versions(compared=False), alone),
-        "304 with ranks of before": (answers.board_versions(compared=True), compared),
-        "profile": (dossier.STANDINGS, profile_parameters(source, place["customer"])),
+        "page around a customer": (select_page_start_on_board(metric), alone | {"around": place["customer"]}),
+        "304": (select_board_version(compared=False), alone),
+        "304 with ranks of before": (select_board_version(compared=True), compared),
+        "profile": (SELECT_STANDINGS, profile_parameters(source, place["customer"])),
         **hot_segments(source),
     }
 
 
 def profile_parameters(source: Source, customer: int) -> dict[str, Any]:
-    frames = {time_frame: named_frame(time_frame, NOW, source.calendar) for time_frame in READ}
+    frames = {time_frame: named_frame(time_frame, NOW, source.calendar) for time_frame in PROFILE_FRAMES}
     return source.key | {"customer_id": customer} | standings_parameters(frames)
 
 
 def hot_segments(source: Source) -> dict[str, tuple[Any, dict[str, Any]]]:
     # At the beginning of a bucket: nearly all of it is counted one by one.
-    given = Thresholds(least_value(50_000), None)
-    bound = read_vips.resolve(source, NOW, 365, given).parameters() | {"limit": LIMIT}
-    return {f"VIPs, {criteria}": (vip_page(criteria, Way.BOARD, continued=False), bound) for criteria in Criteria}
+    given = Limits(least_value(50_000), None)
+    bound = resolve_vips(source, NOW, 365, given).parameters() | {"limit": LIMIT}
+    return {
+        f"VIPs, {criteria}": (select_vip_page(criteria, Origin.BOARD, continued=False), bound) for criteria in Criteria
+    }
 
 
 @dataclass(frozen=True)
@@ -439,7 +457,7 @@ async def source(open_store, clock, database):
     store = await open_store()
     async with database.read() as conn:
         account_id = int(store.account.removeprefix("acc_"))
-        return Source(*(await conn.execute(source_statements.one(account_id, store.source_id))).one())
+        return await read_source(conn, account_id, store.source_id)
 
 
 @pytest.fixture
@@ -473,9 +491,9 @@ async def test_a_page_begins_where_the_one_before_has_ended_however_many_are_tie
     board = await sql.fetchrow("SELECT id, version FROM boards WHERE kind = 'year' AND start = '2026-01-01Z'")
     customer = await sql.fetchval("SELECT max(customer_id) - 1000 FROM standings WHERE purchases = 1")
     place = {"value": 1, "customer": customer, "position": 3500, "rank": 2001}
-    question = resolve(source, Asked(Metric.PURCHASES, TimeFrame.YEAR_TO_DATE, NOW, None, None, None))
+    question = resolve(source, Metric.PURCHASES, TimeFrame.YEAR_TO_DATE, NOW)
     bound = question.parameters() | place | {"limit": LIMIT, "board": board["id"], "version": board["version"]}
-    statement = ranking.board_page(Metric.PURCHASES, continued=True, compare=None, late=late)
+    statement = select_board_page(Metric.PURCHASES, continued=True, compare=None, late=late)
     plan = await plan_of(reader, statement, bound)
 
     walks = [node for node in plan.nodes if node.get("Index Name") == "standings_purchases_idx"]
@@ -491,11 +509,11 @@ async def test_a_page_of_vips_begins_where_the_one_before_has_ended_however_many
     async with database.write() as conn:
         await rebuild(conn, source, NOW)
     await sql.execute("VACUUM ANALYZE orders, standings, standing_buckets, standing_cells")
-    question = read_vips.resolve(source, NOW, 365, Thresholds(1, 0))
+    question = resolve_vips(source, NOW, 365, Limits(1, 0))
     customer = await sql.fetchval("SELECT max(customer_id) - 1000 FROM standings WHERE spend = 1000")
     bound = question.parameters() | {"limit": LIMIT, "value": 1000, "customer": customer}
     for criteria in Criteria:
-        plan = await plan_of(reader, vip_page(criteria, Way.BOARD, continued=True), bound)
+        plan = await plan_of(reader, select_vip_page(criteria, Origin.BOARD, continued=True), bound)
         walks = [node for node in plan.nodes if node.get("Index Name") == "standings_spend_idx"]
         assert max(node["Actual Rows"] for node in walks) > LIMIT
         assert [node["Rows Removed by Filter"] for node in walks if node.get("Rows Removed by Filter")] == []

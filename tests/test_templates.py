@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.leaderboard.ranking import Metric
 from app.messages.writing.catalogue import TEMPLATES, TemplateName, described
 from app.messages.writing.clean_html import clean_html
 from app.messages.writing.facts import DESCRIPTIONS, Facts, placeholders, ranked
@@ -16,6 +15,7 @@ from app.messages.writing.fill_text import InvalidPlaceholder, filled_html, fill
 from app.messages.writing.render_template import InvalidVariables, Written, checked, render
 from app.messages.writing.written_templates import BUTTON_LINE, FOLDER, SHEETS, TAG_LINE
 from app.periods import TimeFrame
+from app.vocabulary import Metric
 from app.words import Language
 
 EVERY_SHEET = pytest.mark.parametrize(("name", "language"), SHEETS)

@@ -5,10 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from shop import order
 
-from app.boards import source as source_statements
 from app.boards.recount import rebuild
-from app.boards.source import Source
-from app.boards.verify_boards import verify
+from app.boards.source import Source, read_source
+from app.boards.verify import verify
 from app.orders.import_orders import import_orders
 from app.worker import SILENT_IMPORT, work_once
 
@@ -35,7 +34,7 @@ class Upkeep:
     async def source(self, store) -> Source:
         key = int(store.account.removeprefix("acc_")), store.source_id
         async with self.database.read() as conn:
-            return Source(*(await conn.execute(source_statements.one(*key))).one())
+            return await read_source(conn, *key)
 
     async def verify(self, store) -> list[str]:
         return await verify(self.database, await self.source(store))

@@ -19,12 +19,12 @@ from shop import order
 
 from app.boards.buckets import BUCKET_EDGES
 from app.boards.recount import rebuild
-from app.boards.source import Source, one
-from app.boards.verify_boards import verify
-from app.segments import vips
+from app.boards.source import Source, read_source
+from app.boards.verify import verify
+from app.segments import statements
 from app.segments.histogram import MOST_BARS
 from app.segments.schemas import VipPreview, Vips
-from app.segments.vips import Criteria
+from app.segments.statements import Criteria
 from app.worker import work_once
 
 pytestmark = pytest.mark.usefixtures("midday")
@@ -317,10 +317,12 @@ async def test_counts_histograms_and_pages_are_those_of_a_recount(open_store, sq
 @pytest.fixture(params=["few", "many"])
 def frequent_buyers(request, monkeypatch):
     """Both ways to find the frequent buyers of a board, whatever their number."""
-    vips.vip_page.cache_clear()
-    monkeypatch.setattr(vips, "FEW", {"few": vips.FEW, "many": 3}[request.param])
+    statements.select_vip_page.cache_clear()
+    monkeypatch.setattr(
+        statements, "FEW_FREQUENT_BUYERS", {"few": statements.FEW_FREQUENT_BUYERS, "many": 3}[request.param]
+    )
     yield
-    vips.vip_page.cache_clear()
+    statements.select_vip_page.cache_clear()
 
 
 async def test_pages_put_together_are_the_whole_segment_by_either_path(open_store, sql, frequent_buyers):
@@ -449,7 +451,7 @@ async def test_the_whole_segment_streams_as_csv_and_ndjson(open_store, sql):
             texts.append(answer.text)
         one, two = (row["customer"]["id"] for row in page["items"])
         assert texts[0].splitlines() == [
-            ",".join(vips.FILE_COLUMNS),
+            ",".join(statements.SEGMENT_HEADER),
             f"{one},ada,'=cmd(),ada@example.test,false,1,9.500,9.500,2026-03-01T12:00:00Z,KWD,true,false",
             f'{two},bea,"Bea, ""the"" é",,false,2,0.500,0.250,2026-03-02T00:00:00.5Z,KWD,false,true',
         ]
@@ -502,7 +504,7 @@ async def test_what_is_not_valid_is_refused(open_store, question, status):
 
 async def source_of(store: Any, database: Any) -> Source:
     async with database.read() as conn:
-        return Source(*(await conn.execute(one(int(store.account.removeprefix("acc_")), store.source_id))).one())
+        return await read_source(conn, int(store.account.removeprefix("acc_")), store.source_id)
 
 
 async def test_cells_follow_every_change_and_verify_finds_what_a_rebuild_repairs(open_store, clock, database, sql):

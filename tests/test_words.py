@@ -7,8 +7,7 @@ from babel.messages.pofile import read_po
 from conftest import shared
 
 from app import main
-from app.leaderboard.options import FILTERS, METRICS, TIME_FRAMES
-from app.leaderboard.ranking import Metric
+from app.leaderboard.options import FILTER_LABELS, METRIC_LABELS, TIME_FRAME_LABELS
 from app.leaderboard.schemas import BoardQuery, Options
 from app.mail import contract as mail
 from app.messages.consent import unsubscribe_page
@@ -16,9 +15,10 @@ from app.messages.writing import clean_html, facts, fill_text, footer, render_te
 from app.messages.writing.catalogue import TEMPLATES
 from app.periods import TimeFrame
 from app.problems import every_problem
+from app.vocabulary import Metric
 from app.words import CATALOGUES, LONGEST_WISH, TRANSLATIONS, Language, in_language, negotiated
 
-LABELS = [*FILTERS.values(), *METRICS.values(), *TIME_FRAMES.values()]
+LABELS = [*FILTER_LABELS.values(), *METRIC_LABELS.values(), *TIME_FRAME_LABELS.values()]
 MESSAGES = {
     *(text for template in TEMPLATES.values() for text in template.texts),
     *facts.DESCRIPTIONS.values(),
@@ -59,8 +59,8 @@ def test_every_text_is_translated_and_no_translation_is_left_over(language):
 def test_there_is_a_catalogue_per_language_and_a_label_per_choice():
     assert {path.stem for path in TRANSLATIONS.iterdir()} == {language.value for language in CATALOGUES}
     assert {Language.ENGLISH, *CATALOGUES} == {*Language}
-    assert (list(METRICS), list(TIME_FRAMES)) == ([*Metric], [*TimeFrame])
-    assert {*FILTERS} <= {*BoardQuery.model_fields}
+    assert (list(METRIC_LABELS), list(TIME_FRAME_LABELS)) == ([*Metric], [*TimeFrame])
+    assert {*FILTER_LABELS} <= {*BoardQuery.model_fields}
 
 
 @pytest.mark.parametrize("language", Language)

@@ -6,9 +6,8 @@ signature names and authenticates first. A route that names none must be listed 
 
 import hmac
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
@@ -17,10 +16,12 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 
-from app.accounts import keys
 from app.accounts.api_key import account_of, hash_of
+from app.accounts.statements import SELECT_KEY_OWNER, KeyOwner
 from app.database.pools import Database
+from app.database.rows import first_row
 from app.problems import InvalidRequest, Problem, UnreadableBody, UnsupportedMediaType, invalid_fields
+from app.vocabulary import Plan, Scope
 from app.wire.strict_json import strict_json
 
 REMEMBERED_SECONDS = 5.0
@@ -64,15 +65,6 @@ class IdempotencyKeyRequired(Problem):
     status = 400
 
 
-class Scope(StrEnum):
-    """What a key may do; none implies another."""
-
-    READ = "read"
-    WRITE = "write"
-    SEND = "send"
-    ADMIN = "admin"
-
-
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who calls: an account, by one of its keys."""
@@ -106,11 +98,12 @@ class Callers:
     async def _looked_up(self, request: Request, account_id: int, key_hash: bytes) -> Caller:
         database: Database = request.app.state.database
         async with database.read() as conn:
-            row = (await conn.execute(keys.opened_by(account_id, key_hash))).one_or_none()
-        if row is None:
+            bound = {"account_id": account_id, "hash": key_hash}
+            owner = await first_row(conn, SELECT_KEY_OWNER, bound, KeyOwner)
+        if owner is None:
             self._known.pop(key_hash, None)
             raise KeyRequired
-        caller = Caller(row[0], row[1], frozenset(row[2]), row[3], row[4])
+        caller = Caller(owner.account_id, owner.key_id, frozenset(owner.scopes), owner.plan, owner.cursor_secret)
         if len(self._known) >= REMEMBERED_KEYS:
             self._known.clear()
         self._known[key_hash] = (time.monotonic() + REMEMBERED_SECONDS, caller)
@@ -138,7 +131,7 @@ class Permission:
             _admit_operator(request)
             return
         caller = await request.app.state.callers.caller(request)
-        if self.paid and caller.plan != "paid":
+        if self.paid and caller.plan != Plan.PAID:
             raise PlanRequired
         if self.scope is not None and self.scope not in caller.scopes:
             raise ScopeRequired(f"This operation needs a key with the scope `{self.scope}`.")
@@ -208,16 +201,20 @@ class GuardedRoute(APIRoute):
 
 
 class DirectRoute(GuardedRoute):
-    """A hot route of the form `(query, request, caller, database, now)`, which it binds itself.
+    """A hot route: a query model, `request`, and dependencies that are coroutines of the request alone.
 
-    FastAPI documents it as any other; solving its dependencies would cost more than the endpoint.
+    FastAPI documents it like any other, but solving its dependencies would cost more than the endpoint.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The endpoint behind the guard."""
         permission = permission_of(self.dependant)
         known = query_names(self.dependant)
+        parameter = self.dependant.query_params[0].name
         model: type[BaseModel] = self.dependant.query_params[0].field_info.annotation  # type: ignore[assignment]
+        dependencies: dict[str, Callable[[Request], Awaitable[object]]] = {
+            str(each.name): each.call for each in self.dependant.dependencies if each.call is not None
+        }
         if permission is None:
             raise TypeError("a direct route names a permission")
 
@@ -231,10 +228,8 @@ class DirectRoute(GuardedRoute):
                 raise InvalidRequest(
                     errors=invalid_fields([{**error, "loc": ("query", *error["loc"])} for error in errors])
                 ) from None
-            state = request.app.state
-            answer: Response = await self.endpoint(
-                query, request, request.state.caller, database=state.database, now=state.clock()
-            )
+            given = {name: await call(request) for name, call in dependencies.items()}
+            answer: Response = await self.endpoint(**{parameter: query}, request=request, **given)
             return answer
 
         return direct

@@ -8,18 +8,19 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, NamedTuple
 
 from fastapi import Header, Response
 from pydantic import BaseModel
+from sqlalchemy import text
 
-from app.accounts import repeats
 from app.accounts.access import KEY_HEADER, Caller
 from app.database.errors import instead_of_waiting
 from app.database.pools import Connection
+from app.database.rows import one_row
 from app.problems import Problem
 
-REMEMBERED = timedelta(hours=24)
+KEPT = timedelta(hours=24)
 KEY_PATTERN = r'^(?:[!#-~][!-~]{0,254}|"[!-~]{1,255}")$'
 
 IdempotencyKey = Annotated[
@@ -61,6 +62,47 @@ class RequestInProgress(Problem):
         super().__init__(headers={"Retry-After": "2"})
 
 
+LIMIT_LOCK_WAIT = text("SET LOCAL lock_timeout = '5s'")
+"""For the rest of the transaction: a request that is repeated while the first is still running is told so."""
+
+CLAIM_IDEMPOTENCY_KEY = text("""
+    INSERT INTO idempotency_keys AS k (account_id, operation, key, fingerprint, created_at)
+    VALUES (:account_id, :operation, :key, :fingerprint, :now)
+    ON CONFLICT (account_id, operation, key) DO UPDATE
+        SET fingerprint = excluded.fingerprint, created_at = excluded.created_at
+        WHERE k.created_at < :expired
+    RETURNING account_id
+""")
+"""No row when another request has the key. Waits for one that has not committed yet."""
+
+
+class FirstAnswer(NamedTuple):
+    """The request that had a key first, and its answer."""
+
+    fingerprint: bytes
+    status: int
+    location: str | None
+    answer: str | None
+
+
+SELECT_FIRST_ANSWER = text("""
+    SELECT fingerprint, status, location, answer
+    FROM idempotency_keys
+    WHERE account_id = :account_id AND operation = :operation AND key = :key
+""")
+
+SET_ANSWER = text("""
+    UPDATE idempotency_keys SET status = :status, location = :location, answer = :answer
+    WHERE account_id = :account_id AND operation = :operation AND key = :key
+""")
+
+SELECT_ACCOUNTS_WITH_EXPIRED_KEYS = text("""
+    SELECT DISTINCT account_id FROM idempotency_keys WHERE created_at < :expired
+""")
+
+DELETE_EXPIRED_KEYS = text("DELETE FROM idempotency_keys WHERE account_id = :account_id AND created_at < :expired")
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """What came of a request."""
@@ -84,15 +126,15 @@ async def answer_once(
         return _response(await work())
     known = {"account_id": caller.account_id, "operation": operation, "key": unquoted(key)}
     fingerprint = hashlib.sha256(asked.model_dump_json(exclude_defaults=True).encode()).digest()
-    await conn.execute(repeats.WAITING_BRIEFLY)
-    times = {"now": now, "expired": now - REMEMBERED}
+    await conn.execute(LIMIT_LOCK_WAIT)
+    times = {"now": now, "expired": now - KEPT}
     with instead_of_waiting(RequestInProgress()):
-        begun = (await conn.execute(repeats.BEGUN, known | times | {"fingerprint": fingerprint})).one_or_none()
+        begun = (await conn.execute(CLAIM_IDEMPOTENCY_KEY, known | times | {"fingerprint": fingerprint})).one_or_none()
     if begun is None:
-        return _repeated(fingerprint, (await conn.execute(repeats.FIRST, known)).one())
+        return _repeated(fingerprint, await one_row(conn, SELECT_FIRST_ANSWER, known, FirstAnswer))
     response = _response(await work())
     kept = {"status": response.status_code, "location": response.headers.get("location")}
-    await conn.execute(repeats.ANSWERED, known | kept | {"answer": bytes(response.body).decode()})
+    await conn.execute(SET_ANSWER, known | kept | {"answer": bytes(response.body).decode()})
     return response
 
 
@@ -106,7 +148,7 @@ def _response(done: Done) -> Response:
     return Response(done.body.model_dump_json(), done.status, headers, "application/json")
 
 
-def _repeated(fingerprint: bytes, first: Any) -> Response:  # noqa: ANN401 - a row of repeats.FIRST
+def _repeated(fingerprint: bytes, first: FirstAnswer) -> Response:
     if first.fingerprint != fingerprint:
         raise IdempotencyKeyReused
     headers = {"Idempotent-Replayed": "true"} | ({"Location": first.location} if first.location else {})

@@ -1,21 +1,12 @@
 """Account routes: accounts for the operator, keys for their admins."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.accounts import keys, senders
-from app.accounts.access import (
-    Admin,
-    AnyKey,
-    Caller,
-    GuardedRoute,
-    KeyRequired,
-    Operator,
-    Scope,
-    ScopeRequired,
-)
+from app.accounts import statements
+from app.accounts.access import Admin, AnyKey, Caller, GuardedRoute, KeyRequired, Operator, ScopeRequired
 from app.accounts.api_key import fresh_key, hash_of
 from app.accounts.open_account import open_account
 from app.accounts.schemas import (
@@ -32,11 +23,14 @@ from app.accounts.schemas import (
     Pause,
     Sender,
 )
+from app.accounts.statements import AccountRow, AccountWithSender, KeyRow
 from app.database.pools import ReadConn, WriteConn
+from app.database.rows import all_rows, first_row, one_row
 from app.problems import InvalidRequest, NotFound, Problem, UnreadableBody, documented
+from app.vocabulary import Scope
 from app.wire.ids import PublicId, public_id
 from app.wire.instants import Now, rfc3339
-from app.wire.pages import Cursor, InvalidCursor, link_next, seal, unseal
+from app.wire.pages import InvalidCursor, Listing, PageQuery
 
 router = APIRouter(route_class=GuardedRoute, tags=["accounts"])
 
@@ -88,7 +82,7 @@ async def create_account(new: NewAccount, _operator: Operator, conn: WriteConn, 
 )
 async def change_account(id: AccountId, change: AccountChange, _operator: Operator, conn: WriteConn) -> Account:  # noqa: A002 - the name in the path
     """Change an account's plan; calls know it within 5 seconds."""
-    row = (await conn.execute(keys.changed_plan(id, change.plan))).one_or_none()
+    row = await first_row(conn, statements.SET_PLAN, {"account_id": id, "plan": change.plan}, AccountRow)
     if row is None:
         raise UnknownAccount
     return Account(id=public_id("acc", row.id), name=row.name, plan=row.plan, created_at=rfc3339(row.created_at))
@@ -97,7 +91,8 @@ async def change_account(id: AccountId, change: AccountChange, _operator: Operat
 @router.get("/account", operation_id="readAccount", responses=documented(KeyRequired))
 async def read_account(caller: AnyKey, conn: ReadConn, now: Now) -> Me:
     """Tell who is calling, what this key may do, and who e-mails are from."""
-    return me(caller, (await conn.execute(senders.ACCOUNT, {"account_id": caller.account_id})).one(), now)
+    account = {"account_id": caller.account_id}
+    return me(caller, await one_row(conn, statements.SELECT_ACCOUNT_WITH_SENDER, account, AccountWithSender), now)
 
 
 @router.patch(
@@ -108,13 +103,15 @@ async def read_account(caller: AnyKey, conn: ReadConn, now: Now) -> Me:
 async def change_own_account(change: OwnChange, caller: Admin, conn: WriteConn, now: Now) -> Me:
     """Set who the account's e-mails are from; sending goes on where a refused login had paused it."""
     account = {"account_id": caller.account_id}
-    await conn.execute(senders.SET, account | change.sender.model_dump() | {"now": now})
-    return me(caller, (await conn.execute(senders.ACCOUNT, account)).one(), now)
+    await conn.execute(statements.UPSERT_SENDER, account | change.sender.model_dump() | {"now": now})
+    return me(caller, await one_row(conn, statements.SELECT_ACCOUNT_WITH_SENDER, account, AccountWithSender), now)
 
 
-def me(caller: Caller, row: Any, now: datetime) -> Me:  # noqa: ANN401 - a row of senders.ACCOUNT
+def me(caller: Caller, row: AccountWithSender, now: datetime) -> Me:
     """The account as its own keys see it."""
-    is_paused = row.paused_until is not None and row.paused_until > now
+    pause = None
+    if row.paused_until is not None and row.paused_until > now:
+        pause = Pause(until=rfc3339(row.paused_until), because=row.paused_because or "")
     return Me(
         id=public_id("acc", row.id),
         name=row.name,
@@ -125,11 +122,11 @@ def me(caller: Caller, row: Any, now: datetime) -> Me:  # noqa: ANN401 - a row o
         sender=Sender.model_construct(**{name: getattr(row, f"sender_{name}") for name in Sender.model_fields})
         if row.sender_email is not None
         else None,
-        sending_paused=Pause(until=rfc3339(row.paused_until), because=row.paused_because) if is_paused else None,
+        sending_paused=pause,
     )
 
 
-def key_of(row: keys.KeyRow) -> Key:
+def key_of(row: KeyRow) -> Key:
     """A key as it is shown."""
     return Key(id=public_id("key", row.id), name=row.name, scopes=row.scopes, created_at=rfc3339(row.created_at))
 
@@ -140,19 +137,14 @@ def key_of(row: keys.KeyRow) -> Key:
     responses=documented(KeyRequired, ScopeRequired, InvalidCursor, InvalidRequest),
 )
 async def list_keys(
-    caller: Admin,
-    conn: ReadConn,
-    request: Request,
-    response: Response,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    cursor: Cursor | None = None,
+    caller: Admin, conn: ReadConn, request: Request, response: Response, page: Annotated[PageQuery, Query()]
 ) -> KeyPage:
     """List the keys that are not revoked, oldest first."""
-    after = unseal(caller.cursor_secret, "keys", cursor)[0] if cursor else 0
-    rows = (await conn.execute(keys.live_keys(caller.account_id, after=after, limit=limit + 1))).all()
-    following = seal(caller.cursor_secret, "keys", [rows[limit - 1].id]) if len(rows) > limit else None
-    link_next(request, response, following)
-    return KeyPage(items=[key_of(row) for row in rows[:limit]], next_cursor=following)
+    listing = Listing(request, response, caller.cursor_secret, "keys", page)
+    bound = {"account_id": caller.account_id, "after": listing.start([0])[0], "limit": page.limit + 1}
+    rows = await all_rows(conn, statements.SELECT_KEYS, bound, KeyRow)
+    items, next_cursor = listing.cut(rows, lambda row: [row.id])
+    return KeyPage(items=[key_of(row) for row in items], next_cursor=next_cursor)
 
 
 @router.post(
@@ -165,7 +157,8 @@ async def create_key(new: NewKey, caller: Admin, conn: WriteConn, now: Now) -> O
     """Create a key; it is shown this once."""
     key = fresh_key(caller.account_id)
     scopes = [scope for scope in Scope if scope in new.scopes]
-    key_id = (await conn.execute(keys.new_key(caller.account_id, new.name, scopes, hash_of(key), now))).scalar_one()
+    stored = {"account_id": caller.account_id, "name": new.name, "scopes": scopes, "hash": hash_of(key), "now": now}
+    key_id = (await conn.execute(statements.INSERT_KEY, stored)).scalar_one()
     return OpenedKey(id=public_id("key", key_id), name=new.name, scopes=scopes, created_at=rfc3339(now), key=key)
 
 
@@ -177,10 +170,12 @@ async def create_key(new: NewKey, caller: Admin, conn: WriteConn, now: Now) -> O
 )
 async def revoke_key(id: KeyId, caller: Admin, conn: WriteConn, now: Now) -> None:  # noqa: A002 - the name in the path
     """Revoke a key; it opens nothing any more after 5 seconds at the latest."""
-    await conn.execute(keys.account_locked(caller.account_id))
-    live = {row.id: row.scopes for row in await conn.execute(keys.live_keys(caller.account_id))}
+    account = {"account_id": caller.account_id}
+    await conn.execute(statements.LOCK_ACCOUNT, account)
+    rows = await all_rows(conn, statements.SELECT_KEYS, account | {"after": 0, "limit": None}, KeyRow)
+    live = {row.id: row.scopes for row in rows}
     if id not in live:
         raise UnknownKey
     if not any(Scope.ADMIN in scopes for key_id, scopes in live.items() if key_id != id):
         raise LastAdminKey
-    await conn.execute(keys.revoked(caller.account_id, id, now))
+    await conn.execute(statements.REVOKE_KEY, account | {"key_id": id, "now": now})

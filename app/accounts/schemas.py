@@ -1,17 +1,18 @@
 """Account forms: the JSON of accounts and keys."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
-from app.accounts.access import Scope
+from app.vocabulary import Plan, Scope
+from app.wire.enums import OneOf
 from app.wire.instants import Instant
 from app.wire.strict_json import Strict
 from app.wire.text import HeaderText, Name, plain
 
-Plan = Literal["free", "paid"]
+PlanValue = Annotated[str, OneOf(Plan)]
 
 
 def one_address(text: str) -> str:
@@ -52,7 +53,7 @@ class NewAccount(Strict):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Ada's shops", "plan": "paid"}]})
 
     name: Name
-    plan: Plan = "free"
+    plan: PlanValue = Plan.FREE.value
 
 
 class AccountChange(Strict):
@@ -60,7 +61,7 @@ class AccountChange(Strict):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"plan": "paid"}]})
 
-    plan: Plan
+    plan: PlanValue
 
 
 class Account(BaseModel):
@@ -68,7 +69,7 @@ class Account(BaseModel):
 
     id: str
     name: str
-    plan: Plan
+    plan: PlanValue
     created_at: Instant
 
 

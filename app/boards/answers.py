@@ -1,139 +1,226 @@
-"""Answers: pieces of statements that read figures from a board, or from the orders where none can answer.
+"""Answers: the parts of statements that read figures from a board, or from the orders where no board can answer.
 
-A board can answer when it counts exactly the frame's period, no import is under way, and no
-purchase on it lies after the instant that is asked for. Where only few do, the customers who
-made them are taken off the board and put back where they stood at that instant.
+A board can answer when it counts exactly the interval of a time frame, no import is under way and no
+purchase on it lies after `as_of`. Where only few purchases do, the board is late: the customers who made
+them are taken off the board and put back with the figures that they had at `as_of`.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 from functools import cache
 
 from sqlalchemy import TextClause, text
 
+from app.boards.metrics import COLUMNS, FIGURES
+from app.tables import AVERAGE
+from app.vocabulary import Metric
 
-class Way(StrEnum):
-    """How a page can be answered, best first."""
+MOST_LATER_ORDERS = 1000
+"""A board with more purchases after `as_of` is not corrected: the orders answer."""
+
+
+class Origin(StrEnum):
+    """Where the figures of an answer come from, best first."""
 
     BOARD = "board"
     LATE_BOARD = "late board"
     ORDERS = "orders"
 
 
+def cte(name: str, query: str, about: str) -> str:
+    """A query by name, with a line that says what it is."""
+    return f"-- {about}\n{name} AS MATERIALIZED ({query})"
+
+
+def with_ctes(ctes: Iterable[str], select: str) -> TextClause:
+    """A statement over named queries."""
+    return text("WITH " + ",\n".join(ctes) + select)
+
+
 # ---------------------------------------------------------------- the board that can answer
 
-BOARD = """
-    SELECT b.id, b.version, s.contacts_version AS besides, s.version AS source_version,
-           b.customers, b.purchases, b.spend
-    FROM boards AS b JOIN sources AS s ON s.account_id = b.account_id AND s.id = b.source_id
-    WHERE b.account_id = :account_id AND b.source_id = :source_id
-      AND b.kind = cast(cast(:{p}kind AS text) AS board_kind) AND b.start = :{p}board_start
-      AND b.counted_from = :{p}start AND b.counted_until = :{p}until
-      AND NOT EXISTS (SELECT FROM outdated_standings AS o
-                      WHERE o.account_id = :account_id AND o.source_id = :source_id)
-      AND {later}
-"""
 
-LATER = """
-    SELECT o.customer_id FROM orders AS o
-    WHERE o.account_id = :account_id AND o.source_id = :source_id AND o.spend IS NOT NULL
-      AND o.ordered_at >= :{p}before AND o.ordered_at < :{p}until
-"""
-NOTHING_LATER = f"NOT EXISTS ({LATER})"
-MOST_LATER_ORDERS = 1000
-FEW_LATER = f"(SELECT count(*) FROM later_orders) <= {MOST_LATER_ORDERS}"
+def later_orders(*, before: str = ":before", until: str = ":until") -> str:
+    """The purchases on a board that lie after `as_of`."""
+    return f"""
+        SELECT o.customer_id FROM orders AS o
+        WHERE o.account_id = :account_id AND o.source_id = :source_id AND o.spend IS NOT NULL
+          AND o.ordered_at >= {before} AND o.ordered_at < {until}"""
 
 
-def board(prefix: str = "", later: str = NOTHING_LATER) -> str:
-    """The board of the frame, if it is kept, not behind an import, and holds nothing after `as_of`."""
-    return BOARD.format(p=prefix, later=later.format(p=prefix))
+def can_answer(*, kind: str, board_start: str, start: str, before: str, until: str, later: str | None = None) -> str:
+    """Whether the board `b` answers for an interval; `later` replaces the rule that no purchase lies after `as_of`."""
+    return f"""
+        b.account_id = :account_id AND b.source_id = :source_id
+        AND b.kind = {kind} AND b.start = {board_start}
+        AND b.counted_from = {start} AND b.counted_until = {until}
+        AND NOT EXISTS (SELECT FROM outdated_standings AS o
+                        WHERE o.account_id = :account_id AND o.source_id = :source_id)
+        AND {later or f"NOT EXISTS ({later_orders(before=before, until=until)})"}"""
+
+
+def answering_board(*, frame: str = "", later: str | None = None) -> str:
+    """The board of a frame, whose parameters begin with `frame`; no row when it cannot answer."""
+    condition = can_answer(
+        kind=f"cast(cast(:{frame}kind AS text) AS board_kind)",
+        board_start=f":{frame}board_start",
+        start=f":{frame}start",
+        before=f":{frame}before",
+        until=f":{frame}until",
+        later=later,
+    )
+    return f"""
+        SELECT b.id, b.version, s.contacts_version, cast(NULL AS timestamptz) AS next_purchase_at,
+               s.version AS source_version, b.customers, b.purchases, b.spend
+        FROM boards AS b JOIN sources AS s ON s.account_id = b.account_id AND s.id = b.source_id
+        WHERE {condition}"""
+
+
+BOARD = cte("board", answering_board(), "the board of the frame; no row when it cannot answer")
+PREVIOUS_BOARD = cte("previous_board", answering_board(frame="previous_"), "the board that it is compared with")
 
 
 @cache
-def board_versions(*, compared: bool) -> TextClause:
-    """The board that can answer, and the one that it is compared with: what an ETag is made of; else no row."""
+def select_board_version(*, compared: bool) -> TextClause:
+    """What an answer of the board would be made of; no row when no board can answer."""
     if not compared:
-        return text(f"SELECT b.id, b.version, b.besides FROM ({board()}) AS b")
+        return text(f"""
+            SELECT b.version, b.contacts_version, b.next_purchase_at, b.id AS board_id,
+                   cast(NULL AS bigint) AS previous_board_id, cast(NULL AS bigint) AS previous_version
+            FROM ({answering_board()}) AS b
+        """)
     return text(f"""
-        SELECT b.id, b.version, b.besides, q.id AS previous_id, q.version AS previous_version
-        FROM ({board()}) AS b CROSS JOIN ({board("previous_")}) AS q
+        SELECT b.version, b.contacts_version, b.next_purchase_at, b.id AS board_id,
+               q.id AS previous_board_id, q.version AS previous_version
+        FROM ({answering_board()}) AS b CROSS JOIN ({answering_board(frame="previous_")}) AS q
     """)
 
 
-NEXT_LATER = """
+NEXT_PURCHASE_AT = """
     (SELECT min(o.ordered_at) FROM orders AS o
      WHERE o.account_id = :account_id AND o.source_id = :source_id AND o.spend IS NOT NULL AND o.ordered_at >= :before)
 """
-SOURCE_VERSION = text(f"""
-    SELECT version, {NEXT_LATER} AS besides FROM sources WHERE account_id = :account_id AND id = :source_id
+"""The first purchase after `as_of`. The answer can change while the orders do not: an order stored by a machine
+whose clock is ahead may still lie in this machine's future."""
+
+SELECT_SOURCE_VERSION = text(f"""
+    SELECT version, cast(NULL AS bigint) AS contacts_version, {NEXT_PURCHASE_AT} AS next_purchase_at,
+           cast(NULL AS bigint) AS board_id, cast(NULL AS bigint) AS previous_board_id,
+           cast(NULL AS bigint) AS previous_version
+    FROM sources WHERE account_id = :account_id AND id = :source_id
 """)
-"""What the ETag of an answer from the orders is made of.
+"""What an answer from the orders would be made of."""
 
-The orders can be the same and the answer another one: clocks differ, and what another machine has stored
-as bought just now may still lie after the instant that this one asks for.
-"""
 
-HIGHER = """
-    SELECT coalesce(sum(k.customers), 0)::bigint AS customers,
-           coalesce(min(k.least_value) - 1, 9223372036854775807) AS bucket_end
-    FROM standing_buckets AS k
-    WHERE k.account_id = :account_id AND k.board_id = {board} AND k.metric = '{metric}' AND k.least_value > {value}
-"""
-"""How many customers of a board are in higher buckets than a value's own, and the value that nobody below them exceeds.
+def higher_buckets(*, board: str, metric: Metric, value: str) -> str:
+    """Customers in higher buckets than a value's own, and `bucket_end`, the largest value in its own bucket.
 
-Between that value and the true end of the bucket there is no one: whoever has a value has a stored bucket.
-"""
+    `bucket_end` is the next stored bucket's lower edge minus one: buckets in between are empty.
+    """
+    return f"""
+        SELECT coalesce(sum(k.customers), 0)::bigint AS customers,
+               coalesce(min(k.least_value) - 1, 9223372036854775807) AS bucket_end
+        FROM standing_buckets AS k
+        WHERE k.account_id = :account_id AND k.board_id = {board} AND k.metric = '{metric}'
+          AND k.least_value > {value}"""
 
-ABOVE = f"""
-    (SELECT higher.customers + (SELECT count(*) FROM standings AS n
-                           WHERE n.account_id = :account_id AND n.board_id = {{board}}
-                             AND n.{{measure}} > {{value}} AND n.{{measure}} <= higher.bucket_end)
-     FROM ({HIGHER}) AS higher)
-"""
-"""How many customers of a board have more than a value: whole buckets, and a count inside one."""
+
+def customers_above(*, board: str, metric: Metric, value: str) -> str:
+    """How many customers of a board have more than a value: whole buckets, and a count inside one."""
+    column = COLUMNS[metric]
+    return f"""
+        (SELECT higher.customers + (SELECT count(*) FROM standings AS n
+                                    WHERE n.account_id = :account_id AND n.board_id = {board}
+                                      AND n.{column} > {value} AND n.{column} <= higher.bucket_end)
+         FROM ({higher_buckets(board=board, metric=metric, value=value)}) AS higher)"""
+
+
+def value_above(*, board: str, metric: Metric, value: str) -> str:
+    """The next better value on a board."""
+    column = COLUMNS[metric]
+    return f"""SELECT min(n.{column}) FROM standings AS n
+        WHERE n.account_id = :account_id AND n.board_id = {board} AND n.{column} > {value}"""
+
 
 # ---------------------------------------------------------------- from the orders
 
-BETTER = "first_value({measure}) OVER (ORDER BY {measure} DESC GROUPS BETWEEN 1 PRECEDING AND 1 PRECEDING)"
-"""The value of the next better rank: that of the peer group before; nothing for the best."""
 
-FIGURES = """
-    SELECT account_id, customer_id, count(*) AS purchases, sum(spend)::bigint AS spend,
-           max(ordered_at) AS last_order_at
-    FROM orders
-    WHERE account_id = :account_id AND source_id = :source_id AND spend IS NOT NULL
-      AND ordered_at >= :{p}start AND ordered_at < :{p}before {{whose}}
-    GROUP BY account_id, customer_id
-"""
+def figures_of_orders(*, frame: str = "", whose: str = "") -> str:
+    """The figures of customers over a frame, counted from their orders."""
+    return f"""
+        SELECT account_id, customer_id, purchases, spend, last_order_at, {AVERAGE} AS average
+        FROM (SELECT account_id, customer_id, count(*) AS purchases, sum(spend)::bigint AS spend,
+                     max(ordered_at) AS last_order_at
+              FROM orders
+              WHERE account_id = :account_id AND source_id = :source_id AND spend IS NOT NULL
+                AND ordered_at >= :{frame}start AND ordered_at < :{frame}before {whose}
+              GROUP BY account_id, customer_id) AS f"""
 
-AVERAGE = "spend / purchases + ((spend % purchases) * 2 >= purchases)::int"
-"""Rounded half up."""
 
-AVERAGED = f"""
-    SELECT account_id, customer_id, purchases, spend, last_order_at, {AVERAGE} AS average
-    FROM ({FIGURES}) AS f
-"""
+def totals_of_figures(figures: str) -> str:
+    """The figures of all customers as one row, in the columns of an answering board."""
+    return f"""
+        SELECT cast(NULL AS bigint) AS id, version, cast(NULL AS bigint) AS contacts_version,
+               {NEXT_PURCHASE_AT} AS next_purchase_at, (SELECT count(*) FROM {figures}) AS customers,
+               (SELECT coalesce(sum(purchases), 0) FROM {figures}) AS purchases,
+               (SELECT coalesce(sum(spend), 0) FROM {figures}) AS spend
+        FROM sources WHERE account_id = :account_id AND id = :source_id"""
 
-# ---------------------------------------------------------------- a board with few purchases after `as_of`
 
-LATE = f"""
-    later_orders AS MATERIALIZED ({LATER.format(p="")} LIMIT {MOST_LATER_ORDERS} + 1),
-    board_now AS MATERIALIZED ({board(later=FEW_LATER)}),
-    late_now AS MATERIALIZED (
-        SELECT customer_id, purchases, spend, average FROM standings
+# ---------------------------------------------------------------- a late board
+
+CORRECTIONS = (("-", "late_now"), ("+", "late_then"))
+"""A count over a late board loses the rows of the first query and gains those of the second."""
+
+NOT_LATE = "AND customer_id <> ALL(ARRAY(SELECT customer_id FROM later_orders))"
+"""The standings of a late board that are as they were at `as_of`."""
+
+
+def corrected(count: str, rule: str, *, late: bool) -> str:
+    """A count over the board by this rule about a row `n`, corrected where the board is late."""
+    corrections = [f"{sign} (SELECT count(*) FROM {rows} AS n WHERE {rule})" for sign, rows in CORRECTIONS]
+    return " ".join([count, *corrections]) if late else count
+
+
+LATE_BOARD = (
+    cte("later_orders", f"{later_orders()} LIMIT {MOST_LATER_ORDERS} + 1", "purchases on the board after as_of"),
+    cte(
+        "board_now",
+        answering_board(later=f"(SELECT count(*) FROM later_orders) <= {MOST_LATER_ORDERS}"),
+        "the board as it is now; no row when too many purchases are later",
+    ),
+    cte(
+        "late_now",
+        f"""
+        SELECT customer_id, {FIGURES} FROM standings
         WHERE account_id = :account_id AND board_id = (SELECT id FROM board_now)
-          AND customer_id = ANY(ARRAY(SELECT customer_id FROM later_orders))),
-    late_then AS MATERIALIZED (
-        SELECT f.* FROM (SELECT DISTINCT customer_id FROM later_orders) AS l CROSS JOIN LATERAL (
-            {AVERAGED.format(p="").format(whose="AND customer_id = l.customer_id")}) AS f),
-    board AS MATERIALIZED (
-        SELECT id, source_version AS version, {NEXT_LATER} AS besides,
+          AND customer_id = ANY(ARRAY(SELECT customer_id FROM later_orders))""",
+        "the standings of those who made the later purchases",
+    ),
+    cte(
+        "late_then",
+        f"""
+        SELECT f.* FROM (SELECT DISTINCT customer_id FROM later_orders) AS l
+        CROSS JOIN LATERAL ({figures_of_orders(whose="AND customer_id = l.customer_id")}) AS f""",
+        "the figures that they had at as_of",
+    ),
+    cte(
+        "board",
+        f"""
+        SELECT id, source_version AS version, cast(NULL AS bigint) AS contacts_version,
+               {NEXT_PURCHASE_AT} AS next_purchase_at,
                customers - (SELECT count(*) FROM late_now) + (SELECT count(*) FROM late_then) AS customers,
                purchases - (SELECT coalesce(sum(purchases), 0) FROM late_now)
                          + (SELECT coalesce(sum(purchases), 0) FROM late_then) AS purchases,
                spend - (SELECT coalesce(sum(spend), 0) FROM late_now)
                      + (SELECT coalesce(sum(spend), 0) FROM late_then) AS spend
-        FROM board_now),
-"""
-NOT_LATE = "AND customer_id <> ALL(ARRAY(SELECT customer_id FROM later_orders))"
-LATE_CORRECTIONS = (("-", "late_now"), ("+", "late_then"))
-"""What a count over the board is corrected by."""
+        FROM board_now""",
+        "the board as it was at as_of",
+    ),
+)
+"""In place of `BOARD`: the board as it was at `as_of`, corrected by those who have bought since."""
+
+
+def board_ctes(*, late: bool, compared: bool = False) -> tuple[str, ...]:
+    """The board that answers, and the one that it is compared with."""
+    return (*(LATE_BOARD if late else (BOARD,)), *((PREVIOUS_BOARD,) if compared else ()))

@@ -7,10 +7,7 @@ from bisect import bisect_right
 
 from sqlalchemy import text
 
-from app.tables import METRICS
-
-MEASURES = {"number_of_purchases": "purchases", "average_order_amount": "average", "total_spend": "spend"}
-"""The column of the standings behind each metric."""
+from app.boards.metrics import COLUMNS
 
 
 def _bucket_edges() -> list[int]:
@@ -25,16 +22,18 @@ BUCKET_EDGES = _bucket_edges()
 """The least value of each bucket: single values up to 128, then steps of 1/64; whole numbers, so that
 PostgreSQL's width_bucket and Python's bisect cannot disagree."""
 
-LEAST_VALUE = "(cast(:bucket_edges AS bigint[]))[width_bucket({value}, cast(:bucket_edges AS bigint[]))]"
-"""The least value of the bucket of a value: what a bucket is known by, so that reads need not be told the edges."""
-
 
 def least_value(value: int) -> int:
-    """The same in Python."""
+    """The least value of the bucket of a value. It names the bucket, so that reads do not need the edges."""
     return BUCKET_EDGES[bisect_right(BUCKET_EDGES, value) - 1]
 
 
-BUCKETS_MOVED = text("""
+def least_value_of(value: str) -> str:
+    """SQL: the same as `least_value`."""
+    return f"(cast(:bucket_edges AS bigint[]))[width_bucket({value}, cast(:bucket_edges AS bigint[]))]"
+
+
+RAISE_BUCKETS = text("""
     INSERT INTO standing_buckets AS b (account_id, board_id, metric, least_value, customers)
     SELECT cast(:account_id AS bigint), n.board_id, n.metric::metric, n.least_value, n.customers
     FROM unnest(cast(:boards AS bigint[]), cast(:metrics AS text[]), cast(:least_values AS bigint[]),
@@ -44,7 +43,7 @@ BUCKETS_MOVED = text("""
         DO UPDATE SET customers = b.customers + excluded.customers
 """)
 
-BUCKETS_LOWERED = text("""
+LOWER_BUCKETS = text("""
     UPDATE standing_buckets AS b
     SET customers = b.customers + n.customers
     FROM unnest(cast(:boards AS bigint[]), cast(cast(:metrics AS text[]) AS metric[]),
@@ -53,21 +52,23 @@ BUCKETS_LOWERED = text("""
     WHERE b.account_id = :account_id AND b.board_id = n.board_id AND b.metric = n.metric
       AND b.least_value = n.least_value AND n.customers < 0
 """)
-"""How many customers more, then how many fewer, are in each bucket."""
+"""After RAISE_BUCKETS: the buckets that lose customers."""
 
-VALUES = ", ".join(f"('{metric}'::metric, s.{MEASURES[metric]}::bigint)" for metric in METRICS)
 
-BUCKETED = f"""
-    SELECT s.account_id, s.board_id, v.metric, {LEAST_VALUE.format(value="v.value")} AS least_value,
-           count(*) AS customers
-    FROM standings AS s CROSS JOIN LATERAL (VALUES {VALUES}) AS v (metric, value)
-    WHERE s.account_id = :account_id AND s.board_id = ANY(cast(:boards AS bigint[]))
-    GROUP BY s.account_id, s.board_id, v.metric, least_value
-"""
+def counted_buckets() -> str:
+    """SQL: the buckets of boards, counted from their standings."""
+    values = ", ".join(f"('{metric}'::metric, s.{column}::bigint)" for metric, column in COLUMNS.items())
+    return f"""
+        SELECT s.account_id, s.board_id, v.metric, {least_value_of("v.value")} AS least_value,
+               count(*) AS customers
+        FROM standings AS s CROSS JOIN LATERAL (VALUES {values}) AS v (metric, value)
+        WHERE s.account_id = :account_id AND s.board_id = ANY(cast(:boards AS bigint[]))
+        GROUP BY s.account_id, s.board_id, v.metric, least_value"""
 
-BUCKETS_FILLED = text(f"""
+
+INSERT_COUNTED_BUCKETS = text(f"""
     INSERT INTO standing_buckets (account_id, board_id, metric, least_value, customers)
-    {BUCKETED}
+    {counted_buckets()}
     ORDER BY 1, 2, 3, 4
 """)
-"""The buckets of boards that have none yet, counted from their standings; in order, so that a rank reads few pages."""
+"""The buckets of boards that have none yet; inserted in order, so that a rank reads few pages."""

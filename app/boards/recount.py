@@ -1,4 +1,4 @@
-"""Recounting: boards are made equal to what the orders say; never incremented from an event.
+"""Recount: boards are made equal to what the orders say; nothing is incremented from an event.
 
 `refresh` follows changed orders, `tend` follows the calendar, `rebuild` starts afresh and
 `catch_up` ends what an import set aside. Each is idempotent and runs under the source's lock.
@@ -8,17 +8,22 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
+
+from sqlalchemy import TextClause
 
 from app.boards import boards as board_statements
-from app.boards import source as source_statements
 from app.boards import standings
-from app.boards.boards import Board, board_of
-from app.boards.buckets import BUCKET_EDGES, BUCKETS_FILLED, BUCKETS_LOWERED, BUCKETS_MOVED, least_value
-from app.boards.cells import CELLED_KIND, CELLS_FILLED, CELLS_LOWERED, CELLS_MOVED
-from app.boards.source import Source, UnknownSource
+from app.boards.boards import Board, BoardRow, period_columns
+from app.boards.buckets import BUCKET_EDGES, INSERT_COUNTED_BUCKETS, LOWER_BUCKETS, RAISE_BUCKETS, least_value
+from app.boards.cells import CELLED_KIND, INSERT_COUNTED_CELLS, LOWER_CELLS, RAISE_CELLS
+from app.boards.metrics import metric_values
+from app.boards.source import SET_BOARDS_DUE_AT, Source, lock_source
+from app.boards.standings import Difference, board_parameters
 from app.database.pools import Connection, Database
+from app.database.rows import all_rows, one_row
 from app.periods import Period
+from app.vocabulary import Metric
 
 CUSTOMERS_AT_ONCE = 2_000
 """How many customers' standings go through this process at a time."""
@@ -27,35 +32,12 @@ REBUILD_SHARE = 3
 """From a third of all customers on it is faster to fill all boards afresh than to look at each one."""
 
 
-@dataclass(slots=True)
-class Movement:
-    """What a refresh moves on one board."""
-
-    customers: int = 0
-    purchases: int = 0
-    spend: int = 0
-
-
-@dataclass(slots=True)
-class Movements:
-    """What a refresh moves: the totals of boards, and how many customers are in each bucket and cell."""
-
-    boards: dict[int, Movement] = field(default_factory=dict)
-    buckets: Counter[tuple[int, str, int]] = field(default_factory=Counter)
-    cells: Counter[tuple[int, int, int]] = field(default_factory=Counter)
-
-
-async def lock(conn: Connection, source: Source) -> Source:
-    """Become the one writer of this source until the transaction ends; gives it as it is now."""
-    row = (await conn.execute(source_statements.locked(source.account_id, source.id))).one_or_none()
-    if row is None:
-        raise UnknownSource
-    return Source(*row)
+# ---------------------------------------------------------------- following the orders
 
 
 async def stored_boards(conn: Connection, source: Source) -> list[Board]:
     """The boards that the source has."""
-    return [board_of(row) for row in await conn.execute(board_statements.BOARDS, source.key)]
+    return [row.board for row in await all_rows(conn, board_statements.SELECT_BOARDS, source.key, BoardRow)]
 
 
 async def refresh(conn: Connection, source: Source, customers: Sequence[int]) -> None:
@@ -68,120 +50,171 @@ async def refresh_on(conn: Connection, source: Source, boards: Sequence[Board], 
     """Make these customers' standings equal to their orders, on these boards."""
     if not boards:
         return
-    parameters = source.key | standings.figures_parameters(boards)
+    celled = {board.id for board in boards if board.period.kind is CELLED_KIND}
+    bound = source.key | board_parameters(boards)
     for start in range(0, len(customers), CUSTOMERS_AT_ONCE):
-        some = {"customers": customers[start : start + CUSTOMERS_AT_ONCE]}
-        changes = (await conn.execute(standings.OF_CUSTOMERS_CHANGED, parameters | some)).all()
-        if changes:
-            celled = {board.id for board in boards if board.period.kind is CELLED_KIND}
-            await _write(conn, source, changes, celled)
+        some = bound | {"customers": customers[start : start + CUSTOMERS_AT_ONCE]}
+        differences = await all_rows(conn, standings.SELECT_DIFFERENCES_OF_CUSTOMERS, some, Difference)
+        if differences:
+            await _write_standings(conn, source, differences)
+            await _write_counts(conn, source, Movements.of(differences, celled))
 
 
-async def _write(conn: Connection, source: Source, changes: Sequence[Any], celled: set[int]) -> None:
+async def _write_standings(conn: Connection, source: Source, differences: Sequence[Difference]) -> None:
     account = {"account_id": source.account_id}
-    written = [change for change in changes if change.purchases is not None]
-    removed = [change for change in changes if change.purchases is None]
-    if written:
-        columns = {
-            "boards": [change.board_id for change in written],
-            "customers": [change.customer_id for change in written],
-            "purchases": [change.purchases for change in written],
-            "spends": [change.spend for change in written],
-            "last_orders_at": [change.last_order_at for change in written],
+    present = [each for each in differences if each.purchases is not None]
+    gone = [each for each in differences if each.purchases is None]
+    if present:
+        figures = {
+            "purchases": [each.purchases for each in present],
+            "spends": [each.spend for each in present],
+            "last_orders_at": [each.last_order_at for each in present],
         }
-        await conn.execute(standings.WRITTEN, account | columns)
-    if removed:
-        columns = {
-            "boards": [change.board_id for change in removed],
-            "customers": [change.customer_id for change in removed],
-        }
-        await conn.execute(standings.REMOVED, account | columns)
-    moved = _moved(changes, celled)
-    await conn.execute(board_statements.TOTALLED, account | _movement_columns(moved.boards))
-    buckets, cells = _columns(moved.buckets, BUCKET_COLUMNS), _columns(moved.cells, CELL_COLUMNS)
-    for columns, raised, lowered in ((buckets, BUCKETS_MOVED, BUCKETS_LOWERED), (cells, CELLS_MOVED, CELLS_LOWERED)):
-        if columns["boards"]:
-            await conn.execute(raised, account | columns)
-            if min(columns["customers"]) < 0:
-                await conn.execute(lowered, account | columns)
+        await conn.execute(standings.UPSERT_STANDINGS, account | _keys(present) | figures)
+    if gone:
+        await conn.execute(standings.DELETE_STANDINGS, account | _keys(gone))
 
 
-def _moved(changes: Iterable[Any], celled: set[int]) -> Movements:
-    moved = Movements()
-    for change in changes:
-        board_id = change.board_id
-        movement = moved.boards.setdefault(board_id, Movement())
-        for purchases, spend, by in (
-            (change.old_purchases, change.old_spend, -1),
-            (change.purchases, change.spend, 1),
-        ):
-            if purchases is None:
-                continue
-            movement.customers += by
-            movement.purchases += by * purchases
-            movement.spend += by * spend
-            average = (2 * spend + purchases) // (2 * purchases)
-            moved.buckets[board_id, "number_of_purchases", least_value(purchases)] += by
-            moved.buckets[board_id, "average_order_amount", least_value(average)] += by
-            moved.buckets[board_id, "total_spend", least_value(spend)] += by
-            if board_id in celled:
-                moved.cells[board_id, least_value(purchases), least_value(spend)] += by
-    return moved
-
-
-def _movement_columns(movements: dict[int, Movement]) -> dict[str, Any]:
+def _keys(differences: Sequence[Difference]) -> dict[str, Any]:
     return {
-        "boards": [*movements],
-        "customers": [movement.customers for movement in movements.values()],
-        "purchases": [movement.purchases for movement in movements.values()],
-        "spends": [movement.spend for movement in movements.values()],
+        "boards": [each.board_id for each in differences],
+        "customers": [each.customer_id for each in differences],
     }
 
 
-BUCKET_COLUMNS = ("boards", "metrics", "least_values")
-CELL_COLUMNS = ("boards", "least_purchases", "least_spends")
+# ---------------------------------------------------------------- totals, buckets and cells
 
 
-def _columns(places: Mapping[Any, int], names: Sequence[str]) -> dict[str, Any]:
-    """The places where a count moves, as columns, and by how many customers."""
-    moved = sorted((place, customers) for place, customers in places.items() if customers)
-    columns = {name: [place[number] for place, _ in moved] for number, name in enumerate(names)}
-    return columns | {"customers": [customers for _, customers in moved]}
+class Bucket(NamedTuple):
+    """One bucket of a metric on a board; the fields are the parameters of RAISE_BUCKETS."""
+
+    boards: int
+    metrics: Metric
+    least_values: int
+
+
+class Cell(NamedTuple):
+    """One cell of a board; the fields are the parameters of RAISE_CELLS."""
+
+    boards: int
+    least_purchases: int
+    least_spends: int
+
+
+@dataclass(slots=True)
+class TotalsMovement:
+    """What is added to the totals of one board."""
+
+    customers: int = 0
+    purchases: int = 0
+    spend: int = 0
+
+
+@dataclass(slots=True)
+class Movements:
+    """What a refresh adds to the totals of boards, and to how many customers are in each bucket and cell."""
+
+    totals: dict[int, TotalsMovement] = field(default_factory=dict)
+    buckets: Counter[Bucket] = field(default_factory=Counter)
+    cells: Counter[Cell] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, differences: Iterable[Difference], celled: set[int]) -> "Movements":
+        """What changes when the old figures go and the new ones come; only the boards `celled` have cells."""
+        moved = cls()
+        for each in differences:
+            if each.old_purchases is not None and each.old_spend is not None:
+                moved.add(each.board_id, each.old_purchases, each.old_spend, -1, has_cells=each.board_id in celled)
+            if each.purchases is not None and each.spend is not None:
+                moved.add(each.board_id, each.purchases, each.spend, 1, has_cells=each.board_id in celled)
+        return moved
+
+    def add(self, board_id: int, purchases: int, spend: int, sign: int, *, has_cells: bool) -> None:
+        """Count a customer with these figures, or stop counting them where `sign` is -1."""
+        totals = self.totals.setdefault(board_id, TotalsMovement())
+        totals.customers += sign
+        totals.purchases += sign * purchases
+        totals.spend += sign * spend
+        for metric, value in metric_values(purchases, spend).items():
+            self.buckets[Bucket(board_id, metric, least_value(value))] += sign
+        if has_cells:
+            self.cells[Cell(board_id, least_value(purchases), least_value(spend))] += sign
+
+
+async def _write_counts(conn: Connection, source: Source, moved: Movements) -> None:
+    account = {"account_id": source.account_id}
+    totals = {
+        "boards": [*moved.totals],
+        "customers": [each.customers for each in moved.totals.values()],
+        "purchases": [each.purchases for each in moved.totals.values()],
+        "spends": [each.spend for each in moved.totals.values()],
+    }
+    await conn.execute(board_statements.ADD_TO_TOTALS, account | totals)
+    await _write_moved(conn, account, moved.buckets, Bucket, (RAISE_BUCKETS, LOWER_BUCKETS))
+    await _write_moved(conn, account, moved.cells, Cell, (RAISE_CELLS, LOWER_CELLS))
+
+
+async def _write_moved(
+    conn: Connection,
+    account: dict[str, int],
+    moved: Mapping[Any, int],
+    shape: type[Bucket | Cell],
+    raise_and_lower: tuple[TextClause, TextClause],
+) -> None:
+    """Raise the counts that grow, then lower those that shrink; in order, so that two writers meet in one order."""
+    changes = sorted((key, customers) for key, customers in moved.items() if customers)
+    if not changes:
+        return
+    columns: dict[str, Any] = {name: [key[place] for key, _ in changes] for place, name in enumerate(shape._fields)}
+    columns["customers"] = [customers for _, customers in changes]
+    raise_counts, lower_counts = raise_and_lower
+    await conn.execute(raise_counts, account | columns)
+    if min(columns["customers"]) < 0:
+        await conn.execute(lower_counts, account | columns)
+
+
+# ---------------------------------------------------------------- following the calendar
 
 
 async def open_boards(conn: Connection, source: Source, periods: Sequence[Period]) -> None:
     """Add boards for these periods and fill them from the orders that are there."""
     if not periods:
         return
-    rows = await conn.execute(board_statements.OPENED, source.key | board_statements.opened_parameters(periods))
-    opened = standings.figures_parameters([board_of(row) for row in rows])
-    await conn.execute(standings.FILLED, source.key | opened)
-    account = {"account_id": source.account_id, "boards": opened["boards"]}
-    await conn.execute(board_statements.TOTALLED_ANEW, account)
-    for filled in (BUCKETS_FILLED, CELLS_FILLED):
-        await conn.execute(filled, account | {"bucket_edges": BUCKET_EDGES})
+    bound = source.key | period_columns(periods)
+    opened = [row.board for row in await all_rows(conn, board_statements.INSERT_BOARDS, bound, BoardRow)]
+    counted = board_parameters(opened)
+    await conn.execute(standings.INSERT_COUNTED_STANDINGS, source.key | counted)
+    account = {"account_id": source.account_id, "boards": counted["boards"]}
+    await conn.execute(board_statements.SUM_TOTALS, account)
+    for insert in (INSERT_COUNTED_BUCKETS, INSERT_COUNTED_CELLS):
+        await conn.execute(insert, account | {"bucket_edges": BUCKET_EDGES})
 
 
 async def close_boards(conn: Connection, source: Source, boards: Sequence[Board]) -> None:
     """Drop boards: their periods are answered from the orders."""
-    parameters = {"account_id": source.account_id, "boards": [board.id for board in boards]}
-    if boards:
-        for statement in board_statements.EMPTIED:
-            await conn.execute(statement, parameters)
-        await conn.execute(board_statements.CLOSED, parameters)
+    if not boards:
+        return
+    bound = {"account_id": source.account_id, "boards": [board.id for board in boards]}
+    for delete in (
+        board_statements.DELETE_STANDINGS_OF_BOARDS,
+        board_statements.DELETE_BUCKETS_OF_BOARDS,
+        board_statements.DELETE_CELLS_OF_BOARDS,
+        board_statements.DELETE_BOARDS,
+    ):
+        await conn.execute(delete, bound)
 
 
 async def move_board(conn: Connection, source: Source, board: Board, period: Period) -> None:
-    """Let a board count another interval: the customers with purchases between old and new edges are recounted."""
+    """Let a board count another interval: only customers with purchases between old and new edges are recounted."""
     now = board.period
-    shifts = [(now.counted_from, period.counted_from), (now.counted_until, period.counted_until)]
     touched: set[int] = set()
-    for old, new in shifts:
+    for old, new in ((now.counted_from, period.counted_from), (now.counted_until, period.counted_until)):
         if old != new:
             between = source.key | {"since": min(old, new), "until": max(old, new)}
-            touched.update((await conn.execute(board_statements.BUYERS_BETWEEN, between)).scalars())
-    edges = {"counted_from": period.counted_from, "counted_until": period.counted_until}
-    await conn.execute(board_statements.MOVED, {"account_id": source.account_id, "board_id": board.id} | edges)
+            touched.update((await conn.execute(board_statements.SELECT_BUYERS_BETWEEN, between)).scalars())
+    interval = {"counted_from": period.counted_from, "counted_until": period.counted_until}
+    key = {"account_id": source.account_id, "board_id": board.id}
+    await conn.execute(board_statements.SHIFT_BOARD_INTERVAL, key | interval)
     await refresh_on(conn, source, [Board(board.id, period)], sorted(touched))
 
 
@@ -194,35 +227,45 @@ async def tend(conn: Connection, source: Source, now: datetime) -> None:
         if name in kept and board.period != kept[name]:
             await move_board(conn, source, board, kept[name])
     await open_boards(conn, source, [period for name, period in kept.items() if name not in stored])
-    await conn.execute(source_statements.next_due(source.account_id, source.id, source.calendar.next_midnight(now)))
+    await conn.execute(SET_BOARDS_DUE_AT, source.key | {"due_at": source.calendar.next_midnight(now)})
+
+
+# ---------------------------------------------------------------- starting afresh, catching up
 
 
 async def rebuild(conn: Connection, source: Source, now: datetime) -> None:
     """Drop every board and fill those of this day from the orders."""
-    source = await lock(conn, source)
+    source = await lock_source(conn, source.account_id, source.id)
     await close_boards(conn, source, await stored_boards(conn, source))
     await tend(conn, source, now)
-    await conn.execute(standings.ALL_CAUGHT_UP, source.key)
+    await conn.execute(standings.DELETE_ALL_OUTDATED, source.key)
 
 
 async def set_aside(conn: Connection, source: Source, customers: Sequence[int]) -> None:
     """Leave these customers' standings for `catch_up`; until then answers come from the orders."""
     if customers:
-        await conn.execute(standings.SET_ASIDE, source.key | {"customers": customers})
+        await conn.execute(standings.INSERT_OUTDATED, source.key | {"customers": customers})
+
+
+class Backlog(NamedTuple):
+    """How many customers are set aside, and how many have purchases at all."""
+
+    outdated: int
+    ranked: int
 
 
 async def catch_up(database: Database, source: Source, now: datetime) -> None:
-    """Let the standings that were set aside follow their orders."""
+    """Bring the standings that were set aside up to date."""
     while True:
         async with database.write_in_turn(source.id) as conn:
-            await lock(conn, source)
-            behind = (await conn.execute(standings.BEHIND, source.key)).one()
-            if behind.outdated > CUSTOMERS_AT_ONCE and behind.outdated * REBUILD_SHARE > behind.ranked:
+            await lock_source(conn, source.account_id, source.id)
+            backlog = await one_row(conn, standings.COUNT_OUTDATED, source.key, Backlog)
+            if backlog.outdated > CUSTOMERS_AT_ONCE and backlog.outdated * REBUILD_SHARE > backlog.ranked:
                 await rebuild(conn, source, now)
                 return
-            if not behind.outdated:
+            if not backlog.outdated:
                 return
-            found = await conn.execute(standings.OUTDATED, source.key | {"most": CUSTOMERS_AT_ONCE})
+            found = await conn.execute(standings.SELECT_OUTDATED, source.key | {"most": CUSTOMERS_AT_ONCE})
             some = list(found.scalars())
             await refresh(conn, source, some)
-            await conn.execute(standings.CAUGHT_UP, source.key | {"customers": some})
+            await conn.execute(standings.DELETE_OUTDATED, source.key | {"customers": some})

@@ -1,17 +1,24 @@
 """Source: one connected store as its orders and figures need it."""
 
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, Update, select, update
+from fastapi import Depends, Request
+from sqlalchemy import text
 
-from app.periods import Calendar, WeekStart
+from app.database.pools import Connection, Database
+from app.database.rows import first_row
+from app.periods import Calendar
 from app.problems import NotFound
-from app.tables import sources
+from app.vocabulary import WeekStart
 from app.wire.ids import PublicId
 from app.wire.money import CURRENCIES
+
+REMEMBERED_SECONDS = 5.0
+REMEMBERED_SOURCES = 10_000
 
 
 class UnknownSource(NotFound):
@@ -26,7 +33,7 @@ SourceId = Annotated[int, PublicId("src", UnknownSource)]
 
 @dataclass(frozen=True)
 class Source:
-    """What a store is, without what changes with its orders."""
+    """The settings of a source, without what changes with its orders."""
 
     account_id: int
     id: int
@@ -42,88 +49,122 @@ class Source:
 
     @cached_property
     def calendar(self) -> Calendar:
-        """How it divides time."""
+        """How the store divides time."""
         return Calendar(ZoneInfo(self.time_zone), WeekStart(self.week_start))
 
     @property
     def key(self) -> dict[str, int]:
-        """The parameters that every statement about it has."""
+        """The parameters that every statement about the source has."""
         return {"account_id": self.account_id, "source_id": self.id}
 
 
-SourceSelect = Select[int, int, int, str, str, str]
+SELECT_SOURCE = text("""
+    SELECT account_id, id, audience_id, currency, time_zone, week_start
+    FROM sources
+    WHERE account_id = :account_id AND id = :source_id
+""")
+
+LOCK_SOURCE = text("""
+    SELECT account_id, id, audience_id, currency, time_zone, week_start
+    FROM sources
+    WHERE account_id = :account_id AND id = :source_id
+    FOR NO KEY UPDATE
+""")
+"""There is one writer of a source's orders and standings at a time. NO KEY: rows that refer to the source, such as
+that of an import, need not wait for it."""
+
+SELECT_ACCOUNT_OF_SOURCE = text("SELECT account_id FROM sources WHERE id = :source_id")
+"""For the operator's commands, which name a source alone."""
+
+ADD_TO_SOURCE_COUNTS = text("""
+    UPDATE sources
+    SET orders = orders + :orders, unattributed = unattributed + :unattributed,
+        foreign_currency = foreign_currency + :foreign_currency,
+        version = version + 1, contacts_version = contacts_version + :contacts
+    WHERE account_id = :account_id AND id = :source_id
+""")
+"""Adds to the source's counts, and to its versions: `contacts` is 1 when contact data have changed, else 0."""
+
+SET_ERASED_AT = text("UPDATE sources SET erased_at = :now WHERE account_id = :account_id AND id = :source_id")
+
+SELECT_HAS_ERASED = text("""
+    SELECT erased_at IS NOT NULL AS has_erased FROM sources WHERE account_id = :account_id AND id = :source_id
+""")
+"""Whether a person of the source was ever erased."""
+
+SELECT_DUE_SOURCES = text("""
+    SELECT account_id, id AS source_id FROM sources WHERE boards_due_at <= :now ORDER BY boards_due_at
+""")
+"""The sources of all accounts whose periods have changed."""
+
+SELECT_ALL_SOURCES = text("SELECT account_id, id AS source_id FROM sources ORDER BY account_id, id")
+"""The sources of all accounts."""
+
+SET_BOARDS_DUE_AT = text("""
+    UPDATE sources SET boards_due_at = :due_at WHERE account_id = :account_id AND id = :source_id
+""")
 
 
-def one(account_id: int, source_id: int) -> SourceSelect:
-    """One source."""
-    return select(
-        sources.c.account_id,
-        sources.c.id,
-        sources.c.audience_id,
-        sources.c.currency,
-        sources.c.time_zone,
-        sources.c.week_start,
-    ).where(sources.c.account_id == account_id, sources.c.id == source_id)
+async def read_source(conn: Connection, account_id: int, source_id: int) -> Source:
+    """The source; UnknownSource where there is none."""
+    found = await first_row(conn, SELECT_SOURCE, {"account_id": account_id, "source_id": source_id}, Source)
+    if found is None:
+        raise UnknownSource
+    return found
 
 
-def locked(account_id: int, source_id: int) -> SourceSelect:
-    """One source, its row locked: there is one writer of a source's orders and standings at a time.
+async def lock_source(conn: Connection, account_id: int, source_id: int) -> Source:
+    """Become the one writer of the source until the transaction ends; returns the source as it is now."""
+    found = await first_row(conn, LOCK_SOURCE, {"account_id": account_id, "source_id": source_id}, Source)
+    if found is None:
+        raise UnknownSource
+    return found
 
-    NO KEY: rows that refer to the source, such as the note of an import, need not wait for it.
+
+async def add_to_counts(
+    conn: Connection,
+    source: Source,
+    *,
+    orders: int = 0,
+    unattributed: int = 0,
+    foreign_currency: int = 0,
+    contacts_changed: bool = False,
+) -> None:
+    """Add to the source's counts and raise its version, so that what is shown of it is not taken for unchanged."""
+    counts = {"orders": orders, "unattributed": unattributed, "foreign_currency": foreign_currency}
+    await conn.execute(ADD_TO_SOURCE_COUNTS, source.key | counts | {"contacts": int(contacts_changed)})
+
+
+class SourceCache:
+    """The sources of the last seconds, so that a page costs no look-up of its source.
+
+    A changed zone or first day of the week is known to every process within that time.
     """
-    return one(account_id, source_id).with_for_update(key_share=True)
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self._known: dict[tuple[int, int], tuple[float, Source]] = {}
+
+    async def read(self, database: Database, account_id: int, source_id: int) -> Source:
+        """The source of this account; UnknownSource for any other."""
+        known = self._known.get((account_id, source_id))
+        if known is not None and known[0] > time.monotonic():
+            return known[1]
+        async with database.read() as conn:
+            source = await read_source(conn, account_id, source_id)
+        if len(self._known) >= REMEMBERED_SOURCES:
+            self._known.clear()
+        self._known[account_id, source_id] = (time.monotonic() + REMEMBERED_SECONDS, source)
+        return source
+
+    def forget(self, account_id: int, source_id: int) -> None:
+        """Read the source afresh next time."""
+        self._known.pop((account_id, source_id), None)
 
 
-def account_of(source_id: int) -> Select[int]:
-    """The account of a source, for the operator's commands only."""
-    return select(sources.c.account_id).where(sources.c.id == source_id)
+async def _remembered(request: Request) -> SourceCache:
+    sources: SourceCache = request.app.state.sources
+    return sources
 
 
-def counted(
-    account_id: int, source_id: int, *, orders: int, unattributed: int, foreign_currency: int, contacts: bool
-) -> Update:
-    """The source's own counts moved, and its versions with them."""
-    return (
-        update(sources)
-        .where(sources.c.account_id == account_id, sources.c.id == source_id)
-        .values(
-            orders=sources.c.orders + orders,
-            unattributed=sources.c.unattributed + unattributed,
-            foreign_currency=sources.c.foreign_currency + foreign_currency,
-            version=sources.c.version + 1,
-            contacts_version=sources.c.contacts_version + (1 if contacts else 0),
-        )
-    )
-
-
-def erased(account_id: int, source_id: int, now: object) -> Update:
-    """A person of the source was erased."""
-    return update(sources).where(_is(account_id, source_id)).values(erased_at=now)
-
-
-def has_erased(account_id: int, source_id: int) -> Select[bool]:
-    """Whether anybody of the source was erased."""
-    return select(sources.c.erased_at.is_not(None)).where(_is(account_id, source_id))
-
-
-def due(now: object) -> Select[int, int]:
-    """The sources of all accounts whose periods have changed."""
-    return (
-        select(sources.c.account_id, sources.c.id)
-        .where(sources.c.boards_due_at <= now)
-        .order_by(sources.c.boards_due_at)
-    )
-
-
-def everywhere() -> Select[int, int]:
-    """The sources of all accounts."""
-    return select(sources.c.account_id, sources.c.id).order_by(sources.c.account_id, sources.c.id)
-
-
-def next_due(account_id: int, source_id: int, moment: object) -> Update:
-    """When the boards of a source are due again."""
-    return update(sources).where(_is(account_id, source_id)).values(boards_due_at=moment)
-
-
-def _is(account_id: int, source_id: int) -> ColumnElement[bool]:
-    return (sources.c.account_id == account_id) & (sources.c.id == source_id)
+RememberedSources = Annotated[SourceCache, Depends(_remembered)]

@@ -2,35 +2,42 @@
 
 from datetime import datetime
 
-from app.boards import source as source_statements
-from app.boards.recount import lock, refresh
-from app.boards.source import Source
-from app.customers import directory
+from app.boards.recount import refresh
+from app.boards.source import SET_ERASED_AT, Source, add_to_counts, lock_source
+from app.customers import statements
 from app.database.pools import Connection
-from app.orders import people
+from app.orders.customer_statements import LOCK_MESSAGES
 from app.wire.ids import public_id
 
 
 async def erase_person(conn: Connection, source: Source, customer_id: int, now: datetime) -> bool:
-    """Forget the customer, and let the boards close up; False where there was none (any more)."""
-    await lock(conn, source)
+    """Erase the customer and close the gap on the boards; False when there is no such customer any more."""
+    await lock_source(conn, source.account_id, source.id)
     person = {"account_id": source.account_id, "customer_id": customer_id}
-    if (await conn.execute(directory.ONE_LOCKED, person)).one_or_none() is None:
+    if (await conn.execute(statements.LOCK_CUSTOMER, person)).one_or_none() is None:
         return False
-    orders = (await conn.execute(directory.ORDERS_ANONYMISED, person | {"source_id": source.id, "now": now})).all()
+    anonymised = person | {"source_id": source.id, "now": now}
+    counted = (await conn.execute(statements.ANONYMISE_ORDERS, anonymised)).scalars().all()
     await refresh(conn, source, [customer_id])
-    addresses = (await conn.execute(directory.ADDRESSES, person)).scalars().all()
-    await conn.execute(people.MESSAGES_LOCKED, person | {"ids": [customer_id]})
-    messages = (await conn.execute(directory.MESSAGES_FORGOTTEN, person | {"now": now})).scalars().all()
-    locations = [f"/messages/{public_id('msg', message)}" for message in messages]
-    for statement in (*directory.ANSWERS_FORGOTTEN, *directory.FORGOTTEN):
-        await conn.execute(statement, person | {"messages": messages, "locations": locations})
-    await conn.execute(directory.INHERITED, source.key | {"addresses": addresses})
-    await conn.execute(source_statements.erased(source.account_id, source.id, now))
-    ownerless = sum(order.counted for order in orders)
-    await conn.execute(
-        source_statements.counted(
-            source.account_id, source.id, orders=0, unattributed=ownerless, foreign_currency=0, contacts=True
-        )
-    )
+    await _erase_messages(conn, person, now)
+    addresses = (await conn.execute(statements.SELECT_ADDRESSES, person)).scalars().all()
+    for delete in (
+        statements.DELETE_CONSENT_CHANGES,
+        statements.DELETE_ADDRESSES,
+        statements.DELETE_OUTDATED_STANDING,
+        statements.DELETE_CUSTOMER,
+    ):
+        await conn.execute(delete, person)
+    await conn.execute(statements.REASSIGN_ADDRESSES, source.key | {"addresses": addresses})
+    await conn.execute(SET_ERASED_AT, source.key | {"now": now})
+    await add_to_counts(conn, source, unattributed=sum(counted), contacts_changed=True)
     return True
+
+
+async def _erase_messages(conn: Connection, person: dict[str, int], now: datetime) -> None:
+    """Remove what was written to the person, and what servers and we answered about it."""
+    await conn.execute(LOCK_MESSAGES, person | {"ids": [person["customer_id"]]})
+    messages = (await conn.execute(statements.ERASE_MESSAGES, person | {"now": now})).scalars().all()
+    locations = [f"/messages/{public_id('msg', message)}" for message in messages]
+    await conn.execute(statements.DELETE_ATTEMPTS, person | {"messages": messages})
+    await conn.execute(statements.DELETE_KEPT_ANSWERS, person | {"locations": locations})

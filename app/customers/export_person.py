@@ -1,29 +1,32 @@
-"""Exporting a person: everything that is known, for who asks what we know of them."""
+"""Exporting a person: everything that is stored about a customer, for one who asks."""
 
 from app.boards.source import Source
-from app.customers import directory, dossier
+from app.customers import profile_statements, statements
+from app.customers.profile_statements import CustomerRow, ExportedMessageRow, OrderRow
 from app.customers.read_profile import UnknownCustomer, contact, shown_message, shown_order
 from app.customers.schemas import Consent, Export, ExportedMessage, ExportedOrder
+from app.customers.statements import ConsentChange
 from app.database.pools import Connection
+from app.database.rows import all_rows, first_row
 from app.wire.instants import rfc3339
 
 
 async def export_person(conn: Connection, account_id: int, customer_id: int) -> Export:
     """The whole of it; UnknownCustomer where there is none."""
-    bound = {"account_id": account_id, "customer_id": customer_id}
-    known = (await conn.execute(dossier.KNOWN, bound)).one_or_none()
-    if known is None:
+    key = {"account_id": account_id, "customer_id": customer_id}
+    row = await first_row(conn, profile_statements.SELECT_CUSTOMER_WITH_SOURCE, key, CustomerRow)
+    if row is None:
         raise UnknownCustomer
-    source = Source(account_id, known.source_id, known.audience_id, known.currency, known.time_zone, known.week_start)
-    history = (await conn.execute(directory.CONSENT_HISTORY, bound)).all()
-    addresses = (await conn.execute(directory.ADDRESSES, bound)).scalars().all()
-    orders = (await conn.execute(dossier.EVERY_ORDER, bound | {"source_id": source.id})).all()
-    messages = (await conn.execute(dossier.EVERY_MESSAGE, bound)).all()
+    source = Source(account_id, row.source_id, row.audience_id, row.currency, row.time_zone, row.week_start)
+    history = await all_rows(conn, statements.SELECT_CONSENT_HISTORY, key, ConsentChange)
+    addresses = (await conn.execute(statements.SELECT_ADDRESSES, key)).scalars().all()
+    orders = await all_rows(conn, profile_statements.SELECT_ALL_ORDERS, key | source.key, OrderRow)
+    messages = await all_rows(conn, profile_statements.SELECT_ALL_MESSAGES, key, ExportedMessageRow)
     return Export(
-        **contact(known),
+        **contact(row),
         consent_history=[
-            Consent(marketing=row.marketing, changed_by=row.changed_by, changed_at=rfc3339(row.changed_at))
-            for row in history
+            Consent(marketing=each.marketing, changed_by=each.changed_by, changed_at=rfc3339(each.changed_at))
+            for each in history
         ],
         addresses=list(addresses),
         orders=[

@@ -1,24 +1,28 @@
 """Reading a profile: one customer whole, in four statements, or five where boards cannot answer."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from app.boards.buckets import MEASURES
+from app.boards.metrics import AMOUNTS, COLUMNS
 from app.boards.source import Source
-from app.boards.standings import intervals_parameters
-from app.customers import dossier
+from app.boards.standings import interval_parameters
+from app.customers import profile_statements as statements
+from app.customers.profile_statements import CustomerRow, ExportedMessageRow, FrameStanding, MessageRow, OrderRow
 from app.customers.schemas import Criterion, Figures, FrameFigures, Gaps, Profile, Ranks, ShownMessage, ShownOrder, Vip
-from app.database.driver import all_rows, first_row
+from app.customers.statements import Contact, FoundCustomer
+from app.database.driver import first_hot_row, hot_rows
 from app.database.pools import Connection
 from app.periods import Frame, TimeFrame, named_frame
 from app.problems import NotFound
+from app.vocabulary import Metric
 from app.wire.ids import public_id
 from app.wire.instants import local_rfc3339, rfc3339
 from app.wire.money import CURRENCIES, decimal_string
 
 SHOWN_ORDERS = 10
 SHOWN_MESSAGES = 10
-SEVEN = (
+RANKED_FRAMES = (
     TimeFrame.LAST_WEEK,
     TimeFrame.LAST_MONTH,
     TimeFrame.MONTH_TO_DATE,
@@ -27,8 +31,8 @@ SEVEN = (
     TimeFrame.LAST_YEAR,
     TimeFrame.YEAR_TO_DATE,
 )
-"""Shown with ranks."""
-READ = (*SEVEN, TimeFrame.ALL_TIME, TimeFrame.LAST_365_DAYS)
+"""The frames of the drop-down; a profile shows the ranks in each."""
+PROFILE_FRAMES = (*RANKED_FRAMES, TimeFrame.ALL_TIME, TimeFrame.LAST_365_DAYS)
 
 
 class UnknownCustomer(NotFound):
@@ -40,34 +44,38 @@ class UnknownCustomer(NotFound):
 
 async def read_profile(conn: Connection, account_id: int, customer_id: int, now: datetime) -> Profile:
     """The profile; UnknownCustomer where there is none."""
-    bound = {"account_id": account_id, "customer_id": customer_id}
-    known = await first_row(conn, dossier.KNOWN, bound)
-    if known is None:
+    key = {"account_id": account_id, "customer_id": customer_id}
+    row = await first_hot_row(conn, statements.SELECT_CUSTOMER_WITH_SOURCE, key, CustomerRow)
+    if row is None:
         raise UnknownCustomer
-    source = Source(account_id, known.source_id, known.audience_id, known.currency, known.time_zone, known.week_start)
-    frames = {time_frame: named_frame(time_frame, now, source.calendar) for time_frame in READ}
-    standings = await _standings(conn, source, frames, bound)
-    last = bound | {"source_id": source.id, "limit": SHOWN_ORDERS}
-    orders = await all_rows(conn, dossier.LAST_ORDERS, last)
-    messages = await all_rows(conn, dossier.LAST_MESSAGES, bound | {"limit": SHOWN_MESSAGES})
+    source = Source(account_id, row.source_id, row.audience_id, row.currency, row.time_zone, row.week_start)
+    frames = {time_frame: named_frame(time_frame, now, source.calendar) for time_frame in PROFILE_FRAMES}
+    standings = await _standings(conn, frames, key | source.key)
+    last_orders = key | source.key | {"limit": SHOWN_ORDERS}
+    orders = await hot_rows(conn, statements.SELECT_LAST_ORDERS, last_orders, OrderRow)
+    last_messages = key | {"limit": SHOWN_MESSAGES}
+    messages = await hot_rows(conn, statements.SELECT_LAST_MESSAGES, last_messages, MessageRow)
     return Profile(
-        **contact(known),
+        **contact(row),
         audience=public_id("aud", source.audience_id),
         currency=source.currency,
         time_zone=source.time_zone,
         as_of=rfc3339(now),
-        first_order_at=rfc3339(known.first_order_at) if known.first_order_at else None,
-        last_order_at=rfc3339(known.last_order_at) if known.last_order_at else None,
-        all_time=Figures(**figures(standings[TimeFrame.ALL_TIME], source)),
-        time_frames=[framed(source, each, frames[each], standings[each]) for each in SEVEN],
-        vip=vip(standings[TimeFrame.LAST_365_DAYS], source),
+        first_order_at=rfc3339(row.first_order_at) if row.first_order_at else None,
+        last_order_at=rfc3339(row.last_order_at) if row.last_order_at else None,
+        all_time=Figures(**shown_figures(standings[TimeFrame.ALL_TIME], source)),
+        time_frames=[shown_frame(source, each, frames[each], standings[each]) for each in RANKED_FRAMES],
+        vip=shown_vip(standings[TimeFrame.LAST_365_DAYS], source),
         orders=[ShownOrder(**shown_order(order, source)) for order in orders],
         messages=[ShownMessage(**shown_message(message)) for message in messages],
     )
 
 
+# ---------------------------------------------------------------- standings
+
+
 def standings_parameters(frames: dict[TimeFrame, Frame]) -> dict[str, Any]:
-    """What the boards of these frames are asked by; those of the seven for ranks too."""
+    """The parameters by which the boards of these frames are asked; the ranked frames come first."""
     periods = [frame.period for frame in frames.values() if frame.period is not None]
     return {
         "kinds": [period.kind.value for period in periods],
@@ -75,27 +83,90 @@ def standings_parameters(frames: dict[TimeFrame, Frame]) -> dict[str, Any]:
         "starts": [period.counted_from for period in periods],
         "untils": [period.counted_until for period in periods],
         "befores": [frame.before for frame in frames.values()],
-        "ranked": len(SEVEN),
+        "ranked": len(RANKED_FRAMES),
     }
 
 
 async def _standings(
-    conn: Connection, source: Source, frames: dict[TimeFrame, Frame], bound: dict[str, Any]
-) -> dict[TimeFrame, Any]:
-    """The customer's standing in each frame: from the boards, and of those that none can tell of from the orders."""
-    bound = bound | source.key
-    rows = await all_rows(conn, dossier.STANDINGS, bound | standings_parameters(frames))
-    standings: dict[TimeFrame, Any] = dict(zip(frames, rows, strict=True))
-    missing = {place: each for place, each in enumerate(frames) if not standings[each].is_live}
+    conn: Connection, frames: dict[TimeFrame, Frame], key: dict[str, int]
+) -> dict[TimeFrame, FrameStanding]:
+    """The customer's standing in each frame: from the boards, and from the orders where no board can answer."""
+    rows = await hot_rows(conn, statements.SELECT_STANDINGS, key | standings_parameters(frames), FrameStanding)
+    standings = dict(zip(frames, rows, strict=True))
+    missing = {position: each for position, each in enumerate(frames) if not standings[each].has_answer}
     if missing:
-        counted = [(place, frames[each].start, frames[each].before) for place, each in missing.items()]
-        asked = {"places": [*missing]} | intervals_parameters(counted)
-        for row in await all_rows(conn, dossier.STANDINGS_FROM_ORDERS, bound | asked):
-            standings[missing[row.place]] = row
+        intervals = [(position, frames[each].start, frames[each].before) for position, each in missing.items()]
+        bound = key | {"positions": [*missing]} | interval_parameters(intervals)
+        for row in await hot_rows(conn, statements.SELECT_STANDINGS_FROM_ORDERS, bound, FrameStanding):
+            standings[missing[row.position]] = row
     return standings
 
 
-def contact(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of the directory
+def by_metric(values: Sequence[int | None] | None) -> dict[Metric, int | None]:
+    """The elements of an array, by the metric of each; all None where there is no array."""
+    return dict(zip(COLUMNS, values or [None] * len(COLUMNS), strict=True))
+
+
+def shown_value(metric: Metric, value: int | None, source: Source) -> int | str | None:
+    """A metric's value as it is shown: an amount or a count."""
+    return _money(value, source) if metric in AMOUNTS else value
+
+
+def shown_figures(standing: FrameStanding, source: Source) -> dict[str, Any]:
+    """The figures as they are shown; without a purchase they are zero and the average is null."""
+    figures = by_metric(standing.figures)
+    if figures[Metric.PURCHASES] is None:
+        figures |= {Metric.PURCHASES: 0, Metric.SPEND: 0}
+    return {metric.value: shown_value(metric, value, source) for metric, value in figures.items()}
+
+
+def shown_frame(source: Source, time_frame: TimeFrame, frame: Frame, standing: FrameStanding) -> FrameFigures:
+    """One time frame of a profile."""
+    figures, better = by_metric(standing.figures), by_metric(standing.better)
+    gaps = {metric: _difference(better[metric], figures[metric]) for metric in COLUMNS}
+    return FrameFigures(
+        **shown_figures(standing, source),
+        time_frame=time_frame,
+        start=local_rfc3339(frame.start, source.calendar.zone),
+        end=local_rfc3339(frame.end, source.calendar.zone),
+        ranks=Ranks.model_validate(by_metric(standing.ranks)),
+        gaps=Gaps.model_validate({metric: shown_value(metric, gap, source) for metric, gap in gaps.items()}),
+        ranked_customers=standing.customers,
+    )
+
+
+def _difference(greater: int | None, less: int | None) -> int | None:
+    return None if greater is None or less is None else greater - less
+
+
+def shown_vip(standing: FrameStanding, source: Source) -> Vip:
+    """Membership among the VIPs of the last 365 days, by the suggested thresholds."""
+    figures = by_metric(standing.figures)
+    matched: list[Criterion] = []
+    if standing.big_spender:
+        matched.append("big_spender")
+    if standing.frequent_buyer:
+        matched.append("frequent_buyer")
+    missing_spend = None if standing.min_spend is None else standing.min_spend + 1 - (figures[Metric.SPEND] or 0)
+    missing_orders = None if standing.min_orders is None else standing.min_orders + 1 - (figures[Metric.PURCHASES] or 0)
+    return Vip(
+        member=bool(matched),
+        matched=matched,
+        min_spend=_money(standing.min_spend, source),
+        min_orders=standing.min_orders,
+        missing_spend=None if standing.big_spender else _money(missing_spend, source),
+        missing_orders=None if standing.frequent_buyer else missing_orders,
+    )
+
+
+def _money(minor: int | None, source: Source) -> str | None:
+    return None if minor is None else decimal_string(minor, source.digits)
+
+
+# ---------------------------------------------------------------- the customer, their orders and messages
+
+
+def contact(row: CustomerRow | Contact | FoundCustomer) -> dict[str, Any]:
     """A customer's own fields as they are shown."""
     return {
         "id": public_id("cus", row.id),
@@ -110,67 +181,7 @@ def contact(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of the director
     }
 
 
-def figures(row: Any, source: Source) -> dict[str, Any]:  # noqa: ANN401 - a standing
-    """Values as they are shown; without a purchase they are zero and the average is nothing."""
-    bought = row.purchases is not None
-    return {
-        "number_of_purchases": row.purchases or 0,
-        "total_spend": decimal_string(row.spend or 0, source.digits),
-        "average_order_amount": decimal_string(row.average, source.digits) if bought else None,
-    }
-
-
-def framed(source: Source, time_frame: TimeFrame, frame: Frame, row: Any) -> FrameFigures:  # noqa: ANN401
-    """One time frame of a profile."""
-    zone = source.calendar.zone
-    ranks = {metric: getattr(row, f"{measure}_rank") for metric, measure in MEASURES.items()}
-    better = {metric: getattr(row, f"{measure}_better") for metric, measure in MEASURES.items()}
-    gaps = {
-        metric: better[metric] - getattr(row, measure)
-        for metric, measure in MEASURES.items()
-        if better[metric] is not None
-    }
-    return FrameFigures(
-        **figures(row, source),
-        time_frame=time_frame,
-        start=local_rfc3339(frame.start, zone),
-        end=local_rfc3339(frame.end, zone),
-        ranks=Ranks(**ranks),
-        gaps=Gaps(
-            number_of_purchases=gaps.get("number_of_purchases"),
-            total_spend=_money(gaps.get("total_spend"), source),
-            average_order_amount=_money(gaps.get("average_order_amount"), source),
-        ),
-        ranked_customers=row.customers,
-    )
-
-
-def vip(row: Any, source: Source) -> Vip:  # noqa: ANN401 - a standing
-    """Membership among the VIPs of the last 365 days, by the thresholds that set themselves."""
-    missing = {}
-    for measure, threshold in (("spend", row.min_spend), ("purchases", row.min_orders)):
-        if threshold is not None:
-            missing[measure] = threshold + 1 - (getattr(row, measure) or 0)
-    matched: list[Criterion] = []
-    if row.big_spender:
-        matched.append("big_spender")
-    if row.frequent_buyer:
-        matched.append("frequent_buyer")
-    return Vip(
-        member=bool(matched),
-        matched=matched,
-        min_spend=_money(row.min_spend, source),
-        min_orders=row.min_orders,
-        missing_spend=None if row.big_spender else _money(missing.get("spend"), source),
-        missing_orders=None if row.frequent_buyer else missing.get("purchases"),
-    )
-
-
-def _money(minor: int | None, source: Source) -> str | None:
-    return None if minor is None else decimal_string(minor, source.digits)
-
-
-def shown_order(row: Any, source: Source) -> dict[str, Any]:  # noqa: ANN401 - a row of the dossier
+def shown_order(row: OrderRow, source: Source) -> dict[str, Any]:
     """An order's fields as they are shown."""
     currency = row.foreign_currency or source.currency
     digits = CURRENCIES[currency]
@@ -188,7 +199,7 @@ def shown_order(row: Any, source: Source) -> dict[str, Any]:  # noqa: ANN401 - a
     }
 
 
-def shown_message(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of the dossier
+def shown_message(row: MessageRow | ExportedMessageRow) -> dict[str, Any]:
     """A message's fields as they are shown beside a customer."""
     return {
         "id": public_id("msg", row.id),

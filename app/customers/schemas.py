@@ -1,17 +1,19 @@
 """Customer forms: contact data, consent, and the profile."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from app.periods import TimeFrame
+from app.vocabulary import Marketing
+from app.wire.enums import OneOf
 from app.wire.instants import Instant
 from app.wire.money import Money
 from app.wire.strict_json import Strict
 from app.words import Language
 
-Marketing = Literal["subscribed", "unsubscribed", "non_subscribed", "cleaned"]
+MarketingValue = Annotated[str, OneOf(Marketing)]
 Criterion = Literal["big_spender", "frequent_buyer"]
 
 CUSTOMER_EXAMPLE: JsonDict = {
@@ -80,7 +82,7 @@ class Customer(BaseModel):
     external_id: str | None
     name: str | None
     email: str | None
-    marketing: Marketing
+    marketing: MarketingValue
     language: Language | None = Field(
         description="that they are written to in where a message names none; null: English"
     )
@@ -104,7 +106,7 @@ class CustomerChange(Strict):
         json_schema_extra={"examples": [{"marketing": "subscribed"}, {"marketing": "subscribed", "language": "it"}]}
     )
 
-    marketing: Marketing | None = None
+    marketing: MarketingValue | None = None
     language: Language | None = Field(None, description="null forgets it")
 
     @model_validator(mode="after")
@@ -117,7 +119,7 @@ class CustomerChange(Strict):
 class Consent(BaseModel):
     """One change of consent."""
 
-    marketing: Marketing
+    marketing: MarketingValue
     changed_by: str = Field(description="a key's id, or `unsubscribe`, `bounce`, `complaint`")
     changed_at: Instant
 

@@ -17,7 +17,7 @@ from sqlalchemy import TextClause, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from app.database.driver import all_rows
+from app.database.driver import execute_hot
 from app.problems import ServiceUnavailable
 
 TURN_WAIT_SECONDS = 25
@@ -75,13 +75,13 @@ class Database:
         async with self.writing.begin() as conn:
             yield conn
 
-    async def write_once(self, statement: TextClause, bound: Mapping[str, Any]) -> list[Any]:
-        """The rows of one statement that is a transaction of its own: no BEGIN, no COMMIT, asked of the driver."""
+    async def write_once(self, statement: TextClause, bound: Mapping[str, Any]) -> None:
+        """Run one statement that is a transaction of its own, past SQLAlchemy: no BEGIN, no COMMIT."""
         async with self.writing.connect() as conn:
             driver: Any = (await conn.get_raw_connection()).driver_connection
             if driver.is_in_transaction():  # it would be rolled back, silently
                 raise RuntimeError("a transaction is open")
-            return await all_rows(conn, statement, bound)
+            await execute_hot(conn, statement, bound)
 
     @asynccontextmanager
     async def write_in_turn(self, source_id: int) -> AsyncIterator[AsyncConnection]:

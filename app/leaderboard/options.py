@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
-from app.leaderboard.ranking import Metric
 from app.leaderboard.schemas import Choice, OfferedAudience, OfferedSource, Options
 from app.periods import TimeFrame
+from app.vocabulary import Metric
 from app.wire.ids import public_id
 from app.words import Language, in_language
 
 MOST_STORES = 1000
 """Sources, and audiences without any, that one answer lists."""
 
-FILTERS = {
+FILTER_LABELS = {
     "audience": "Current audience",
     "source": "Source",
     "rank_by": "Rank Based On",
@@ -21,13 +21,13 @@ FILTERS = {
 }
 """The drop-downs, by the parameter of the board that each one sets."""
 
-METRICS = {
+METRIC_LABELS = {
     Metric.PURCHASES: "Number of purchases",
     Metric.AVERAGE: "Average order amount",
     Metric.SPEND: "Total spend",
 }
 
-TIME_FRAMES = {
+TIME_FRAME_LABELS = {
     TimeFrame.LAST_WEEK: "Last week",
     TimeFrame.LAST_MONTH: "Last month",
     TimeFrame.MONTH_TO_DATE: "Month-to-date",
@@ -41,32 +41,38 @@ TIME_FRAMES = {
 }
 
 
-def offered(rows: Sequence[Any], language: Language) -> Options:
-    """The options for rows of `connected`, of which one more than fits is asked for."""
+class OfferedRow(NamedTuple):
+    """An audience with one of its sources; the source's fields are None when it has no source."""
+
+    audience_id: int
+    audience: str
+    id: int | None
+    name: str | None
+    platform: str | None
+    currency: str | None
+    time_zone: str | None
+    week_start: str | None
+
+
+def offered(rows: Sequence[OfferedRow], language: Language) -> Options:
+    """The options; one row more than fits tells that the list is not complete."""
     stores = groupby(rows[:MOST_STORES], key=lambda row: (row.audience_id, row.audience))
     return Options(
-        filters=labelled(FILTERS, language),
+        filters=labelled(FILTER_LABELS, language),
         audiences=[
             OfferedAudience(
                 id=public_id("aud", audience_id),
                 name=name,
                 sources=[
-                    OfferedSource(
-                        id=public_id("src", row.id),
-                        name=row.name,
-                        platform=row.platform,
-                        currency=row.currency,
-                        time_zone=row.time_zone,
-                        week_start=row.week_start,
-                    )
+                    OfferedSource.model_validate(row._asdict() | {"id": public_id("src", row.id)})
                     for row in members
                     if row.id is not None
                 ],
             )
             for (audience_id, name), members in stores
         ],
-        metrics=labelled(METRICS, language),
-        time_frames=labelled(TIME_FRAMES, language),
+        metrics=labelled(METRIC_LABELS, language),
+        time_frames=labelled(TIME_FRAME_LABELS, language),
         complete=len(rows) <= MOST_STORES,
     )
 

@@ -6,72 +6,43 @@ purchase on it lies after `as_of`. That is decided inside the statement that rea
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import NamedTuple
 
-from app.boards import ask_store
-from app.boards.answers import Way
-from app.boards.ask_store import Version
-from app.boards.source import Source
-from app.database.driver import first_row
+from app.boards.answers import Origin
+from app.boards.questions import Question, Version
+from app.boards.source import Source, UnknownSource
+from app.database.driver import first_hot_row
 from app.database.pools import Connection
-from app.leaderboard import ranking
-from app.leaderboard.ranking import Compare, Metric
-from app.periods import Frame, TimeFrame, custom_frame, named_frame, previous_frame
+from app.leaderboard import statements
+from app.leaderboard.statements import Compare
+from app.periods import TimeFrame, custom_frame, named_frame, previous_frame
+from app.problems import NotFound
+from app.vocabulary import Metric
 
 NO_BOARD = 0
 
-VERSION_PARTS = {False: 3, True: 5}
-"""How many columns of a live page make its version, without and with a comparison."""
+
+class CustomerNotRanked(NotFound):
+    """This customer is not on that board: no purchase in the frame, or no such customer."""
+
+    slug = "customer-not-ranked"
+    title = "Not on this board"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a client wants to know, before it is resolved in the store's calendar."""
+class BoardQuestion(Question):
+    """A ranking of one source over resolved intervals."""
 
     metric: Metric
     time_frame: TimeFrame
-    as_of: datetime
-    start: date | datetime | None
-    end: date | datetime | None
     compare: Compare | None
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A ranking of one source over resolved intervals."""
+class PageStart(NamedTuple):
+    """Where a page begins: behind the row with this value and customer, `position` rows from the top.
 
-    source: Source
-    asked: Asked
-    frame: Frame
-    previous: Frame | None
-
-    def parameters(self) -> dict[str, Any]:
-        """What every statement of the two paths is bound to."""
-        bound = ask_store.source_parameters(self.source) | ask_store.frame_parameters(self.frame)
-        if self.previous is not None:
-            bound |= ask_store.frame_parameters(self.previous, "previous_")
-        return bound
-
-    @property
-    def ways(self) -> tuple[Way, ...]:
-        """The ways to answer it, best first."""
-        return ask_store.ways(self.frame) if self.has_board else (Way.ORDERS,)
-
-    @property
-    def has_board(self) -> bool:
-        """Whether standings are kept for such intervals at all."""
-        return self.frame.period is not None and (self.previous is None or self.previous.period is not None)
-
-    def etag(self, version: Version, variant: str) -> str:
-        """The ETag of the answer of this version."""
-        return version.etag(variant, self.frame.start, self.previous and self.previous.start, self.source.time_zone)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a page begins: after the row with this value and customer, `position` rows from the top.
-
-    That holds as long as this board has this version; a board made anew counts its versions anew.
+    `position` and `rank` hold as long as this board has this version; a board that is made anew counts
+    its versions anew.
     """
 
     value: int
@@ -82,79 +53,133 @@ class Place:
     version: int
 
 
+class PageRow(NamedTuple):
+    """The row of a statement that selects a page: version, totals, items as JSON text, and the last row shown."""
+
+    version: int
+    contacts_version: int | None
+    next_purchase_at: datetime | None
+    board_id: int | None
+    previous_board_id: int | None
+    previous_version: int | None
+    customers: int
+    purchases: int
+    spend: str
+    items: str
+    last_value: int | None
+    last_customer: int | None
+    last_rank: int | None
+    before: int
+
+
+class HolderRow(NamedTuple):
+    """The row of a statement that looks for a customer: `around` is None when they are not on the board."""
+
+    around: int | None
+    value: int | None
+    customer: int | None
+    position: int | None
+    rank: int | None
+    board: int | None
+    version: int
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows as JSON text, the totals of the whole, and where the next page begins."""
+    """Rows as JSON text, the totals of the whole board, and where the next page begins."""
 
     items: str
     customers: int
     purchases: int
     spend: str
     version: Version
-    following: Place | None
+    next_start: PageStart | None
 
 
-def resolve(source: Source, asked: Asked) -> Question:
+def resolve(
+    source: Source,
+    metric: Metric,
+    time_frame: TimeFrame,
+    as_of: datetime,
+    *,
+    start: date | datetime | None = None,
+    end: date | datetime | None = None,
+    compare: Compare | None = None,
+) -> BoardQuestion:
     """The intervals that a client asks for, in the store's calendar."""
     calendar = source.calendar
-
-    def moment(day: date | datetime) -> datetime:
-        return day if isinstance(day, datetime) else calendar.midnight(day)
-
-    if asked.start is not None and asked.end is not None:
-        frame = custom_frame(moment(asked.start), moment(asked.end), asked.as_of)
+    if start is not None and end is not None:
+        frame = custom_frame(calendar.moment(start), calendar.moment(end), as_of)
     else:
-        frame = named_frame(asked.time_frame, asked.as_of, calendar)
-    if asked.compare is not Compare.PREVIOUS:
-        return Question(source, asked, frame, None)
-    return Question(source, asked, frame, previous_frame(asked.time_frame, frame, asked.as_of, calendar))
+        frame = named_frame(time_frame, as_of, calendar)
+    previous = previous_frame(time_frame, frame, as_of, calendar) if compare is Compare.PREVIOUS else None
+    return BoardQuestion(source, as_of, frame, previous, metric, time_frame, compare)
 
 
-async def read_version(conn: Connection, question: Question) -> Version:
-    """What an answer would be made of now, without reading it."""
-    compared = question.previous is not None
-    return await ask_store.read_version(conn, question.parameters(), has_board=question.has_board, compared=compared)
+async def read_page(
+    conn: Connection, question: BoardQuestion, *, limit: int, start: PageStart | None = None, around: int | None = None
+) -> Page:
+    """One page from the first origin that can answer; with `around` the page that holds this customer."""
+    for origin in question.origins:
+        page = await _page_from(origin, conn, question, limit, start, around)
+        if page is not None:
+            return page
+    raise UnknownSource
 
 
-async def read_page(conn: Connection, question: Question, way: Way, *, limit: int, place: Place | None) -> Page | None:
-    """One page; nothing when the board that was to answer cannot."""
-    live = way is not Way.ORDERS
-    asked, continued = question.asked, place is not None
-    if live:
-        late = way is Way.LATE_BOARD
-        statement = ranking.board_page(asked.metric, continued=continued, compare=asked.compare, late=late)
-    else:
-        statement = ranking.orders_page(asked.metric, continued=continued, compare=asked.compare)
-    bound = question.parameters() | {"limit": limit}
-    if place is not None:
-        bound |= {"value": place.value, "customer": place.customer}
-        known = {"position": place.position, "rank": place.rank, "board": place.board, "version": place.version}
-        bound |= known if live else {}
-    row = await first_row(conn, statement, bound)
+async def _page_from(
+    origin: Origin, conn: Connection, question: BoardQuestion, limit: int, start: PageStart | None, around: int | None
+) -> Page | None:
+    if around is not None and start is None:
+        if origin is Origin.LATE_BOARD:  # no statement looks for a customer on one
+            return None
+        holder = await _holder(origin, conn, question, limit, around)
+        if holder is None:
+            return None
+        start = _start_of(holder, origin)
+    row = await _page_row(origin, conn, question, limit, start)
     if row is None:
         return None
-    following = None
-    if row.last_customer is not None:
+    next_start = None
+    if row.last_value is not None and row.last_customer is not None and row.last_rank is not None:
         # Only a board's own version tells that the rows before are still as many.
-        board = row.id if way is Way.BOARD else NO_BOARD
-        following = Place(row.last_value, row.last_customer, row.before + limit, row.last_rank, board, row.version)
-    parts = (
-        tuple(row)[: VERSION_PARTS[question.previous is not None]] if way is Way.BOARD else (row.version, row.besides)
+        board = row.board_id if origin is Origin.BOARD else None
+        last = (row.last_value, row.last_customer, row.before + limit, row.last_rank)
+        next_start = PageStart(*last, board or NO_BOARD, row.version)
+    board_id = row.board_id if origin is Origin.BOARD else None
+    version = Version(
+        row.version, row.contacts_version, row.next_purchase_at, board_id, row.previous_board_id, row.previous_version
     )
-    version = Version(way is Way.BOARD, parts)
-    return Page(row.items, row.customers, int(row.purchases), row.spend, version, following)
+    return Page(row.items, row.customers, int(row.purchases), row.spend, version, next_start)
 
 
-async def find_place(
-    conn: Connection, question: Question, *, limit: int, customer_id: int, live: bool
-) -> tuple[bool, Place | None] | None:
-    """`(whether the customer is on the board, where the page that holds them begins)`; nothing if no board can tell."""
-    statement = (ranking.board_place if live else ranking.orders_place)(question.asked.metric)
-    bound = question.parameters() | {"limit": limit, "around": customer_id}
-    row = (await conn.execute(statement, bound)).one_or_none()
-    if row is None:
+async def _page_row(
+    origin: Origin, conn: Connection, question: BoardQuestion, limit: int, start: PageStart | None
+) -> PageRow | None:
+    continued, compare = start is not None, question.compare
+    if origin is Origin.ORDERS:
+        statement = statements.select_orders_page(question.metric, continued=continued, compare=compare)
+    else:
+        late = origin is Origin.LATE_BOARD
+        statement = statements.select_board_page(question.metric, continued=continued, compare=compare, late=late)
+    bound = question.parameters() | {"limit": limit} | (start._asdict() if start else {})
+    return await first_hot_row(conn, statement, bound, PageRow)
+
+
+async def _holder(
+    origin: Origin, conn: Connection, question: BoardQuestion, limit: int, around: int
+) -> HolderRow | None:
+    """Where this customer stands; None when the board cannot answer."""
+    select = statements.select_page_start_on_board if origin is Origin.BOARD else statements.select_page_start_in_orders
+    bound = question.parameters() | {"limit": limit, "around": around}
+    return await first_hot_row(conn, select(question.metric), bound, HolderRow)
+
+
+def _start_of(holder: HolderRow, origin: Origin) -> PageStart | None:
+    """The start of the page that holds the customer; None when it is the first page."""
+    if holder.around is None:
+        raise CustomerNotRanked
+    if not holder.position or holder.value is None or holder.customer is None or holder.rank is None:
         return None
-    if row.customer_id is None or not row.position:
-        return row.customer_id is not None, None
-    board = row.board if live else NO_BOARD
-    return True, Place(row.value, row.customer, row.position, row.rank, board, row.version)
+    board = holder.board if origin is Origin.BOARD else None
+    return PageStart(holder.value, holder.customer, holder.position, holder.rank, board or NO_BOARD, holder.version)

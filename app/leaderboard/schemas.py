@@ -1,19 +1,19 @@
 """Leaderboard forms: the question, the board and the drop-downs."""
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.leaderboard.ranking import Compare, Metric
+from app.leaderboard.statements import Compare
 from app.orders.schemas import Buyer
-from app.periods import TimeFrame, WeekStart
+from app.periods import TimeFrame
+from app.vocabulary import Metric, WeekStart
 from app.wire.instants import Instant, QueryDay, QueryInstant
 from app.wire.money import Money
-from app.wire.pages import CURSOR_PATTERN
-from app.wire.strict_json import Strict
+from app.wire.pages import PageQuery
 
 
-class BoardQuery(Strict):
+class BoardQuery(PageQuery):
     """Which board, as of when, and which page of it."""
 
     audience: str = Field(description="the audience that the source belongs to", examples=["aud_1"])
@@ -23,10 +23,6 @@ class BoardQuery(Strict):
     start: QueryDay | None = Field(None, description="with `custom`: first local day, or instant")
     end: QueryDay | None = Field(None, description="with `custom`: the local day, or instant, before which it ends")
     as_of: QueryInstant | None = Field(None, description="a past instant; orders after it do not count")
-    limit: Annotated[int, Field(ge=1, le=1000)] = 50
-    cursor: Annotated[str, Field(json_schema_extra={"pattern": CURSOR_PATTERN})] | None = Field(
-        None, description="`next_cursor` of the page before"
-    )
     compare: Compare | None = Field(
         None, description="`previous` adds the rank in the period before, `gap` what is missing to the next better rank"
     )

@@ -1,69 +1,68 @@
-"""Applying feedback: what providers report of messages, and what it says of the consent of who got them."""
+"""Applying feedback: what providers report about messages, and what it means for the recipient's consent."""
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from app.database.pools import Database
+from app.database.rows import first_row
 from app.mail.contract import Feedback
-from app.messages import correspondence, outbox
 from app.messages.consent.note_consent import note_consent
 from app.messages.consent.unsubscribe_token import Recipient
+from app.messages.statements import APPLY_FEEDBACK, SELECT_MESSAGE, MessageRow
 
-EARLIER = {
+EARLIER_STATUSES = {
     "delivered": ("sending", "sent"),
     "bounced": ("sending", "sent", "delivered"),
     "complained": ("sending", "sent", "delivered", "bounced"),
     "unsubscribed": ("sending", "sent", "delivered", "bounced", "complained"),
 }
-"""From which status a report leads to which: reports come late, twice and in any order, and only lead forward.
-Who has left by the provider's link is no news of the message, whose status stays."""
+"""The statuses from which an event leads on: feedback comes late, twice and in any order, and only leads forward.
+An unsubscribe through the provider's link does not change the message's status."""
 
-UNSURE = {"queued", "held", "failed", "cancelled"}
-"""Where a message may have ended, or wait, though a copy of it was taken and only the answer to that was lost."""
+UNSURE_STATUSES = {"queued", "held", "failed", "cancelled"}
+"""Statuses of a message that may have been delivered all the same: a copy was accepted and the answer was lost."""
 
 REFUSED = "refused"
-"""The reason of a message whose address was refused for good: that is news once, whatever else was told before."""
+"""Reason stored when the address was rejected permanently; it is recorded once."""
 
 
-async def apply_feedback(database: Database, reports: Iterable[Feedback], now: datetime) -> None:
-    """Note each; a hard bounce makes the address unusable, a complaint ends the consent, and so does who leaves.
+async def apply_feedback(database: Database, feedback: Iterable[Feedback], now: datetime) -> None:
+    """Store each event; a hard bounce makes the address unusable, a complaint and an unsubscribe end the consent.
 
-    Consent comes first: a crash in between leaves the report to be applied when it is repeated.
+    Consent comes first: after a crash in between, the provider's repetition is applied.
     """
-    for each in reports:
-        known = {"account_id": each.account_id, "id": each.message}
+    for each in feedback:
+        key = {"account_id": each.account_id, "id": each.message}
         async with database.write() as conn:  # a replica may not know yet that it was sent
-            message = (await conn.execute(correspondence.ONE, known)).one_or_none()
+            message = await first_row(conn, SELECT_MESSAGE, key, MessageRow)
         status = None if message is None else status_after(each, message)
         if message is None or status is None:
             continue
         if message.customer_id is not None:
-            await _consent(database, each, message.customer_id, now)
+            await _change_consent(database, each, message.customer_id, now)
         if each.event == "unsubscribed":
             continue
+        change = {"status": status, "reason": REFUSED if each.permanent else None, "now": now}
         async with database.write() as conn:
-            noted = {"status": status, "reason": REFUSED if each.permanent else None, "now": now}
-            await conn.execute(outbox.FED_BACK, known | noted | {"earlier": [*EARLIER[each.event], message.status]})
+            earlier = {"earlier": [*EARLIER_STATUSES[each.event], message.status]}
+            await conn.execute(APPLY_FEEDBACK, key | change | earlier)
 
 
-def status_after(each: Feedback, message: Any) -> str | None:  # noqa: ANN401 - a row of correspondence.ONE
-    """The message's status once it is told; nothing where the report is no news."""
-    never_answered = message.maybe_duplicate and message.status in UNSURE  # it has arrived, and is not sent again
-    if never_answered or message.status in EARLIER[each.event]:
+def status_after(each: Feedback, message: MessageRow) -> str | None:
+    """The status after this event, or None if the event changes nothing."""
+    # A copy was accepted though no answer came: the message has arrived and is not sent again.
+    was_never_answered = message.maybe_duplicate and message.status in UNSURE_STATUSES
+    if was_never_answered or message.status in EARLIER_STATUSES[each.event]:
         return each.event
     hardens = each.permanent and message.status in {"bounced", "complained"} and message.reason != REFUSED
     return message.status if hardens else None
 
 
-async def _consent(database: Database, each: Feedback, customer_id: int, now: datetime) -> None:
-    if each.event == "complained":
-        marketing, by, address = "unsubscribed", "complaint", None
-    elif each.event == "unsubscribed":
-        marketing, by, address = "unsubscribed", "unsubscribe", None
-    elif each.event == "bounced" and each.permanent:
-        marketing, by, address = "cleaned", "bounce", each.address
-    else:
-        return
+async def _change_consent(database: Database, each: Feedback, customer_id: int, now: datetime) -> None:
     who = Recipient(each.account_id, customer_id, each.message)
-    await note_consent(database, who, marketing, by, now, address=address)
+    if each.event == "complained":
+        await note_consent(database, who, "unsubscribed", "complaint", now)
+    elif each.event == "unsubscribed":
+        await note_consent(database, who, "unsubscribed", "unsubscribe", now)
+    elif each.event == "bounced" and each.permanent:
+        await note_consent(database, who, "cleaned", "bounce", now, address=each.address)

@@ -1,45 +1,47 @@
-"""Queueing messages: who may be written to, what is written to them, and the rows that are the queue."""
+"""Queueing messages: who may be written to, what each message says, and the rows that are the queue."""
 
 import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from app.accounts.access import PlanRequired
 from app.database.pools import Connection
-from app.messages import correspondence, outbox
+from app.database.rows import all_rows, one_row
 from app.messages.consent.messageable import objection
-from app.messages.rank_recipients import Place
+from app.messages.queue_statements import INSERT_MESSAGES, NOTIFY_WORKERS, QueuedMessage
+from app.messages.rank_recipients import BoardRank
 from app.messages.schemas import Wording
+from app.messages.statements import SELECT_SENDER, RecipientRow, SenderRow, select_recipients
 from app.messages.writing.render_template import Written
-from app.messages.writing.write_message import language_for, written
+from app.messages.writing.write_message import language_for, write_message
 from app.problems import Problem
+from app.vocabulary import Plan
 
 
 class SenderRequired(Problem):
-    """Nobody is set as the sender; set one with PATCH /account {"sender": {…}}, then repeat this."""
+    """The account has no sender; set one with PATCH /account {"sender": {…}}, then repeat this request."""
 
     slug = "sender-required"
-    title = "Who is it from?"
+    title = "No sender is configured"
     status = 409
 
 
 class RecipientNotMessageable(Problem):
-    """This customer must not be written to; `reason` tells why."""
+    """This customer must not be written to; `reason` says why."""
 
     slug = "recipient-not-messageable"
     title = "This customer must not be written to"
     status = 409
 
     def __init__(self, reason: str = "unsubscribed") -> None:
-        """The reason goes into a member of its own: what messageable.objection says."""
+        """`reason` is one of the values of `messageable.objection`."""
         super().__init__(REASONS[reason], members={"reason": reason})
 
 
 class BatchTooLarge(Problem):
-    """So long a text to so many is too much for one request; name fewer recipients in each."""
+    """Text length times number of recipients exceeds the limit of one request. Send to fewer recipients at a time."""
 
     slug = "batch-too-large"
     title = "The batch is too large"
@@ -47,7 +49,7 @@ class BatchTooLarge(Problem):
 
 
 MOST_CHARACTERS_AT_ONCE = 20_000_000
-"""Text and HTML times recipients: what a request may hold in memory."""
+"""Characters of text and HTML over all recipients: the memory that one request may take."""
 
 REASONS = {
     "no_address": "No e-mail address of this customer is known.",
@@ -59,7 +61,7 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one recipient: a message's row, or why there is none."""
+    """The message of one recipient, or the reason why there is none."""
 
     customer_id: int
     message: int | None = None
@@ -72,56 +74,72 @@ async def queue_messages(
     account_id: int,
     wording: Wording,
     customers: Sequence[int],
-    places: Mapping[int, Place],
+    ranks: Mapping[int, BoardRank],
     now: datetime,
 ) -> list[Result]:
     """Write to each of the customers who may be written to, in one transaction; the results in their order."""
     account = {"account_id": account_id}
-    sender = (await conn.execute(correspondence.SENDER, account)).one()
-    if sender.plan != "paid":
-        raise PlanRequired
-    if sender.email is None:
-        raise SenderRequired
-    found = await conn.execute(correspondence.RECIPIENTS_HELD, account | {"customers": list(customers)})
+    sender = await require_sender(conn, account_id)
+    listed = account | {"customers": list(customers)}
+    found = await all_rows(conn, select_recipients(locked=True), listed, RecipientRow)
     known = {row.id: row for row in found}
     results = {each: _refusal(each, known.get(each), wording) for each in customers}
-    people = [known[each] for each, result in results.items() if result is None]
-    if people:
-        texts = await asyncio.to_thread(_written, wording, people, places)
+    recipients = [known[each] for each, result in results.items() if result is None]
+    if recipients:
+        texts = await asyncio.to_thread(_write_all, wording, recipients, ranks)
         domain = sender.email.rpartition("@")[2]
         bound = account | {
             "now": now,
             "kind": wording.kind,
             "template": wording.template,
-            "customers": [person.id for person in people],
-            "languages": [language_for(wording, person.language) for person in people],
+            "customers": [recipient.id for recipient in recipients],
+            "languages": [language_for(wording, recipient.language) for recipient in recipients],
             "subjects": [text.subject for text in texts],
             "texts": [text.text for text in texts],
             "htmls": [text.html for text in texts],
-            "message_ids": [f"<{secrets.token_hex(16)}@{domain}>" for _ in people],
+            "message_ids": [f"<{secrets.token_hex(16)}@{domain}>" for _ in recipients],
         }
-        rows = await conn.execute(outbox.QUEUED, bound)
-        results |= {row.customer_id: Result(row.customer_id, row.id) for row in rows}
-        await conn.execute(outbox.WOKEN)
+        queued = await all_rows(conn, INSERT_MESSAGES, bound, QueuedMessage)
+        results |= {row.customer_id: Result(row.customer_id, row.id) for row in queued}
+        await conn.execute(NOTIFY_WORKERS)
     return [result for result in results.values() if result is not None]
 
 
-def _refusal(customer_id: int, row: Any, wording: Wording) -> Result | None:  # noqa: ANN401 - a row of RECIPIENTS
-    if row is None:
+@dataclass(frozen=True, slots=True)
+class KnownSender:
+    """The sender of an account on the paid plan."""
+
+    name: str
+    email: str
+    postal_address: str
+
+
+async def require_sender(conn: Connection, account_id: int) -> KnownSender:
+    """The sender of the account; PlanRequired or SenderRequired where it may not send."""
+    row = await one_row(conn, SELECT_SENDER, {"account_id": account_id}, SenderRow)
+    if row.plan != Plan.PAID:
+        raise PlanRequired
+    if row.name is None or row.email is None or row.postal_address is None:
+        raise SenderRequired
+    return KnownSender(row.name, row.email, row.postal_address)
+
+
+def _refusal(customer_id: int, recipient: RecipientRow | None, wording: Wording) -> Result | None:
+    if recipient is None:
         return Result(customer_id, code="unknown_customer")
-    reason = objection(wording.kind, row.email, row.marketing)
+    reason = objection(wording.kind, recipient.email, recipient.marketing)
     return Result(customer_id, code="recipient_not_messageable", reason=reason) if reason else None
 
 
-def _written(wording: Wording, people: Sequence[Any], places: Mapping[int, Place]) -> list[Written]:
-    """The text for each; a batch is a second of computing, which must not hold up other requests.
+def _write_all(wording: Wording, recipients: Sequence[RecipientRow], ranks: Mapping[int, BoardRank]) -> list[Written]:
+    """The text for each recipient; a batch takes a second of computing, which must not hold up other requests.
 
-    What counts is what was written: a name filled in or HTML made whole is longer than what was sent to us.
+    The limit counts the texts that result: a filled-in name or repaired HTML is longer than what was sent to us.
     """
     texts: list[Written] = []
     characters = 0
-    for person in people:
-        texts.append(written(wording, person, places.get(person.id)))
+    for recipient in recipients:
+        texts.append(write_message(wording, recipient, ranks.get(recipient.id)))
         characters += len(texts[-1].text) + len(texts[-1].html or "")
         if characters > MOST_CHARACTERS_AT_ONCE:
             raise BatchTooLarge

@@ -1,65 +1,90 @@
-"""Ranking recipients: the place that a template may tell each of them."""
+"""Ranking recipients: the board rank that a text may tell each of them."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import NamedTuple
 
-from app.boards import ask_store
-from app.boards import source as source_statements
-from app.boards.source import Source
+from sqlalchemy import TextClause, text
+
+from app.boards.answers import answering_board, customers_above
+from app.boards.metrics import COLUMNS
+from app.boards.questions import frame_parameters
+from app.boards.source import read_source
 from app.database.pools import Connection
-from app.leaderboard.ranking import Metric
-from app.messages import correspondence
-from app.messages.ranks import ranks
+from app.database.rows import all_rows
 from app.messages.schemas import Wording
+from app.messages.statements import RecipientRow, select_recipients
 from app.periods import TimeFrame, named_frame
+from app.vocabulary import Metric
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class BoardChoice:
     """What customers are ranked by, and over which time."""
 
     metric: Metric = Metric.SPEND
     time_frame: TimeFrame = TimeFrame.LAST_MONTH
 
 
-THE_USUAL = Board()
-"""What GET /leaderboard shows to who asks for nothing else."""
+DEFAULT_BOARD = BoardChoice()
+"""The board that GET /leaderboard shows by default."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A place on a board."""
+class BoardRank:
+    """A rank, and the board it is on."""
 
     rank: int
-    board: Board
+    board: BoardChoice
 
 
-async def places_of(
+class RankRow(NamedTuple):
+    """A customer and their rank."""
+
+    customer_id: int
+    rank: int
+
+
+@cache
+def select_ranks(metric: Metric) -> TextClause:
+    """The ranks of those of the customers who are on the board of a frame, if it can answer."""
+    above = customers_above(board="s.board_id", metric=metric, value=f"s.{COLUMNS[metric]}")
+    return text(f"""
+        SELECT s.customer_id, {above} + 1 AS rank
+        FROM ({answering_board()}) AS b
+        JOIN standings AS s ON s.account_id = :account_id AND s.board_id = b.id
+        WHERE s.customer_id = ANY(cast(:customers AS bigint[]))
+    """)
+
+
+async def ranks_of(
     conn: Connection,
     account_id: int,
     customers: Sequence[int],
     wording: Wording,
     now: datetime,
-    board: Board = THE_USUAL,
-) -> dict[int, Place]:
-    """The place of each customer who has one; of none where the wording cannot tell it.
+    board: BoardChoice = DEFAULT_BOARD,
+) -> dict[int, BoardRank]:
+    """The rank of each customer who has one; of none when the wording cannot tell it.
 
     While an import is under way no board can answer, and a message does without.
     """
     if wording.template is None and not wording.personalise:
         return {}
-    found = await conn.execute(correspondence.RECIPIENTS, {"account_id": account_id, "customers": list(customers)})
+    listed = {"account_id": account_id, "customers": list(customers)}
+    found = await all_rows(conn, select_recipients(locked=False), listed, RecipientRow)
     by_source: dict[int, list[int]] = defaultdict(list)
     for row in found:
         by_source[row.source_id].append(row.id)
-    places: dict[int, Place] = {}
+    ranks: dict[int, BoardRank] = {}
     for source_id, some in by_source.items():
-        source = Source(*(await conn.execute(source_statements.one(account_id, source_id))).one())
+        source = await read_source(conn, account_id, source_id)
         frame = named_frame(board.time_frame, now, source.calendar)
-        bound = source.key | ask_store.frame_parameters(frame) | {"customers": some}
         if frame.period is not None:
-            rows = await conn.execute(ranks(board.metric), bound)
-            places |= {row.customer_id: Place(row.rank, board) for row in rows}
-    return places
+            bound = source.key | frame_parameters(frame) | {"customers": some}
+            rows = await all_rows(conn, select_ranks(board.metric), bound, RankRow)
+            ranks |= {row.customer_id: BoardRank(row.rank, board) for row in rows}
+    return ranks

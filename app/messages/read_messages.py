@@ -3,8 +3,16 @@
 from typing import Any
 
 from app.database.pools import Connection
-from app.messages import correspondence
+from app.database.rows import all_rows, first_row
 from app.messages.schemas import Attempt, Message, WholeMessage
+from app.messages.statements import (
+    SELECT_ATTEMPTS,
+    SELECT_MESSAGE,
+    SELECT_MESSAGE_TEXT,
+    AttemptRow,
+    MessageRow,
+    MessageText,
+)
 from app.problems import NotFound
 from app.wire.ids import public_id
 from app.wire.instants import rfc3339
@@ -17,7 +25,7 @@ class UnknownMessage(NotFound):
     title = "No such message"
 
 
-def shown(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of correspondence
+def shown(row: MessageRow) -> dict[str, Any]:
     """A message's fields as they are shown."""
     fields = (
         "kind",
@@ -41,11 +49,11 @@ def shown(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of correspondence
 
 async def read_message(conn: Connection, account_id: int, message: int) -> WholeMessage:
     """One message whole; UnknownMessage where there is none."""
-    known = {"account_id": account_id, "id": message}
-    row = (await conn.execute(correspondence.ONE, known)).one_or_none()
-    if row is None:
+    key = {"account_id": account_id, "id": message}
+    row = await first_row(conn, SELECT_MESSAGE, key, MessageRow)
+    content = await first_row(conn, SELECT_MESSAGE_TEXT, key, MessageText)
+    if row is None or content is None:
         raise UnknownMessage
-    rows = (await conn.execute(correspondence.ATTEMPTS, known)).all()
     attempts = [
         Attempt(
             started_at=rfc3339(each.started_at),
@@ -54,14 +62,14 @@ async def read_message(conn: Connection, account_id: int, message: int) -> Whole
             code=each.code,
             detail=each.detail,
         )
-        for each in rows
+        for each in await all_rows(conn, SELECT_ATTEMPTS, key, AttemptRow)
     ]
-    return WholeMessage(**shown(row), text=row.text, html=row.html, attempts=attempts, crashes=row.crashes)
+    return WholeMessage(**shown(row), text=content.text, html=content.html, attempts=attempts, crashes=row.crashes)
 
 
 async def read_line(conn: Connection, account_id: int, message: int) -> Message:
     """One message without its text; UnknownMessage where there is none."""
-    row = (await conn.execute(correspondence.ONE, {"account_id": account_id, "id": message})).one_or_none()
+    row = await first_row(conn, SELECT_MESSAGE, {"account_id": account_id, "id": message}, MessageRow)
     if row is None:
         raise UnknownMessage
     return Message(**shown(row))

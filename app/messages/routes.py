@@ -15,12 +15,12 @@ from app.accounts.access import (
     Sender,
 )
 from app.accounts.answer_once import Done, IdempotencyKey, IdempotencyKeyReused, RequestInProgress, answer_once
-from app.boards.ask_store import asked_source
-from app.boards.source import UnknownSource
+from app.boards.questions import asked_source
+from app.boards.source import RememberedSources, UnknownSource
 from app.customers.read_profile import UnknownCustomer
 from app.database.pools import Pools, ReadConn, WriteConn
-from app.messages import correspondence, outbox
-from app.messages.choose_recipients import Chosen, named, top, vips
+from app.database.rows import all_rows, first_row
+from app.messages.choose_recipients import Chosen, choose_top, choose_vips, row_ids
 from app.messages.preview_message import preview
 from app.messages.queue_messages import (
     BatchTooLarge,
@@ -29,7 +29,7 @@ from app.messages.queue_messages import (
     SenderRequired,
     queue_messages,
 )
-from app.messages.rank_recipients import places_of
+from app.messages.rank_recipients import ranks_of
 from app.messages.read_messages import UnknownMessage, read_line, read_message, shown
 from app.messages.schemas import (
     Batch,
@@ -44,6 +44,7 @@ from app.messages.schemas import (
     Templates,
     WholeMessage,
 )
+from app.messages.statements import CANCEL_MESSAGE, MessageRow, RecipientRow, select_messages, select_recipients
 from app.messages.writing.catalogue import described
 from app.messages.writing.clean_html import HtmlTooLarge
 from app.messages.writing.fill_text import InvalidPlaceholder
@@ -51,8 +52,7 @@ from app.messages.writing.render_template import InvalidVariables
 from app.problems import BodyTooLarge, InvalidRequest, Problem, UnreadableBody, documented
 from app.wire.ids import PublicId, public_id, row_id
 from app.wire.instants import Now, QueryInstant, instant, rfc3339
-from app.wire.pages import CURSOR_PATTERN, InvalidCursor, link_next, seal, unseal
-from app.wire.strict_json import Strict
+from app.wire.pages import InvalidCursor, Listing, PageQuery
 from app.words import language_of
 
 router = APIRouter(route_class=GuardedRoute, prefix="/messages", tags=["messages"])
@@ -68,16 +68,12 @@ class MessageNotQueued(Problem):
     status = 409
 
 
-class MessageQuery(Strict):
+class MessageQuery(PageQuery):
     """Which messages of the account: all that meet every one of these."""
 
     customer: Annotated[int, PublicId("cus", UnknownCustomer)] | None = Field(None, description="to this customer")
     status: Status | None = None
     since: QueryInstant | None = Field(None, description="queued at that instant or later")
-    limit: Annotated[int, Field(ge=1, le=1000)] = 50
-    cursor: Annotated[str, Field(json_schema_extra={"pattern": CURSOR_PATTERN})] | None = Field(
-        None, description="`next_cursor` of the page before"
-    )
 
 
 @router.post(
@@ -104,8 +100,8 @@ async def send_message(
 
     async def send() -> Done:
         customer = row_id("cus", new.customer) or 0
-        places = await places_of(conn, caller.account_id, [customer], new, now)
-        (result,) = await queue_messages(conn, caller.account_id, new, [customer], places, now)
+        ranks = await ranks_of(conn, caller.account_id, [customer], new, now)
+        (result,) = await queue_messages(conn, caller.account_id, new, [customer], ranks, now)
         if result.reason is not None:
             raise RecipientNotMessageable(result.reason)
         if result.message is None:
@@ -128,26 +124,26 @@ async def send_message(
     ),
 )
 async def send_messages(
-    new: NewBatch, caller: PayingSender, database: Pools, request: Request, now: Now, key: IdempotencyKey
+    new: NewBatch, caller: PayingSender, database: Pools, sources: RememberedSources, now: Now, key: IdempotencyKey
 ) -> Response:
     """Queue the same e-mail to up to 1,000 customers: to some, to a store's VIPs, or to the first of a board.
 
     Who that is, is looked up at this moment; each is checked, and whoever must not be written to is told apart.
     """
     listed = new.to.vips or new.to.top
-    source = await asked_source(request, database, caller, listed.audience, listed.source) if listed else None
+    source = await asked_source(sources, database, caller, listed.audience, listed.source) if listed else None
 
     async def send() -> Done:
-        names = named(new.to.customers or [])
+        names = row_ids(new.to.customers or [])
         if source is not None and new.to.vips is not None:
-            chosen = await vips(conn, source, new.to.vips, caller, now)
+            chosen = await choose_vips(conn, source, new.to.vips, caller, now)
         elif source is not None and new.to.top is not None:
-            chosen = await top(conn, source, new.to.top, now)
+            chosen = await choose_top(conn, source, new.to.top, now)
         else:
             chosen = Chosen([*dict.fromkeys(names.values())])
-        places = chosen.places or await places_of(conn, caller.account_id, chosen.customers, new, now)
-        results = await queue_messages(conn, caller.account_id, new, chosen.customers, places, now)
-        return Done(batch_of(results, names, chosen.following), 202)
+        ranks = chosen.ranks or await ranks_of(conn, caller.account_id, chosen.customers, new, now)
+        results = await queue_messages(conn, caller.account_id, new, chosen.customers, ranks, now)
+        return Done(batch_of(results, names, chosen.next_cursor), 202)
 
     async with database.write() as conn:
         return await answer_once(conn, caller, "sendMessages", key, new, now, send)
@@ -203,22 +199,24 @@ async def list_messages(
     """List messages, newest first: all of them, or those to a customer, of a status, or since an instant."""
     binding = f"messages{query.model_dump_json(exclude={'limit', 'cursor'})}"
     bound: dict[str, Any] = {"account_id": caller.account_id, "limit": query.limit + 1}
-    bound |= query.model_dump(include={"customer", "status", "since"}, exclude_none=True)
+    bound |= query.model_dump(include={"customer", "status", "since"})
     if query.customer is not None:
-        known = await conn.execute(correspondence.RECIPIENTS, bound | {"customers": [query.customer]})
-        if known.one_or_none() is None:
+        listed = {"account_id": caller.account_id, "customers": [query.customer]}
+        if await first_row(conn, select_recipients(locked=False), listed, RecipientRow) is None:
             raise UnknownCustomer
-    if query.cursor:
-        created_at, last = unseal(caller.cursor_secret, binding, query.cursor)
-        bound |= {"after": True, "after_created_at": instant(created_at), "after_id": last}
-    conditions = frozenset(correspondence.CONDITIONS).intersection(bound)
-    rows = (await conn.execute(correspondence.page(conditions), bound)).all()
-    following = None
-    if len(rows) > query.limit:
-        last_row = rows[query.limit - 1]
-        following = seal(caller.cursor_secret, binding, [rfc3339(last_row.created_at), last_row.id])
-    link_next(request, response, following)
-    return MessagePage(items=[Message(**shown(row)) for row in rows[: query.limit]], next_cursor=following)
+    listing = Listing(request, response, caller.cursor_secret, binding, query)
+    if query.cursor is not None:
+        created_at, last = listing.start([])
+        bound |= {"after_created_at": instant(created_at), "after_id": last}
+    select = select_messages(
+        of_customer=query.customer is not None,
+        of_status=query.status is not None,
+        since=query.since is not None,
+        continued=query.cursor is not None,
+    )
+    rows = await all_rows(conn, select, bound, MessageRow)
+    found, next_cursor = listing.cut(rows, lambda row: [rfc3339(row.created_at), row.id])
+    return MessagePage(items=[Message(**shown(row)) for row in found], next_cursor=next_cursor)
 
 
 @router.get("/{id}", operation_id="readMessage", responses=documented(KeyRequired, ScopeRequired, UnknownMessage))
@@ -236,7 +234,7 @@ async def show_message(id: MessageId, caller: Sender, conn: ReadConn) -> WholeMe
 async def cancel_message(id: MessageId, caller: Sender, conn: WriteConn, now: Now) -> None:  # noqa: A002
     """Cancel a message that is still queued, or held; cancelled twice it stays as it is."""
     known = {"account_id": caller.account_id, "id": id}
-    if (await conn.execute(outbox.CANCELLED, known | {"now": now})).one_or_none() is None:
+    if (await conn.execute(CANCEL_MESSAGE, known | {"now": now})).one_or_none() is None:
         line = await read_line(conn, caller.account_id, id)
         if line.status != "cancelled":
             raise MessageNotQueued

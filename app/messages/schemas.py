@@ -5,18 +5,19 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 
-from app.leaderboard.ranking import Metric
-from app.messages.consent.messageable import Kind
 from app.messages.writing.catalogue import TemplateName
 from app.messages.writing.fill_text import LONGEST_SUBJECT, MOST_CHARACTERS
 from app.periods import TimeFrame
 from app.segments.schemas import VipQuery
+from app.vocabulary import AttemptOutcome, MessageKind, MessageStatus, Metric
+from app.wire.enums import OneOf
 from app.wire.instants import Instant
 from app.wire.strict_json import Strict
 from app.wire.text import header_text
 from app.words import Language
 
-Status = Literal["queued", "sending", "sent", "delivered", "bounced", "complained", "failed", "cancelled", "held"]
+Kind = Annotated[str, OneOf(MessageKind)]
+Status = Annotated[str, OneOf(MessageStatus)]
 MOST_RECIPIENTS = 1000
 MOST_VALUES = 20
 CONTROLS = "".join(chr(code) for code in range(32) if chr(code) not in "\t\n\r") + "\x7f"
@@ -48,7 +49,9 @@ TEMPLATE_EXAMPLE: JsonDict = {
 class Wording(Strict):
     """What is written: a text, or a template with its variables."""
 
-    kind: Annotated[Kind, Field(description="marketing goes only to who is subscribed")] = "marketing"
+    kind: Annotated[Kind, Field(description="marketing goes only to subscribed customers")] = (
+        MessageKind.MARKETING.value
+    )
     subject: Subject | None = None
     text: Body | None = None
     html: Annotated[Body | None, Field(description="beside the text; what mail should not hold is taken out")] = None
@@ -203,7 +206,7 @@ class Attempt(BaseModel):
 
     started_at: Instant
     ended_at: Instant
-    outcome: Literal["accepted", "refused", "deferred", "misconfigured"]
+    outcome: Annotated[str, OneOf(AttemptOutcome)]
     code: str
     detail: str
 

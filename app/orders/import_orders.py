@@ -7,17 +7,18 @@ true answers (from the orders) and work for the worker. Repeating an import comp
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.boards.recount import catch_up
 from app.boards.source import Source
 from app.database.pools import Connection, Database
-from app.orders import ledger
+from app.orders import statements
 from app.orders.ingest import Tally, ingest
 from app.orders.normal_form import Order, Refusal, normalised
 from app.orders.read_rows import Line
+from app.wire.instants import Clock
 
 BATCH_ROWS = 5_000
 REPORTED_REFUSALS = 100
@@ -25,8 +26,7 @@ REPORTED_REFUSALS = 100
 ANALYSED_AFTER_BATCHES = frozenset({1, 4, 16, 64, 256, 1024})
 """The planner must not go by what the tables were like before a large import."""
 
-Clock = Callable[[], datetime]
-Batch = tuple[list[Order], bool]
+OrderBatch = tuple[list[Order], bool]
 """Orders, and whether they are the last."""
 
 
@@ -54,7 +54,7 @@ async def import_orders(database: Database, source: Source, rows: AsyncIterable[
     batch, is_last = await anext(batches)
     async with database.write() as conn:
         begun = source.key | {"now": clock()}
-        progress.id = (await conn.execute(ledger.IMPORT_BEGUN, begun)).scalar_one()
+        progress.id = (await conn.execute(statements.INSERT_IMPORT, begun)).scalar_one()
     deferred = not is_last
     try:
         await _store(database, source, batches, (batch, is_last), progress, clock)
@@ -69,8 +69,8 @@ async def import_orders(database: Database, source: Source, rows: AsyncIterable[
 async def _store(
     database: Database,
     source: Source,
-    batches: AsyncIterator[Batch],
-    first: Batch,
+    batches: AsyncIterator[OrderBatch],
+    first: OrderBatch,
     progress: Import,
     clock: Clock,
 ) -> None:
@@ -84,7 +84,7 @@ async def _store(
                 await _note(conn, source, progress, clock(), finished=False)
             if deferred and number in ANALYSED_AFTER_BATCHES:
                 async with database.write() as conn:
-                    await conn.execute(ledger.ANALYSED)
+                    await conn.execute(statements.ANALYZE_ORDERS)
             if following is None:
                 return
             batch, is_last = await following
@@ -95,7 +95,7 @@ async def _store(
 
 async def _note(conn: Connection, source: Source, progress: Import, now: datetime, *, finished: bool) -> None:
     await conn.execute(
-        ledger.IMPORT_PROGRESSED,
+        statements.SET_IMPORT_PROGRESS,
         {
             "account_id": source.account_id,
             "import_id": progress.id,
@@ -112,7 +112,7 @@ async def _note(conn: Connection, source: Source, progress: Import, now: datetim
 
 async def _batches(
     rows: AsyncIterable[list[Line]], source: Source, progress: Import, clock: Clock
-) -> AsyncIterator[Batch]:
+) -> AsyncIterator[OrderBatch]:
     """Batches of orders, each with whether it is the last."""
     batch: list[Order] = []
     async for some in rows:

@@ -8,46 +8,35 @@ without `updated_at` is as new as its arrival. Nothing is written that would cha
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from operator import attrgetter
 
-from app.boards import source as source_statements
-from app.boards.recount import lock, refresh, set_aside
-from app.boards.source import Source
+from app.boards.recount import refresh, set_aside
+from app.boards.source import SELECT_HAS_ERASED, Source, add_to_counts, lock_source
 from app.database.driver import copy_rows
 from app.database.pools import Connection
-from app.orders import ledger
+from app.database.rows import all_rows
+from app.orders import statements
 from app.orders.normal_form import Order
-from app.orders.resolve_customers import Resolved, resolve
-from app.tables import ORDER_STATUSES
+from app.orders.resolve_customers import Resolved, resolve_customers
+from app.orders.statements import CONTENT_COLUMNS, ORDER_COLUMNS, KnownOrder
+from app.vocabulary import OrderStatus
 
 COPIED_FROM_ROWS = 200
-"""From so many new orders on they are copied in."""
+"""From this many new orders on they are copied instead of inserted."""
 
-PROGRESS = {status: progress for progress, status in enumerate(ORDER_STATUSES)}
-
-
-class Stored(NamedTuple):
-    """What is known of an order before a version of it is looked at."""
-
-    updated_at: datetime
-    status: str
-    content_hash: int
-    customer_id: int | None
-    is_foreign: bool
-    is_deleted: bool
-    is_erased: bool = False
+PROGRESS = {status.value: progress for progress, status in enumerate(OrderStatus)}
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the orders of a batch."""
+    """How many orders of a batch were created, updated and left as they were."""
 
     created: int = 0
     updated: int = 0
     unchanged: int = 0
 
     def add(self, other: "Tally") -> None:
-        """The sum of two batches."""
+        """Add another batch."""
         self.created += other.created
         self.updated += other.updated
         self.unchanged += other.unchanged
@@ -55,7 +44,7 @@ class Tally:
 
 @dataclass(slots=True)
 class Changes:
-    """What a batch will write, and whose figures it touches."""
+    """What a batch writes, and the customers whose figures it touches."""
 
     write: dict[str, tuple[Order, datetime]] = field(default_factory=dict)
     advance: dict[str, datetime] = field(default_factory=dict)
@@ -69,49 +58,56 @@ async def ingest(
     conn: Connection, source: Source, orders: Sequence[Order], now: datetime, *, defer_standings: bool = False
 ) -> Tally:
     """Store a batch; with `defer_standings` its customers are set aside for `recount.catch_up`."""
-    await lock(conn, source)
-    known = await _known(conn, source, orders)
-    resolved = await resolve(conn, source, await _telling(conn, source, orders, known), now)
+    await lock_source(conn, source.account_id, source.id)
+    order_ids = sorted({order.order_id for order in orders})
+    known = await _known(conn, source, order_ids)
+    resolved = await resolve_customers(conn, source, await _telling(conn, source, orders, known), now)
     if resolved.touched:
-        known = await _known(conn, source, orders)
+        known = await _known(conn, source, order_ids)
     tally, changes = _decide(orders, known, resolved, now)
     await _write(conn, source, changes, resolved, known)
     touched = changes.touched | resolved.touched
     if changes.write or changes.advance or resolved.contacts_changed or touched:
-        await _count_source(conn, source, changes, contacts=resolved.contacts_changed)
+        await add_to_counts(
+            conn,
+            source,
+            orders=changes.orders,
+            unattributed=changes.unattributed,
+            foreign_currency=changes.foreign_currency,
+            contacts_changed=resolved.contacts_changed,
+        )
     await (set_aside if defer_standings else refresh)(conn, source, sorted(touched))
     return tally
 
 
 async def bury(conn: Connection, source: Source, order_id: str, now: datetime) -> None:
     """Delete an order for good: it stays deleted whatever arrives late."""
-    await lock(conn, source)
-    row = (await conn.execute(ledger.KNOWN, source.key | {"order_ids": [order_id]})).one_or_none()
-    stored = Stored(*row[1:]) if row else None
+    await lock_source(conn, source.account_id, source.id)
+    stored = (await _known(conn, source, [order_id])).get(order_id)
     if stored and stored.is_deleted:
         return
-    await conn.execute(ledger.BURIED, source.key | {"order_id": order_id, "now": now})
+    await conn.execute(statements.UPSERT_TOMBSTONE, source.key | {"order_id": order_id, "now": now})
     if stored:
-        gone = Changes(orders=-1, unattributed=-(stored.customer_id is None), foreign_currency=-int(stored.is_foreign))
-        await _count_source(conn, source, gone, contacts=False)
+        is_unattributed = stored.customer_id is None
+        await add_to_counts(conn, source, orders=-1, unattributed=-is_unattributed, foreign_currency=-stored.is_foreign)
         await refresh(conn, source, [stored.customer_id] if stored.customer_id else [])
 
 
 async def _telling(
-    conn: Connection, source: Source, orders: Sequence[Order], known: Mapping[str, Stored]
+    conn: Connection, source: Source, orders: Sequence[Order], known: Mapping[str, KnownOrder]
 ) -> Sequence[Order]:
-    """The versions that tell who customers are.
+    """The versions that say who customers are.
 
-    All of them do, so that every order of arrival ends the same, until a person was erased:
-    from then on a version that changes nothing might only bring back what was to be forgotten.
+    All of them do, so that every order of arrival ends the same. Once a person was erased, versions that
+    change nothing are left out: they might only bring back what had to be erased.
     """
     late = {id(order) for order in orders if _is_late(order, known.get(order.order_id))}
-    if not late or not (await conn.execute(source_statements.has_erased(*source.key.values()))).scalar_one():
+    if not late or not (await conn.execute(SELECT_HAS_ERASED, source.key)).scalar_one():
         return orders
     return [order for order in orders if id(order) not in late]
 
 
-def _is_late(order: Order, stored: Stored | None) -> bool:
+def _is_late(order: Order, stored: KnownOrder | None) -> bool:
     if stored is None:
         return False
     if stored.is_deleted or stored.is_erased:
@@ -119,26 +115,14 @@ def _is_late(order: Order, stored: Stored | None) -> bool:
     return stored.content_hash != order.content_hash and not _is_newer(order, stored)
 
 
-async def _count_source(conn: Connection, source: Source, changes: Changes, *, contacts: bool) -> None:
-    moved = source_statements.counted(
-        source.account_id,
-        source.id,
-        orders=changes.orders,
-        unattributed=changes.unattributed,
-        foreign_currency=changes.foreign_currency,
-        contacts=contacts,
-    )
-    await conn.execute(moved)
-
-
-async def _known(conn: Connection, source: Source, orders: Sequence[Order]) -> dict[str, Stored]:
-    order_ids = sorted({order.order_id for order in orders})
-    found = await conn.execute(ledger.KNOWN, source.key | {"order_ids": order_ids})
-    return {row[0]: Stored(*row[1:]) for row in found}
+async def _known(conn: Connection, source: Source, order_ids: Sequence[str]) -> dict[str, KnownOrder]:
+    bound = source.key | {"order_ids": order_ids}
+    found = await all_rows(conn, statements.SELECT_KNOWN_ORDERS, bound, KnownOrder)
+    return {row.order_id: row for row in found}
 
 
 def _decide(
-    orders: Sequence[Order], known: Mapping[str, Stored], resolved: Resolved, now: datetime
+    orders: Sequence[Order], known: Mapping[str, KnownOrder], resolved: Resolved, now: datetime
 ) -> tuple[Tally, Changes]:
     current, tally, changes = dict(known), Tally(), Changes()
     for order in orders:
@@ -160,10 +144,16 @@ def _decide(
         else:
             tally.updated += 1
         version = order.updated_at or (now if before is None else max(now, before.updated_at))
-        after = Stored(
-            version, order.status, order.content_hash, resolved.customer_of(order), order.foreign_currency is not None,
+        after = KnownOrder(
+            order.order_id,
+            version,
+            order.status,
+            order.content_hash,
+            resolved.customer_of(order),
+            is_foreign=order.foreign_currency is not None,
             is_deleted=False,
-        )  # fmt: skip
+            is_erased=False,
+        )
         current[order.order_id] = after
         changes.advance.pop(order.order_id, None)
         changes.write[order.order_id] = (order, version)
@@ -179,7 +169,7 @@ def _advance(changes: Changes, order: Order, version: datetime) -> None:
         changes.advance[order.order_id] = version
 
 
-def _is_newer(order: Order, before: Stored) -> bool:
+def _is_newer(order: Order, before: KnownOrder) -> bool:
     if order.updated_at is None:
         return True
     return (order.updated_at, PROGRESS[order.status], order.content_hash) > (
@@ -189,7 +179,7 @@ def _is_newer(order: Order, before: Stored) -> bool:
     )
 
 
-def _count(changes: Changes, order: Stored | None, by: int) -> None:
+def _count(changes: Changes, order: KnownOrder | None, by: int) -> None:
     if order is not None:
         changes.orders += by
         changes.unattributed += by * (order.customer_id is None)
@@ -199,7 +189,7 @@ def _count(changes: Changes, order: Stored | None, by: int) -> None:
 
 
 async def _write(
-    conn: Connection, source: Source, changes: Changes, resolved: Resolved, known: Mapping[str, Stored]
+    conn: Connection, source: Source, changes: Changes, resolved: Resolved, known: Mapping[str, KnownOrder]
 ) -> None:
     versions = sorted(changes.write.values())
     fresh = [_row(source, *each, resolved) for each in versions if each[0].order_id not in known]
@@ -207,19 +197,19 @@ async def _write(
     if len(fresh) < COPIED_FROM_ROWS:
         fresh, changed = [], fresh + changed
     if fresh:
-        await copy_rows(conn, "orders", ledger.WRITTEN_COLUMNS, fresh)
+        await copy_rows(conn, "orders", ORDER_COLUMNS, fresh)
     if changed:
-        columns = dict(zip(ledger.WRITTEN_COLUMNS, map(list, zip(*changed, strict=True)), strict=True))
-        await conn.execute(ledger.WRITTEN, columns | source.key)
+        columns = dict(zip(ORDER_COLUMNS, map(list, zip(*changed, strict=True)), strict=True))
+        await conn.execute(statements.UPSERT_ORDERS, columns | source.key)
     if changes.advance:
         order_ids, updated_at = (list(column) for column in zip(*sorted(changes.advance.items()), strict=True))
-        await conn.execute(ledger.ADVANCED, source.key | {"order_ids": order_ids, "updated_at": updated_at})
+        await conn.execute(statements.SET_UPDATED_AT, source.key | {"order_ids": order_ids, "updated_at": updated_at})
+
+
+content_of = attrgetter(*CONTENT_COLUMNS)
 
 
 def _row(source: Source, order: Order, version: datetime, resolved: Resolved) -> tuple[object, ...]:
+    """The values of ORDER_COLUMNS."""
     guest_email = None if order.external_id else order.email
-    return (
-        *(source.account_id, source.id, order.order_id, resolved.customer_of(order), guest_email, order.ordered_at),
-        *(order.total, order.refunded, order.foreign_currency, order.items, order.status, version),
-        *(order.content_hash, order.test),
-    )
+    return (source.account_id, source.id, resolved.customer_of(order), guest_email, version, *content_of(order))

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -11,14 +11,11 @@ from pydantic import ValidationError
 from app.boards.source import Source
 from app.orders.schemas import OrderRow
 from app.periods import HISTORY_BEGINS
-from app.wire.instants import instant
+from app.wire.instants import CLOCK_SKEW, instant
 from app.wire.money import CURRENCIES, minor_units
 
 FIELDS = frozenset(OrderRow.model_fields)
 VALIDATE = OrderRow.__pydantic_validator__.validate_python
-
-CLOCK_SKEW = timedelta(minutes=5)
-"""An order dated this far ahead is of now: clocks differ."""
 
 ADDRESS = re.compile(r"[^\s@,;<>\x00-\x1f\x7f\ud800-\udfff]+@[^\s@,;<>\x00-\x1f\x7f\ud800-\udfff]+")
 WRITTEN_ORDER_ID = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}")

@@ -11,11 +11,13 @@ guest wrote is not taken over, for a smaller id may still turn out to own the ad
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.boards.source import Source
 from app.database.pools import Connection
-from app.orders import people
+from app.database.rows import all_rows
+from app.orders import customer_statements as statements
+from app.orders.customer_statements import AddressOwner, KnownCustomer, NewCustomer
 from app.orders.normal_form import Order
 
 
@@ -84,7 +86,7 @@ class Resolved:
         return self.by_address[order.email].id if order.email else None
 
 
-async def resolve(conn: Connection, source: Source, orders: Sequence[Order], now: datetime) -> Resolved:
+async def resolve_customers(conn: Connection, source: Source, orders: Sequence[Order], now: datetime) -> Resolved:
     """Find, create and merge the customers of these orders; the source is locked."""
     resolved = Resolved()
     await _load(conn, source, orders, resolved)
@@ -103,9 +105,13 @@ async def _load(conn: Connection, source: Source, orders: Sequence[Order], resol
     addresses = sorted({order.email for order in orders if order.email})
     if not external_ids and not addresses:
         return
-    owners = (await conn.execute(people.OWNERS, source.key | {"addresses": addresses})).all() if addresses else []
-    sought = {"external_ids": external_ids, "ids": sorted({owner.customer_id for owner in owners})}
-    persons = {row.id: Person(*row) for row in await conn.execute(people.KNOWN, source.key | sought)}
+    owners: list[AddressOwner] = []
+    if addresses:
+        bound = source.key | {"addresses": addresses}
+        owners = await all_rows(conn, statements.SELECT_ADDRESS_OWNERS, bound, AddressOwner)
+    ids = {"external_ids": external_ids, "ids": sorted({owner.customer_id for owner in owners})}
+    known = await all_rows(conn, statements.SELECT_KNOWN_CUSTOMERS, source.key | ids, KnownCustomer)
+    persons = {row.id: Person(*row) for row in known}
     resolved.by_address = {owner.email: persons[owner.customer_id] for owner in owners}
     resolved.by_id = {person.external_id: person for person in persons.values() if person.external_id}
 
@@ -156,19 +162,21 @@ async def _store(
     changed = [person for person in persons if person.shown_anew]
     dated = [person for person in persons if person.changed and not person.shown_anew]
     if fresh:
-        rows = await conn.execute(people.NEW, source.key | _words(fresh) | _dates(fresh) | {"now": now})
+        bound = source.key | _contacts(fresh) | _dates(fresh) | {"now": now}
+        rows = await all_rows(conn, statements.INSERT_CUSTOMERS, bound, NewCustomer)
         ids = {(row.external_id, row.external_id or row.email): row.id for row in rows}
         for person in fresh:
             person.id = ids[person.external_id, person.external_id or person.email]
     if changed:
         resolved.contacts_changed = True
-        said = _words(changed) | _dates(changed)
-        await conn.execute(people.CHANGED, source.key | said | {"ids": [person.id for person in changed]})
+        ids_changed = {"ids": [person.id for person in changed]}
+        await conn.execute(statements.UPDATE_CUSTOMERS, source.key | _contacts(changed) | _dates(changed) | ids_changed)
     if dated:
-        await conn.execute(people.DATED, source.key | _dates(dated) | {"ids": [person.id for person in dated]})
+        ids_dated = {"ids": [person.id for person in dated]}
+        await conn.execute(statements.SET_CONTACT_DATES, source.key | _dates(dated) | ids_dated)
 
 
-def _words(persons: Sequence[Person]) -> dict[str, Any]:
+def _contacts(persons: Sequence[Person]) -> dict[str, Any]:
     return {
         "external_ids": [person.external_id for person in persons],
         "emails": [person.email for person in persons],
@@ -183,25 +191,58 @@ def _dates(persons: Sequence[Person]) -> dict[str, Any]:
     }
 
 
+class NewOwner(NamedTuple):
+    """An address that belongs to another customer than before; `before` is None when it was nobody's."""
+
+    address: str
+    owner: int
+    before: int | None
+
+
 async def _hand_over(
     conn: Connection, source: Source, owners_before: dict[str, Person], resolved: Resolved, merged: set[Person]
 ) -> None:
-    owned = sorted((a, p.id) for a, p in resolved.by_address.items() if owners_before.get(a) is not p)
-    if owned:
-        await conn.execute(
-            people.OWNED, source.key | {"addresses": [a for a, _ in owned], "customers": [c for _, c in owned]}
-        )
-    moves = [(a, owners_before[a].id, heir) for a, heir in owned if a in owners_before]
-    if moves:
-        addresses, owners, heirs = (list(column) for column in zip(*moves, strict=True))
-        await conn.execute(people.MOVED, source.key | {"addresses": addresses, "owners": owners, "heirs": heirs})
-        resolved.touched.update(i for _, *pair in moves for i in pair if i is not None)
+    """Give addresses, and the guest orders of each, to their new owners; merge the customers who have none left."""
+    changes = _new_owners(owners_before, resolved)
+    if not changes:
+        return
+    owners = {"addresses": [each.address for each in changes], "customers": [each.owner for each in changes]}
+    await conn.execute(statements.UPSERT_ADDRESS_OWNERS, source.key | owners)
+    moved = [each for each in changes if each.before is not None]
+    if moved:
+        orders = {
+            "addresses": [each.address for each in moved],
+            "owners": [each.before for each in moved],
+            "heirs": [each.owner for each in moved],
+        }
+        await conn.execute(statements.REASSIGN_GUEST_ORDERS, source.key | orders)
+        resolved.touched.update(each.owner for each in moved)
+        resolved.touched.update(each.before for each in moved if each.before is not None)
     merged_ids = {person.id for person in merged}
-    gone = {owner: heir for _, owner, heir in moves if owner in merged_ids}
-    if gone:
-        merging = source.key | {"ids": [*gone], "heirs": [*gone.values()]}
-        inherited = (*people.CONSENT_INHERITED, people.LANGUAGE_INHERITED, people.MESSAGES_INHERITED)
-        for statement in (people.MERGING, people.MESSAGES_LOCKED, *inherited):
-            await conn.execute(statement, merging)
+    heirs = {each.before: each.owner for each in moved if each.before in merged_ids}
+    if heirs:
+        await _merge(conn, source.key | {"ids": [*heirs], "heirs": [*heirs.values()]})
         resolved.contacts_changed = True
-        await conn.execute(people.MERGED_AWAY, merging)
+
+
+def _new_owners(owners_before: dict[str, Person], resolved: Resolved) -> list[NewOwner]:
+    changes = []
+    for address, person in sorted(resolved.by_address.items(), key=lambda item: item[0]):
+        before = owners_before.get(address)
+        if before is not person and person.id is not None:
+            changes.append(NewOwner(address, person.id, before.id if before else None))
+    return changes
+
+
+async def _merge(conn: Connection, merged: dict[str, Any]) -> None:
+    """Hand consent, language and messages of the customers `ids` over to their `heirs`, and delete them."""
+    for statement in (
+        statements.LOCK_MERGED_CUSTOMERS,
+        statements.LOCK_MESSAGES,
+        statements.REASSIGN_CONSENT_CHANGES,
+        statements.INHERIT_MARKETING,
+        statements.INHERIT_LANGUAGE,
+        statements.REASSIGN_MESSAGES,
+        statements.DELETE_MERGED_CUSTOMERS,
+    ):
+        await conn.execute(statement, merged)

@@ -6,8 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 
 from app.accounts.access import GuardedRoute, KeyRequired, ScopeRequired, Writer
-from app.boards.remember_sources import Sources
-from app.boards.source import SourceId, UnknownSource
+from app.boards.source import RememberedSources, SourceId, UnknownSource
 from app.database.errors import FiguresTooLarge
 from app.database.pools import Pools
 from app.orders.import_orders import Import, import_orders
@@ -24,7 +23,7 @@ from app.problems import (
     documented,
 )
 from app.wire.ids import public_id
-from app.wire.instants import Now
+from app.wire.instants import Now, ServiceClock
 
 router = APIRouter(route_class=GuardedRoute, tags=["orders"])
 
@@ -48,7 +47,7 @@ async def store_orders(
     id: SourceId,  # noqa: A002 - the name in the path
     batch: OrderBatch,
     caller: Writer,
-    request: Request,
+    sources: RememberedSources,
     database: Pools,
     now: Now,
 ) -> BatchResult:
@@ -56,7 +55,6 @@ async def store_orders(
 
     The same order again changes nothing, an older version never replaces a newer one.
     """
-    sources: Sources = request.app.state.sources
     source = await sources.read(database, caller.account_id, id)
     read = [normalised(row, source, now) for row in batch.orders]
     orders = [order for order in read if isinstance(order, Order)]
@@ -85,12 +83,11 @@ async def delete_order(
     id: SourceId,  # noqa: A002 - the name in the path
     order_id: Annotated[str, Path(min_length=1, max_length=255, pattern="^[^\x00]*$")],
     caller: Writer,
-    request: Request,
+    sources: RememberedSources,
     database: Pools,
     now: Now,
 ) -> None:
     """Delete an order: it stays deleted whatever arrives late, even when it has never been seen."""
-    sources: Sources = request.app.state.sources
     source = await sources.read(database, caller.account_id, id)
     async with database.write_in_turn(source.id) as conn:
         await bury(conn, source, order_id, now)
@@ -117,17 +114,21 @@ async def delete_order(
         }
     },
 )  # fmt: skip
-async def import_stream(id: SourceId, caller: Writer, request: Request, database: Pools) -> ImportResult:  # noqa: A002
+async def import_stream(
+    id: SourceId,  # noqa: A002 - the name in the path
+    caller: Writer,
+    sources: RememberedSources,
+    request: Request,
+    database: Pools,
+    clock: ServiceClock,
+) -> ImportResult:
     """Store a stream of orders of any size, as CSV or NDJSON, plain or gzip; repeat it after a broken one."""
-    sources: Sources = request.app.state.sources
     source = await sources.read(database, caller.account_id, id)
     rows = ROWS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
     encoding = ENCODINGS.get(request.headers.get("content-encoding", "").strip().lower())
     if rows is None or encoding is None:
         raise UnsupportedMediaType("Send text/csv or application/x-ndjson, plain or with Content-Encoding: gzip.")
-    done = await import_orders(
-        database, source, rows(inflated(request.stream(), gzip=encoding)), request.app.state.clock
-    )
+    done = await import_orders(database, source, rows(inflated(request.stream(), gzip=encoding)), clock)
     return result_of(done)
 
 

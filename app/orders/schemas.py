@@ -1,18 +1,18 @@
 """Order forms: the one normal form of every way in, and what is answered."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.config import JsonDict
 
+from app.vocabulary import OrderStatus
+from app.wire.enums import OneOf
 from app.wire.strict_json import Strict
 
 MOST_ORDERS = 1000
 """Orders in one request."""
 
-Status = Literal[
-    "pending", "authorized", "partially_paid", "paid", "partially_refunded", "refunded", "cancelled", "voided"
-]
+Status = Annotated[str, OneOf(OrderStatus)]
 
 
 Text = Annotated[str, Field(max_length=255, pattern="^[^\x00]*$")]

@@ -1,42 +1,42 @@
-"""Asking for VIPs: what a query means in a store, and the cursor that goes on with it, wherever it is asked."""
+"""Asking for VIPs: a query as a question about a store, and the cursor of its next page, wherever it is asked."""
 
 from datetime import datetime
 
 from app.accounts.access import Caller
-from app.boards.ask_store import invalid, past
+from app.boards.questions import invalid_parameter, resolved_as_of
 from app.boards.source import Source
 from app.problems import InvalidRequest
-from app.segments.read_vips import Page, Place, Question, Thresholds, resolve
+from app.segments.read_vips import Limits, VipPage, VipQuestion, VipStart, resolve_vips
 from app.segments.schemas import SegmentQuery, VipQuery
 from app.wire.money import minor_units
 from app.wire.pages import seal, unseal
 
 
-def given(source: Source, query: SegmentQuery) -> Thresholds:
+def given_limits(source: Source, query: SegmentQuery) -> Limits:
     """The thresholds of the query in the source's currency."""
     if query.min_spend is None:
-        return Thresholds(None, query.min_orders)
+        return Limits(None, query.min_orders)
     try:
-        return Thresholds(minor_units(query.min_spend, source.digits), query.min_orders)
+        return Limits(minor_units(query.min_spend, source.digits), query.min_orders)
     except ValueError as error:
-        raise InvalidRequest(errors=[invalid("min_spend", str(error))]) from None
+        raise InvalidRequest(errors=[invalid_parameter("min_spend", str(error))]) from None
 
 
-def located(
+def ask_vips(
     source: Source, query: VipQuery, caller: Caller, binding: str, now: datetime
-) -> tuple[Question, Place | None]:
-    """The question and where its page begins; a cursor carries instant and thresholds of the first page."""
-    thresholds = given(source, query)
+) -> tuple[VipQuestion, VipStart | None]:
+    """The question and where its page begins; a cursor keeps the instant and the thresholds of the first page."""
+    given = given_limits(source, query)
     if query.cursor is None:
-        return resolve(source, past(query.as_of, now), query.days, thresholds), None
+        return resolve_vips(source, resolved_as_of(query.as_of, now), query.days, given), None
     as_of, spend, customer, *kept = unseal(caller.cursor_secret, binding, query.cursor)
-    question = resolve(source, datetime.fromisoformat(as_of), query.days, thresholds, Thresholds(*kept))
-    return question, Place(spend, customer)
+    question = resolve_vips(source, datetime.fromisoformat(as_of), query.days, given, Limits(*kept))
+    return question, VipStart(spend, customer)
 
 
-def sealed(caller: Caller, binding: str, question: Question, page: Page) -> str | None:
+def next_vip_cursor(caller: Caller, binding: str, question: VipQuestion, page: VipPage) -> str | None:
     """The cursor of the next page."""
-    if page.following is None:
+    if page.next_start is None:
         return None
-    position = [question.as_of.isoformat(), *page.following, *page.totals.thresholds]
+    position = [question.as_of.isoformat(), *page.next_start, *page.totals.limits]
     return seal(caller.cursor_secret, binding, position)

@@ -1,58 +1,89 @@
 """Reading VIPs: from the board of the last 365 days when it can answer, else from the orders."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from app.boards import ask_store
-from app.boards.answers import Way
-from app.boards.ask_store import Version, ways
+from app.boards.answers import Origin
 from app.boards.buckets import BUCKET_EDGES
+from app.boards.questions import Question, Version
 from app.boards.source import Source, UnknownSource
-from app.database.driver import first_row
+from app.database.driver import first_hot_row
 from app.database.pools import Connection
-from app.periods import Frame, trailing_frame
-from app.segments import histogram, vips
-from app.segments.histogram import Bar
-from app.segments.vips import Criteria
+from app.periods import trailing_frame
+from app.segments.histogram import Bar, bars
+from app.segments.statements import Criteria, select_vip_page, select_vip_preview
 
 
-class Thresholds(NamedTuple):
-    """What has to be exceeded; what is not given sets itself."""
+class Limits(NamedTuple):
+    """What has to be exceeded, in minor units and orders; None: slightly above the average buyer."""
 
     min_spend: int | None
     min_orders: int | None
 
 
-class Place(NamedTuple):
-    """Where a page begins: after the customer with this spend."""
+class VipStart(NamedTuple):
+    """Where a page begins: behind the customer with this spend."""
 
-    spend: int
+    value: int
     customer: int
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class VipQuestion(Question):
     """A segment of one source over a resolved window.
 
-    `kept` are the thresholds of the first page, so that pages fit together though the average moves.
+    `kept` are the limits of the first page, so that pages fit together though the average moves.
     """
 
-    source: Source
-    as_of: datetime
     days: int
-    frame: Frame
-    given: Thresholds
-    kept: Thresholds
+    given: Limits
+    kept: Limits
 
-    def parameters(self) -> dict[str, Any]:
-        """What every statement of the two paths is bound to."""
-        bound = ask_store.source_parameters(self.source) | ask_store.frame_parameters(self.frame)
+    def parameters(self) -> dict[str, object]:
+        """The parameters that every statement of the question has."""
+        bound = Question.parameters(self)
         return bound | {"min_spend": self.kept.min_spend, "min_orders": self.kept.min_orders}
 
-    def etag(self, version: Version, variant: str) -> str:
-        """The ETag of the answer of this version."""
-        return version.etag(variant, self.frame.start, self.source.time_zone)
+
+class PageRow(NamedTuple):
+    """The row of a statement that selects a page: version, totals, items as JSON text, and the last row shown."""
+
+    version: int
+    contacts_version: int | None
+    next_purchase_at: datetime | None
+    board_id: int | None
+    customers: int
+    purchases: int
+    spend: int
+    min_spend: int | None
+    min_orders: int | None
+    big: int
+    frequent: int
+    big_only: int
+    items: str
+    last_spend: int | None
+    last_customer: int | None
+
+
+class PreviewRow(NamedTuple):
+    """The row of a statement that selects a preview; a pair is a bucket's least value and its customers."""
+
+    version: int
+    contacts_version: int | None
+    next_purchase_at: datetime | None
+    board_id: int | None
+    customers: int
+    purchases: int
+    spend: int
+    min_spend: int | None
+    min_orders: int | None
+    big: int
+    frequent: int
+    big_only: int
+    spend_pairs: Sequence[Sequence[int]] | None
+    purchases_pairs: Sequence[Sequence[int]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +93,22 @@ class Totals:
     customers: int
     purchases: int
     spend: int
-    thresholds: Thresholds
+    limits: Limits
     members: dict[Criteria, int]
     version: Version
+
+    @classmethod
+    def of(cls, row: PageRow | PreviewRow, origin: Origin) -> "Totals":
+        """The totals in a row; only a board that is not late has a version of its own."""
+        board_id = row.board_id if origin is Origin.BOARD else None
+        members = {
+            Criteria.BIG_SPENDER: row.big,
+            Criteria.FREQUENT_BUYER: row.frequent,
+            Criteria.BLENDED: row.frequent + row.big_only,
+        }
+        version = Version(row.version, row.contacts_version, row.next_purchase_at, board_id, None, None)
+        limits = Limits(row.min_spend, row.min_orders)
+        return cls(row.customers, int(row.purchases), int(row.spend), limits, members, version)
 
     @property
     def mean_spend(self) -> int | None:
@@ -78,73 +122,50 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class VipPage:
     """Members as JSON text, and where the next page begins."""
 
     totals: Totals
     items: str
-    following: Place | None
+    next_start: VipStart | None
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
-    """The totals, and how the buyers are spread."""
+class Spread:
+    """The totals, and how spend and purchases are spread over the buyers."""
 
     totals: Totals
     spend: list[Bar]
     purchases: list[Bar]
 
 
-def resolve(source: Source, as_of: datetime, days: int, given: Thresholds, kept: Thresholds | None = None) -> Question:
+def resolve_vips(source: Source, as_of: datetime, days: int, given: Limits, kept: Limits | None = None) -> VipQuestion:
     """The window in the store's calendar."""
-    return Question(source, as_of, days, trailing_frame(days, as_of, source.calendar), given, kept or given)
+    frame = trailing_frame(days, as_of, source.calendar)
+    return VipQuestion(source, as_of, frame, None, days, given, kept or given)
 
 
-async def read_version(conn: Connection, question: Question) -> Version:
-    """What an answer would be made of now, without reading it."""
-    has_board = question.frame.period is not None
-    return await ask_store.read_version(conn, question.parameters(), has_board=has_board)
-
-
-async def read_page(
-    conn: Connection, question: Question, criteria: Criteria, *, limit: int, place: Place | None
-) -> Page:
-    """One page, from the board if it can answer."""
-    bound = question.parameters() | {"limit": limit}
-    if place is not None:
-        bound |= {"value": place.spend, "customer": place.customer}
-    for way in ways(question.frame):
-        statement = vips.vip_page(criteria, way, continued=place is not None)
-        row = await first_row(conn, statement, bound)
+async def read_vip_page(
+    conn: Connection, question: VipQuestion, criteria: Criteria, *, limit: int, start: VipStart | None
+) -> VipPage:
+    """One page, from the first origin that can answer."""
+    bound = question.parameters() | {"limit": limit} | (start._asdict() if start else {})
+    for origin in question.origins:
+        statement = select_vip_page(criteria, origin, continued=start is not None)
+        row = await first_hot_row(conn, statement, bound, PageRow)
         if row is not None:
-            following = None if row.last_customer is None else Place(row.last_spend, row.last_customer)
-            return Page(_totals(row, way), row.items, following)
+            next_start = None
+            if row.last_spend is not None and row.last_customer is not None:
+                next_start = VipStart(row.last_spend, row.last_customer)
+            return VipPage(Totals.of(row, origin), row.items, next_start)
     raise UnknownSource
 
 
-async def read_preview(conn: Connection, question: Question) -> Preview:
-    """The totals and histograms, from the board if it can answer."""
+async def read_spread(conn: Connection, question: VipQuestion) -> Spread:
+    """The totals and histograms, from the first origin that can answer."""
     bound = question.parameters() | {"bucket_edges": BUCKET_EDGES}
-    for way in ways(question.frame):
-        row = await first_row(conn, vips.vip_preview(way), bound)
+    for origin in question.origins:
+        row = await first_hot_row(conn, select_vip_preview(origin), bound, PreviewRow)
         if row is not None:
-            spend, purchases = (histogram.bars(pairs or ()) for pairs in (row.spend_pairs, row.purchases_pairs))
-            return Preview(_totals(row, way), spend, purchases)
+            return Spread(Totals.of(row, origin), bars(row.spend_pairs or ()), bars(row.purchases_pairs or ()))
     raise UnknownSource
-
-
-def _totals(row: Any, way: Way) -> Totals:  # noqa: ANN401 - a row of either path
-    live = way is Way.BOARD
-    members = {
-        Criteria.BIG_SPENDER: row.big,
-        Criteria.FREQUENT_BUYER: row.frequent,
-        Criteria.BLENDED: row.frequent + row.big_only,
-    }
-    return Totals(
-        row.customers,
-        int(row.purchases),
-        int(row.spend),
-        Thresholds(row.min_spend, row.min_orders),
-        members,
-        Version(live, (row.id, row.version, row.besides) if live else (row.version, row.besides)),
-    )

@@ -1,34 +1,35 @@
 """Segment routes: the VIPs of a store, and what other thresholds would find."""
 
 import json
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from app.accounts.access import GuardedRoute, KeyRequired, Reader, ScopeRequired
-from app.boards.ask_store import asked_source, past
-from app.boards.source import Source, UnknownSource
-from app.database.pools import Pools
-from app.forms import CACHING, CSV, JSON, NDJSON, documented_forms, known_as, preferred, streamed
+from app.boards.conditional import Answer, File, answer_conditionally, answer_with_file
+from app.boards.questions import asked_source, resolved_as_of
+from app.boards.source import RememberedSources, Source, UnknownSource
+from app.database.pools import Connection, Pools
+from app.forms import FORMS, JSON, documented_forms, preferred
 from app.problems import InvalidRequest, NotAcceptable, documented
-from app.segments.ask_vips import given, located, sealed
+from app.segments.ask_vips import ask_vips, given_limits, next_vip_cursor
 from app.segments.histogram import Bar
 from app.segments.read_vips import (
-    Page,
-    Preview,
-    Question,
+    Spread,
     Totals,
-    read_page,
-    read_preview,
-    read_version,
-    resolve,
+    VipPage,
+    VipQuestion,
+    read_spread,
+    read_vip_page,
+    resolve_vips,
 )
 from app.segments.schemas import SegmentQuery, VipPreview, VipQuery, Vips
-from app.segments.stream_vips import written
+from app.segments.statements import SEGMENT_HEADER, select_whole_segment
 from app.wire.ids import public_id
 from app.wire.instants import Now, local_rfc3339, rfc3339
 from app.wire.money import decimal_string
-from app.wire.pages import InvalidCursor, next_link
+from app.wire.pages import InvalidCursor
 
 router = APIRouter(route_class=GuardedRoute, prefix="/segments", tags=["segments"])
 
@@ -43,27 +44,28 @@ router = APIRouter(route_class=GuardedRoute, prefix="/segments", tags=["segments
     },
 )
 async def read_vips(
-    query: Annotated[VipQuery, Query()], request: Request, caller: Reader, database: Pools, now: Now
+    query: Annotated[VipQuery, Query()],
+    request: Request,
+    caller: Reader,
+    database: Pools,
+    sources: RememberedSources,
+    now: Now,
 ) -> Response:
     """Find the customers of a store who buy more than its average buyer, now."""
-    form = preferred(request.headers.get("accept", ""), (JSON, CSV, NDJSON))
-    source = await asked_source(request, database, caller, query.audience, query.source)
+    form = preferred(request.headers.get("accept", ""), FORMS)
+    source = await asked_source(sources, database, caller, query.audience, query.source)
     binding = query.model_dump_json(exclude={"limit", "cursor"})
-    question, place = located(source, query, caller, binding, now)
+    question, start = ask_vips(source, query, caller, binding, now)
     if form != JSON:
-        return await streamed(written(database, question, query.criteria, form), form, "vips")
-    variant = f"{binding}{query.limit}{query.cursor}"
-    async with database.read() as conn:
-        if "if-none-match" in request.headers:
-            unchanged = known_as(request, question.etag(await read_version(conn, question), variant))
-            if unchanged is not None:
-                return unchanged
-        page = await read_page(conn, question, query.criteria, limit=query.limit, place=place)
-    cursor = sealed(caller, binding, question, page)
-    headers = {"ETag": question.etag(page.totals.version, variant), **CACHING}
-    if cursor is not None:
-        headers["Link"] = next_link(request, cursor)
-    return Response(body_of(question, query, page, cursor), media_type=JSON, headers=headers)
+        file = File("vips", SEGMENT_HEADER, partial(select_whole_segment, query.criteria))
+        return await answer_with_file(database, question, form, file)
+
+    async def read(conn: Connection) -> Answer:
+        page = await read_vip_page(conn, question, query.criteria, limit=query.limit, start=start)
+        cursor = next_vip_cursor(caller, binding, question, page)
+        return Answer(body_of_page(question, query, page, cursor), page.totals.version, cursor)
+
+    return await answer_conditionally(request, database, question, f"{binding}{query.limit}{query.cursor}", read)
 
 
 @router.get(
@@ -71,30 +73,32 @@ async def read_vips(
     operation_id="previewVips",
     response_model=VipPreview,
     responses={
-        304: {"description": "It is as your ETag says."},
+        304: {"description": "Not modified"},
         **documented(KeyRequired, ScopeRequired, UnknownSource, InvalidRequest),
     },
 )
 async def preview_vips(
-    query: Annotated[SegmentQuery, Query()], request: Request, caller: Reader, database: Pools, now: Now
+    query: Annotated[SegmentQuery, Query()],
+    request: Request,
+    caller: Reader,
+    database: Pools,
+    sources: RememberedSources,
+    now: Now,
 ) -> Response:
-    """Tell how many customers thresholds would find, and how spend and orders are spread."""
-    source = await asked_source(request, database, caller, query.audience, query.source)
-    question = resolve(source, past(query.as_of, now), query.days, given(source, query))
-    variant = f"preview{query.model_dump_json()}"
-    async with database.read() as conn:
-        if "if-none-match" in request.headers:
-            unchanged = known_as(request, question.etag(await read_version(conn, question), variant))
-            if unchanged is not None:
-                return unchanged
-        preview = await read_preview(conn, question)
-    headers = {"ETag": question.etag(preview.totals.version, variant), **CACHING}
-    return Response(json.dumps(preview_of(question, preview)), media_type=JSON, headers=headers)
+    """Count the customers that other thresholds would find, and show how spend and orders are spread."""
+    source = await asked_source(sources, database, caller, query.audience, query.source)
+    question = resolve_vips(source, resolved_as_of(query.as_of, now), query.days, given_limits(source, query))
+
+    async def read(conn: Connection) -> Answer:
+        spread = await read_spread(conn, question)
+        return Answer(json.dumps(preview_of(question, spread)).encode(), spread.totals.version)
+
+    return await answer_conditionally(request, database, question, f"preview{query.model_dump_json()}", read)
 
 
-def segment_of(question: Question, totals: Totals) -> dict[str, Any]:
+def segment_of(question: VipQuestion, totals: Totals) -> dict[str, Any]:
     """What is true of the whole segment."""
-    source, frame, thresholds = question.source, question.frame, totals.thresholds
+    source, frame, limits = question.source, question.frame, totals.limits
     zone = source.calendar.zone
     mean_orders = totals.mean_orders_hundredths
     return {
@@ -108,10 +112,10 @@ def segment_of(question: Question, totals: Totals) -> dict[str, Any]:
         "currency": source.currency,
         "thresholds": {
             "min_spend": {
-                "value": money(source, thresholds.min_spend),
+                "value": money(source, limits.min_spend),
                 "suggested": question.given.min_spend is None,
             },
-            "min_orders": {"value": thresholds.min_orders, "suggested": question.given.min_orders is None},
+            "min_orders": {"value": limits.min_orders, "suggested": question.given.min_orders is None},
         },
         "averages": {
             "total_spend": money(source, totals.mean_spend),
@@ -127,14 +131,14 @@ def money(source: Source, minor: int | None) -> str | None:
     return None if minor is None else decimal_string(minor, source.digits)
 
 
-def body_of(question: Question, query: VipQuery, page: Page, cursor: str | None) -> bytes:
+def body_of_page(question: VipQuestion, query: VipQuery, page: VipPage, cursor: str | None) -> bytes:
     """The answer as bytes; the rows come from PostgreSQL as JSON and are not parsed again."""
     head = segment_of(question, page.totals)
     head |= {"criteria": query.criteria, "members": page.totals.members[query.criteria]}
     return f'{json.dumps(head)[:-1]}, "items": {page.items}, "next_cursor": {json.dumps(cursor)}}}'.encode()
 
 
-def preview_of(question: Question, preview: Preview) -> dict[str, Any]:
+def preview_of(question: VipQuestion, spread: Spread) -> dict[str, Any]:
     """The answer to a preview."""
 
     def drawn(bar: Bar, *bounds: str | int | None) -> dict[str, Any]:
@@ -142,7 +146,7 @@ def preview_of(question: Question, preview: Preview) -> dict[str, Any]:
 
     source = question.source
     histograms = {
-        "total_spend": [drawn(bar, money(source, bar.start), money(source, bar.end)) for bar in preview.spend],
-        "number_of_purchases": [drawn(bar, bar.start, bar.end) for bar in preview.purchases],
+        "total_spend": [drawn(bar, money(source, bar.start), money(source, bar.end)) for bar in spread.spend],
+        "number_of_purchases": [drawn(bar, bar.start, bar.end) for bar in spread.purchases],
     }
-    return segment_of(question, preview.totals) | {"histograms": histograms}
+    return segment_of(question, spread.totals) | {"histograms": histograms}

@@ -6,10 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.orders.schemas import Buyer, MoneyText
-from app.segments.vips import Criteria
+from app.segments.statements import Criteria
 from app.wire.instants import Instant, QueryInstant
 from app.wire.money import LARGEST_AMOUNT_MINOR, Money
-from app.wire.pages import CURSOR_PATTERN
+from app.wire.pages import PageQuery
 from app.wire.strict_json import Strict
 
 LONGEST_DAYS = 3650
@@ -32,14 +32,10 @@ class SegmentQuery(Strict):
     as_of: QueryInstant | None = Field(None, description="a past instant; orders after it do not count")
 
 
-class VipQuery(SegmentQuery):
+class VipQuery(SegmentQuery, PageQuery):
     """Which VIPs, and which page of them."""
 
     criteria: Criteria = Field(Criteria.BLENDED, description="`blended`: big spender or frequent buyer")
-    limit: Annotated[int, Field(ge=1, le=1000)] = 50
-    cursor: Annotated[str, Field(json_schema_extra={"pattern": CURSOR_PATTERN})] | None = Field(
-        None, description="`next_cursor` of the page before"
-    )
 
 
 class SpendThreshold(BaseModel):

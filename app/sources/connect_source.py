@@ -1,19 +1,19 @@
-"""Connecting a source: the store and its empty boards, in one transaction."""
+"""Connecting a source: the source and its empty boards, in one transaction."""
 
 from datetime import datetime
 
 from app.boards.recount import tend
-from app.boards.source import Source, one
+from app.boards.source import Source, read_source
 from app.database.pools import Connection
-from app.sources import stores
+from app.sources.statements import INSERT_SOURCE
 
 
 async def connect_source(
     conn: Connection, account_id: int, audience_id: int, settings: dict[str, str], now: datetime
 ) -> Source:
-    """A new source with the boards of this day."""
-    new = stores.new_source(account_id, audience_id, settings, now)
-    source_id = (await conn.execute(new)).scalar_one()
-    source = Source(*(await conn.execute(one(account_id, source_id))).one())
+    """Store a new source and open the boards of this day."""
+    new = settings | {"account_id": account_id, "audience_id": audience_id, "now": now}
+    source_id = (await conn.execute(INSERT_SOURCE, new)).scalar_one()
+    source = await read_source(conn, account_id, source_id)
     await tend(conn, source, now)
     return source

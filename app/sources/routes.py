@@ -12,11 +12,11 @@ from app.accounts.answer_once import (
     RequestInProgress,
     answer_once,
 )
-from app.boards.remember_sources import Sources
-from app.boards.source import SourceId, UnknownSource
-from app.database.pools import ReadConn, WriteConn
+from app.boards.source import RememberedSources, SourceId, UnknownSource
+from app.database.pools import Connection, ReadConn, WriteConn
+from app.database.rows import all_rows, first_row, one_row
 from app.problems import InvalidRequest, NotFound, UnreadableBody, documented
-from app.sources import stores
+from app.sources import statements
 from app.sources.connect_source import connect_source
 from app.sources.schemas import (
     Audience,
@@ -29,13 +29,12 @@ from app.sources.schemas import (
     SourcePage,
     SourceWithHealth,
 )
+from app.sources.statements import AudienceRow, HealthRow, SourceRow
 from app.wire.ids import PublicId, public_id, row_id
 from app.wire.instants import Now, rfc3339
-from app.wire.pages import Cursor, InvalidCursor, link_next, seal, unseal
+from app.wire.pages import InvalidCursor, Listing, PageQuery
 
 router = APIRouter(route_class=GuardedRoute, tags=["sources"])
-
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class UnknownAudience(NotFound):
@@ -45,7 +44,10 @@ class UnknownAudience(NotFound):
     title = "No such audience"
 
 
-AudienceId = Annotated[int, PublicId("aud", UnknownAudience)]
+class SourceQuery(PageQuery):
+    """Which sources of the account."""
+
+    audience: Annotated[int, PublicId("aud", UnknownAudience)] | None = None
 
 
 @router.post(
@@ -63,7 +65,8 @@ async def create_audience(
     """Create an audience."""
 
     async def create() -> Done:
-        audience_id = (await conn.execute(stores.new_audience(caller.account_id, new.name, now))).scalar_one()
+        bound = {"account_id": caller.account_id, "name": new.name, "now": now}
+        audience_id = (await conn.execute(statements.INSERT_AUDIENCE, bound)).scalar_one()
         return Done(Audience(id=public_id("aud", audience_id), name=new.name, created_at=rfc3339(now)))
 
     return await answer_once(conn, caller, "createAudience", key, new, now, create)
@@ -75,25 +78,20 @@ async def create_audience(
     responses=documented(KeyRequired, ScopeRequired, InvalidCursor, InvalidRequest),
 )
 async def list_audiences(
-    caller: Reader,
-    conn: ReadConn,
-    request: Request,
-    response: Response,
-    limit: Limit = 50,
-    cursor: Cursor | None = None,
+    caller: Reader, conn: ReadConn, request: Request, response: Response, page: Annotated[PageQuery, Query()]
 ) -> AudiencePage:
     """List the audiences, oldest first."""
-    after = unseal(caller.cursor_secret, "audiences", cursor)[0] if cursor else 0
-    rows = (await conn.execute(stores.audience_page(caller.account_id, after, limit + 1))).all()
-    following = seal(caller.cursor_secret, "audiences", [rows[limit - 1].id]) if len(rows) > limit else None
-    link_next(request, response, following)
+    listing = Listing(request, response, caller.cursor_secret, "audiences", page)
+    bound = {"account_id": caller.account_id, "after": listing.start([0])[0], "limit": page.limit + 1}
+    rows = await all_rows(conn, statements.SELECT_AUDIENCES, bound, AudienceRow)
+    found, next_cursor = listing.cut(rows, lambda row: [row.id])
     audiences = [
-        Audience(id=public_id("aud", row.id), name=row.name, created_at=rfc3339(row.created_at)) for row in rows[:limit]
+        Audience(id=public_id("aud", each.id), name=each.name, created_at=rfc3339(each.created_at)) for each in found
     ]
-    return AudiencePage(items=audiences, next_cursor=following)
+    return AudiencePage(items=audiences, next_cursor=next_cursor)
 
 
-def shown(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of stores.source
+def shown(row: SourceRow) -> dict[str, Any]:
     """A source's fields as they are shown."""
     return {
         "id": public_id("src", row.id),
@@ -123,13 +121,11 @@ async def create_source(
     """Connect a store to an audience."""
 
     async def connect() -> Done:
-        audience_id = row_id("aud", new.audience)
-        known = await conn.execute(stores.audience(caller.account_id, audience_id or 0))
-        if audience_id is None or known.one_or_none() is None:
-            raise UnknownAudience
+        audience_id = row_id("aud", new.audience) or 0
+        await require_audience(conn, caller.account_id, audience_id)
         settings = new.model_dump(exclude={"audience"})
         source = await connect_source(conn, caller.account_id, audience_id, settings, now)
-        return Done(Source(**shown((await conn.execute(stores.source(source.account_id, source.id))).one())))
+        return Done(Source(**shown(await one_row(conn, statements.SELECT_SHOWN_SOURCE, source.key, SourceRow))))
 
     return await answer_once(conn, caller, "connectSource", key, new, now, connect)
 
@@ -140,24 +136,17 @@ async def create_source(
     responses=documented(KeyRequired, ScopeRequired, UnknownAudience, InvalidCursor, InvalidRequest),
 )
 async def list_sources(
-    caller: Reader,
-    conn: ReadConn,
-    request: Request,
-    response: Response,
-    audience: AudienceId | None = None,
-    limit: Limit = 50,
-    cursor: Cursor | None = None,
+    query: Annotated[SourceQuery, Query()], caller: Reader, conn: ReadConn, request: Request, response: Response
 ) -> SourcePage:
     """List the sources, of one audience or of all, oldest first."""
-    if audience is not None and (await conn.execute(stores.audience(caller.account_id, audience))).first() is None:
-        raise UnknownAudience
-    binding = f"sources {audience}"
-    after = unseal(caller.cursor_secret, binding, cursor)[0] if cursor else 0
-    page = stores.source_page(caller.account_id, after, limit + 1, audience_id=audience)
-    rows = (await conn.execute(page)).all()
-    following = seal(caller.cursor_secret, binding, [rows[limit - 1].id]) if len(rows) > limit else None
-    link_next(request, response, following)
-    return SourcePage(items=[Source(**shown(row)) for row in rows[:limit]], next_cursor=following)
+    if query.audience is not None:
+        await require_audience(conn, caller.account_id, query.audience)
+    listing = Listing(request, response, caller.cursor_secret, f"sources {query.audience}", query)
+    bound = {"account_id": caller.account_id, "audience_id": query.audience}
+    bound |= {"after": listing.start([0])[0], "limit": query.limit + 1}
+    select = statements.select_sources(of_audience=query.audience is not None)
+    found, next_cursor = listing.cut(await all_rows(conn, select, bound, SourceRow), lambda row: [row.id])
+    return SourcePage(items=[Source(**shown(each)) for each in found], next_cursor=next_cursor)
 
 
 @router.get(
@@ -167,10 +156,11 @@ async def list_sources(
 )
 async def read_source(id: SourceId, caller: Reader, conn: ReadConn) -> SourceWithHealth:  # noqa: A002
     """Show a source and its health."""
-    row = (await conn.execute(stores.source(caller.account_id, id))).one_or_none()
+    key = {"account_id": caller.account_id, "source_id": id}
+    row = await first_row(conn, statements.SELECT_SHOWN_SOURCE, key, SourceRow)
     if row is None:
         raise UnknownSource
-    health = (await conn.execute(stores.HEALTH, {"account_id": caller.account_id, "source_id": id})).one()
+    health = await one_row(conn, statements.SELECT_HEALTH, key, HealthRow)
     counts = health._asdict()
     for moment in ("history_from", "last_order_at"):
         counts[moment] = rfc3339(counts[moment]) if counts[moment] else None
@@ -187,13 +177,19 @@ async def change_source(
     change: SourceChange,
     caller: Writer,
     conn: WriteConn,
-    request: Request,
+    sources: RememberedSources,
     now: Now,
 ) -> Source:
     """Change a source's name, zone or first day of the week."""
-    changed = stores.changed_source(caller.account_id, id, change.settings(), now)
-    if (await conn.execute(changed)).one_or_none() is None:
+    key = {"account_id": caller.account_id, "source_id": id}
+    if (await conn.execute(statements.UPDATE_SOURCE, key | change.settings() | {"now": now})).one_or_none() is None:
         raise UnknownSource
-    sources: Sources = request.app.state.sources
     sources.forget(caller.account_id, id)
-    return Source(**shown((await conn.execute(stores.source(caller.account_id, id))).one()))
+    return Source(**shown(await one_row(conn, statements.SELECT_SHOWN_SOURCE, key, SourceRow)))
+
+
+async def require_audience(conn: Connection, account_id: int, audience_id: int) -> None:
+    """UnknownAudience unless the account has it."""
+    bound = {"account_id": account_id, "audience_id": audience_id}
+    if (await conn.execute(statements.SELECT_AUDIENCE, bound)).one_or_none() is None:
+        raise UnknownAudience

@@ -7,7 +7,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
-from app.periods import WeekStart
+from app.vocabulary import WeekStart
 from app.wire.instants import Instant
 from app.wire.money import CURRENCIES
 from app.wire.strict_json import Strict
@@ -109,13 +109,13 @@ class SourceChange(Strict):
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if not self.settings():
+        if not any(self.settings().values()):
             raise ValueError("name what to change: name, time_zone or week_start")
         return self
 
-    def settings(self) -> dict[str, str]:
-        """The columns to change."""
-        return self.model_dump(exclude_none=True)
+    def settings(self) -> dict[str, str | None]:
+        """The columns to change; None leaves one as it is."""
+        return self.model_dump()
 
 
 class Source(BaseModel):

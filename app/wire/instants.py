@@ -1,11 +1,18 @@
 """Instants: RFC 3339 outside, timestamps in UTC inside."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Annotated
 
 from fastapi import Depends, Request
 from pydantic import BeforeValidator, WithJsonSchema
+
+Clock = Callable[[], datetime]
+"""Tells the service's now, in UTC."""
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""Clocks differ: an instant this far ahead counts as now."""
 
 RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 LOCAL_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -67,10 +74,21 @@ QueryDay = Annotated[
 Instant = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
-async def clock_of(request: Request) -> datetime:
-    """The service's now; async, for a plain function would cost a thread."""
-    now: datetime = request.app.state.clock()
-    return now
+def now_in_utc() -> datetime:
+    """The machine's clock."""
+    return datetime.now(UTC)
 
 
-Now = Annotated[datetime, Depends(clock_of)]
+async def clock_of(request: Request) -> Clock:
+    """The service's clock; async, because a plain function would cost a thread."""
+    clock: Clock = request.app.state.clock
+    return clock
+
+
+async def now_of(request: Request) -> datetime:
+    """The service's now."""
+    return (await clock_of(request))()
+
+
+ServiceClock = Annotated[Clock, Depends(clock_of)]
+Now = Annotated[datetime, Depends(now_of)]

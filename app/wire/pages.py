@@ -4,12 +4,15 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Query, Request, Response
+from fastapi import Request, Response
+from pydantic import Field
 
 from app.problems import Problem
+from app.wire.strict_json import Strict
 
 
 class InvalidCursor(Problem):
@@ -24,10 +27,43 @@ CURSOR_PATTERN = r"^[A-Za-z0-9_-]{24,1000}$"
 
 SEAL_BYTES = 16
 
-Cursor = Annotated[
-    str,
-    Query(description="`next_cursor` of the page before", json_schema_extra={"pattern": CURSOR_PATTERN}),
-]
+LARGEST_PAGE = 1000
+
+
+class PageQuery(Strict):
+    """Which page of a list."""
+
+    limit: Annotated[int, Field(ge=1, le=LARGEST_PAGE)] = 50
+    cursor: Annotated[str, Field(json_schema_extra={"pattern": CURSOR_PATTERN})] | None = Field(
+        None, description="`next_cursor` of the page before"
+    )
+
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of a list: where it begins, and the cursor of the next one; a cursor is bound to the list's name."""
+
+    request: Request
+    response: Response
+    secret: bytes
+    name: str
+    page: PageQuery
+
+    def start(self, first: Sequence[Any]) -> Sequence[Any]:
+        """The position behind which the page begins; `first` without a cursor."""
+        return first if self.page.cursor is None else unseal(self.secret, self.name, self.page.cursor)
+
+    def cut(self, rows: Sequence[Row], position: Callable[[Row], Sequence[object]]) -> tuple[Sequence[Row], str | None]:
+        """The rows of the page and the cursor of the next one, of one row more than the limit; sets the Link header."""
+        if len(rows) <= self.page.limit:
+            return rows, None
+        shown = rows[: self.page.limit]
+        cursor = seal(self.secret, self.name, position(shown[-1]))
+        self.response.headers["Link"] = next_link(self.request, cursor)
+        return shown, cursor
 
 
 def seal(secret: bytes, query: str, position: Sequence[object]) -> str:
@@ -51,12 +87,6 @@ def unseal(secret: bytes, query: str, cursor: str) -> list[Any]:
 
 def _seal_of(secret: bytes, query: str, content: bytes) -> bytes:
     return hmac.new(secret, query.encode() + b"\0" + content, hashlib.sha256).digest()[:SEAL_BYTES]
-
-
-def link_next(request: Request, response: Response, cursor: str | None) -> None:
-    """Tell the next page in a Link header too."""
-    if cursor is not None:
-        response.headers["Link"] = next_link(request, cursor)
 
 
 def next_link(request: Request, cursor: str) -> str:

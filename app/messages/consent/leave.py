@@ -1,37 +1,45 @@
-"""Leaving: a recipient follows the link of a message and wants no more offers."""
+"""Leaving: a recipient follows the unsubscribe link of a message."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 from app.database.pools import Database
-from app.messages import correspondence
+from app.database.rows import first_row
 from app.messages.consent.note_consent import note_consent
 from app.messages.consent.unsubscribe_token import Recipient, account_in, recipient_in
+from app.messages.statements import SELECT_LINK_SECRET, LinkSecret
 
 
-async def sender_of(database: Database, text: str) -> str | None:
-    """Who wrote the message that the token is of; nothing where we did not write the token."""
-    recipient = await _recipient(database, text)
-    return recipient and recipient[1]
+class Leaver(NamedTuple):
+    """The recipient that a token names, and the sender of the message."""
+
+    recipient: Recipient
+    sender: str
 
 
-async def leave(database: Database, text: str, now: datetime) -> str | None:
-    """Unsubscribe whoever the token is of; who wrote to them, or nothing where we did not write the token.
+async def sender_of(database: Database, token: str) -> str | None:
+    """The sender of the message that the token names; None when the token is not ours."""
+    leaver = await _leaver(database, token)
+    return leaver and leaver.sender
 
-    It works when the customer is erased too: nobody is left to be written to.
+
+async def leave(database: Database, token: str, now: datetime) -> str | None:
+    """Unsubscribe the customer named by the token. Return the sender's name, or None if the token is not ours.
+
+    An erased customer gets the same answer.
     """
-    recipient = await _recipient(database, text)
-    if recipient is None:
+    leaver = await _leaver(database, token)
+    if leaver is None:
         return None
-    who, sender = recipient
-    await note_consent(database, who, "unsubscribed", "unsubscribe", now)
-    return sender
+    await note_consent(database, leaver.recipient, "unsubscribed", "unsubscribe", now)
+    return leaver.sender
 
 
-async def _recipient(database: Database, text: str) -> tuple[Recipient, str] | None:
-    account_id = account_in(text)
+async def _leaver(database: Database, token: str) -> Leaver | None:
+    account_id = account_in(token)
     if account_id is None:
         return None
     async with database.read() as conn:
-        row = (await conn.execute(correspondence.SEAL, {"account_id": account_id})).one_or_none()
-    recipient = None if row is None else recipient_in(row.cursor_secret, text)
-    return None if recipient is None or row is None else (recipient, row.name)
+        found = await first_row(conn, SELECT_LINK_SECRET, {"account_id": account_id}, LinkSecret)
+    recipient = recipient_in(found.cursor_secret, token) if found else None
+    return Leaver(recipient, found.name) if found and recipient else None

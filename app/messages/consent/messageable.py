@@ -1,16 +1,14 @@
-"""Messageable: who may be written to, asked when a message is queued and again when it is sent."""
+"""Messageable: who may be written to; asked when a message is queued and again when it is sent."""
 
-from typing import Literal
-
-Kind = Literal["marketing", "transactional"]
+from app.vocabulary import Marketing, MessageKind
 
 
 def objection(kind: str, email: str | None, marketing: str) -> str | None:
-    """Why a customer is not to be sent a message of this kind; nothing when they may be."""
+    """Why a customer must not get a message of this kind; None when they may."""
     if email is None:
         return "no_address"
-    if marketing == "cleaned":
+    if marketing == Marketing.CLEANED:
         return "cleaned"
-    if kind == "marketing" and marketing != "subscribed":
+    if kind == MessageKind.MARKETING and marketing != Marketing.SUBSCRIBED:
         return marketing
     return None

@@ -1,68 +1,71 @@
-"""Noting consent: what a link or a report says of whoever a message is to, though they may be merged just then.
+"""Noting consent: a change from an unsubscribe link or a provider's feedback, even while the recipient is being merged.
 
-It is said of the address: of every customer of the account who is written to there.
+The change is about the address: it applies to every customer of the account who has it.
 """
 
 from datetime import datetime
-from typing import Any
 
-from app.boards import source as source_statements
-from app.boards.source import Source
-from app.customers import directory
+from app.boards.source import Source, read_source
 from app.customers.change_consent import change_consent
+from app.customers.statements import (
+    SELECT_CUSTOMER,
+    SELECT_CUSTOMERS_WITH_ADDRESS,
+    Contact,
+    CustomerOfSource,
+)
 from app.database.pools import Connection, Database
+from app.database.rows import all_rows, first_row
 from app.mail.addressing import is_another
-from app.messages import correspondence
 from app.messages.consent.unsubscribe_token import Recipient
+from app.messages.statements import SELECT_MESSAGE, MessageRow
 
 
 async def note_consent(
     database: Database, who: Recipient, marketing: str, changed_by: str, now: datetime, *, address: str | None = None
 ) -> None:
-    """Change the consent of whom the message is to, and of nobody where they are erased.
+    """Change the recipient's consent; do nothing if they have been erased.
 
-    With an `address` it is said of that alone, which need not be theirs any more.
+    With an `address` the change is about that address alone, which may no longer be the recipient's.
 
-    Whoever waits for the turn of their source may find them merged away by the import before it: then the
-    message is their heir's, who is asked for anew.
+    An import may merge the recipient into another customer while this waits for the turn of their source.
+    Then the message belongs to that customer, who is looked up again.
     """
     while (recipient := await _recipient(database, who)) is not None:
         if address is not None and is_another(address, recipient.email):
             return
-        reached: set[int] = set()
-        for source, customers in await _at_their_address(database, who.account_id, recipient):
+        changed: set[int] = set()
+        for source, customers in await _customers_with_address(database, who.account_id, recipient):
             async with database.write_in_turn(source.id) as conn:
-                reached.update(await change_consent(conn, source, customers, marketing, changed_by, now))
-        if recipient.id in reached:
+                changed.update(await change_consent(conn, source, customers, marketing, changed_by, now))
+        if recipient.id in changed:
             return
 
 
-async def _recipient(database: Database, who: Recipient) -> Any:  # noqa: ANN401 - a row of directory.ONE, or nothing
-    """Whom a message is to: read where it is written, for a replica may name for long who is gone."""
+async def _recipient(database: Database, who: Recipient) -> Contact | None:
+    """The recipient, read from the primary: a replica may still show a customer who has been merged away."""
     async with database.write() as conn:
-        person = {"account_id": who.account_id, "customer_id": who.customer_id}
-        return (await conn.execute(directory.ONE, person)).one_or_none() or await _heir(conn, who)
+        key = {"account_id": who.account_id, "customer_id": who.customer_id}
+        return await first_row(conn, SELECT_CUSTOMER, key, Contact) or await _heir(conn, who)
 
 
-async def _heir(conn: Connection, who: Recipient) -> Any:  # noqa: ANN401 - the same
-    """Whom a guest has become part of since: the message is theirs now."""
+async def _heir(conn: Connection, who: Recipient) -> Contact | None:
+    """The customer into whom the recipient was merged: the message belongs to them now."""
     message = {"account_id": who.account_id, "id": who.message_id}
-    row = (await conn.execute(correspondence.ONE, message)).one_or_none()
+    row = await first_row(conn, SELECT_MESSAGE, message, MessageRow)
     if row is None or row.customer_id is None:
         return None
     heir = {"account_id": who.account_id, "customer_id": row.customer_id}
-    return (await conn.execute(directory.ONE, heir)).one_or_none()
+    return await first_row(conn, SELECT_CUSTOMER, heir, Contact)
 
 
-async def _at_their_address(
-    database: Database,
-    account_id: int,
-    recipient: Any,  # noqa: ANN401 - a row of directory.ONE
+async def _customers_with_address(
+    database: Database, account_id: int, recipient: Contact
 ) -> list[tuple[Source, list[int]]]:
-    """The recipient and everybody else with that address, by store."""
-    by_store = {recipient.source_id: {recipient.id}}
+    """The recipient and every other customer with the same address, by source."""
+    by_source = {recipient.source_id: {recipient.id}}
+    bound = {"account_id": account_id, "email": recipient.email}
     async with database.write() as conn:
-        for row in await conn.execute(directory.OF_ADDRESS, {"account_id": account_id, "email": recipient.email}):
-            by_store.setdefault(row.source_id, set()).add(row.id)
-        stores = [(await conn.execute(source_statements.one(account_id, store))).one() for store in by_store]
-    return [(Source(*store), sorted(by_store[store.id])) for store in stores]
+        for row in await all_rows(conn, SELECT_CUSTOMERS_WITH_ADDRESS, bound, CustomerOfSource):
+            by_source.setdefault(row.source_id, set()).add(row.id)
+        sources = [await read_source(conn, account_id, source_id) for source_id in by_source]
+    return [(source, sorted(by_source[source.id])) for source in sources]

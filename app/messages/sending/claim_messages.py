@@ -1,7 +1,7 @@
-"""Claiming messages: a worker takes some of an account's that are due, in one short transaction.
+"""Claiming messages: a worker leases some of one account's due messages in a short transaction.
 
-That is when sending begins: consent, plan and erasure are looked at for the last time, under
-locks on the customers. Nothing here waits for anybody else; what is locked is taken later.
+Sending begins here: consent, plan and erasure are checked for the last time, under locks on the
+recipients. A claim never waits for a lock; what is locked is claimed later.
 """
 
 import math
@@ -9,17 +9,30 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
-from app.database.driver import all_rows
+from app.database.driver import execute_hot, hot_rows
 from app.database.pools import Connection
+from app.database.rows import first_row
 from app.mail.contract import Mail
-from app.messages import outbox
 from app.messages.consent.messageable import objection
-from app.messages.sending.compose_mail import Site, composed
+from app.messages.queue_statements import (
+    CANCEL_UNPAID_MESSAGES,
+    CLAIM_DUE,
+    CLOSE_MESSAGES,
+    LOCK_RECIPIENTS,
+    LOCK_SENDER,
+    MARK_SENDING,
+    SET_RATE_USED,
+    DueMessage,
+    LockedRecipient,
+    LockedSender,
+)
+from app.messages.sending.compose_mail import Site, compose_mail
+from app.vocabulary import MessageStatus, Plan
 
 SUSPICIOUS_CRASHES = 2
-"""A message that was being sent in so many crashes is sent alone: the others need not die with it."""
+"""After this many crashes a message is sent alone, so that it cannot take others down with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,40 +48,50 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message that this worker sends as long as it holds the lease, with the rows that the mail is made of."""
+    """A message that this worker sends as long as it holds the lease, with the rows that the mail is composed of."""
 
     account_id: int
-    id: int
-    customer_id: int
     lease: int
-    attempts: int
     started_at: datetime
-    first_tried_at: datetime
-    message: Any
-    person: Any
-    sender: Any
+    message: DueMessage
+    recipient: LockedRecipient
+    sender: LockedSender
+
+    @property
+    def id(self) -> int:
+        """The message's row id."""
+        return self.message.id
+
+    @property
+    def first_tried_at(self) -> datetime:
+        """When the first attempt began."""
+        if self.message.attempts and self.message.first_tried_at is not None:
+            return self.message.first_tried_at
+        return self.started_at
 
     @property
     def address(self) -> str:
-        """Where it goes."""
-        address: str = self.person.email
-        return address
+        """Where the mail goes."""
+        return self.recipient.email or ""
 
-    def composed(self, site: Site) -> Mail:
+    def mail(self, site: Site) -> Mail:
         """The mail, complete."""
-        return composed(self.account_id, self.message, self.person, self.sender, site)
+        return compose_mail(self.account_id, self.message, self.recipient, self.sender, site)
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What a claim gave, and how many it closed; `is_suspicious` when one goes with no other in flight."""
+class Claim:
+    """The messages that a claim leased, and how many it closed.
+
+    `is_suspicious` when the claim met a message that was being sent in several crashes.
+    """
 
     messages: tuple[Claimed, ...] = ()
     closed: int = 0
     is_suspicious: bool = False
 
 
-NOTHING = Taken()
+NOTHING = Claim()
 
 
 async def claim(
@@ -80,34 +103,31 @@ async def claim(
     limits: Limits,
     now: datetime,
     in_flight: Sequence[int] = (),
-) -> Taken:
-    """Take up to `most` messages of the account that are not `in_flight` here; `alone` when none of any account is."""
+) -> Claim:
+    """Lease up to `most` messages of the account that are not `in_flight` here.
+
+    `alone` says that this worker has no message of any account in flight.
+    """
     account = {"account_id": account_id}
-    # This one begins the transaction; the statements after it may therefore go to the driver itself.
-    sender = (await conn.execute(outbox.SENDER_LOCKED, account)).one_or_none()
+    # This statement begins the transaction; those after it may therefore go to the driver itself.
+    sender = await first_row(conn, LOCK_SENDER, account, LockedSender)
     if sender is None:
         return NOTHING
-    if sender.plan != "paid":
-        await conn.execute(outbox.UNPAID_CANCELLED, account | {"now": now})
+    if sender.plan != Plan.PAID:
+        await conn.execute(CANCEL_UNPAID_MESSAGES, account | {"now": now})
         return NOTHING
-    if sender.paused_until is not None:  # one shows whether the login is still refused
+    if sender.paused_until is not None:  # after a pause one message tries whether the login works again
         most = 0 if sender.paused_until > now or in_flight else 1
     allowed = min(most, allowance(sender.rate_used_until, now, limits))
     if allowed < 1:
         return NOTHING
-    asked = {"now": now, "most": allowed, "in_flight": [*in_flight]}
-    rows = await all_rows(conn, outbox.DUE, account | asked)
-    suspects = [row for row in rows if crashes_of(row) >= SUSPICIOUS_CRASHES]
+    due = account | {"now": now, "most": allowed, "in_flight": [*in_flight]}
+    messages = await hot_rows(conn, CLAIM_DUE, due, DueMessage)
+    suspects = [each for each in messages if each.crashes_so_far >= SUSPICIOUS_CRASHES]
     if suspects:
-        rows = suspects[:1] if alone else [row for row in rows if row not in suspects]
-    taken = await _started(conn, account_id, sender, rows, limits, now)
-    return replace(taken, is_suspicious=bool(suspects))
-
-
-def crashes_of(row: Any) -> int:  # noqa: ANN401 - a row of outbox.DUE
-    """In how many crashes it was being sent: one that is due while `sending` has lost its worker."""
-    crashes: int = row.crashes + (row.status == "sending")
-    return crashes
+        messages = suspects[:1] if alone else [each for each in messages if each not in suspects]
+    claimed = await _start(conn, account_id, sender, messages, limits, now)
+    return replace(claimed, is_suspicious=bool(suspects))
 
 
 def allowance(rate_used_until: datetime, now: datetime, limits: Limits) -> int:
@@ -116,55 +136,81 @@ def allowance(rate_used_until: datetime, now: datetime, limits: Limits) -> int:
     return math.floor(limits.burst - ahead * limits.rate_per_second + 1e-6)
 
 
-async def _started(
+class Closing(NamedTuple):
+    """Why a message is not sent: the status and reason that it ends with."""
+
+    status: MessageStatus
+    reason: str
+
+
+async def _start(
     conn: Connection,
     account_id: int,
-    sender: Any,  # noqa: ANN401 - a row of outbox.SENDER_LOCKED
-    rows: Sequence[Any],
+    sender: LockedSender,
+    messages: Sequence[DueMessage],
     limits: Limits,
     now: datetime,
-) -> Taken:
-    """The messages that may go, marked as being sent; the others closed."""
+) -> Claim:
+    """Mark the messages that may go as being sent, and close those that may not."""
     account = {"account_id": account_id}
-    customers = [row.customer_id for row in rows if row.customer_id is not None]
-    found = await all_rows(conn, outbox.PEOPLE, account | {"customers": customers}) if customers else ()
-    people = {person.id: person for person in found}
-    lease = secrets.randbits(62)
-    closed: list[tuple[int, str, str, int]] = []
-    claimed: list[Claimed] = []
-    for row in rows:
-        reason = closing(row, people, limits)
-        if reason is not None:
-            closed.append((row.id, *reason, crashes_of(row)))
-        elif row.customer_id in people:
-            tried, person = row.first_tried_at if row.attempts else now, people[row.customer_id]
-            known = (account_id, row.id, row.customer_id, lease, row.attempts, now, tried)
-            claimed.append(Claimed(*known, row, person, sender))
-    crashes = {row.id: crashes_of(row) for row in rows}
+    recipients = await _lock_recipients(conn, account, messages)
+    closing = {each.id: _closing(each, recipients, limits) for each in messages}
+    closed = [(each, reason) for each in messages if (reason := closing[each.id]) is not None]
     if closed:
-        names = ("ids", "statuses", "reasons", "crashes")
-        arrays = {name: list(column) for name, column in zip(names, zip(*closed, strict=True), strict=True)}
-        await conn.execute(outbox.CLOSED, account | {"now": now} | arrays)
+        await _close(conn, account, closed, now)
+    lease = secrets.randbits(62)
+    claimed = [
+        Claimed(account_id, lease, now, each, recipients[each.customer_id], sender)
+        for each in messages
+        if closing[each.id] is None and each.customer_id in recipients
+    ]
     if claimed:
-        until = now + timedelta(seconds=limits.lease_seconds)
-        ids = [each.id for each in claimed]
-        begun = {"lease": lease, "lease_until": until, "now": now, "ids": ids, "crashes": [crashes[id_] for id_ in ids]}
-        await all_rows(conn, outbox.STARTED, account | begun)
+        marked = {
+            "lease": lease,
+            "lease_until": now + timedelta(seconds=limits.lease_seconds),
+            "now": now,
+            "ids": [each.id for each in claimed],
+            "crashes": [each.message.crashes_so_far for each in claimed],
+        }
+        await execute_hot(conn, MARK_SENDING, account | marked)
         used = max(sender.rate_used_until, now) + timedelta(seconds=len(claimed) / limits.rate_per_second)
-        await all_rows(conn, outbox.RATE_USED, account | {"until": used})
-    return Taken(tuple(claimed), len(closed))
+        await execute_hot(conn, SET_RATE_USED, account | {"until": used})
+    return Claim(tuple(claimed), len(closed))
 
 
-def closing(row: Any, people: dict[int, Any], limits: Limits) -> tuple[str, str] | None:  # noqa: ANN401 - rows
-    """`(status, reason)` of a message that is not to be sent; nothing for one that may be, or that has to wait."""
-    if row.customer_id is None:
-        return "cancelled", "erased"
-    if crashes_of(row) >= limits.most_crashes:
-        return "held", "crashed"
-    person = people.get(row.customer_id)
-    if person is None:
+async def _lock_recipients(
+    conn: Connection, account: dict[str, int], messages: Sequence[DueMessage]
+) -> dict[int, LockedRecipient]:
+    customers = [each.customer_id for each in messages if each.customer_id is not None]
+    if not customers:
+        return {}
+    found = await hot_rows(conn, LOCK_RECIPIENTS, account | {"customers": customers}, LockedRecipient)
+    return {each.id: each for each in found}
+
+
+async def _close(
+    conn: Connection, account: dict[str, int], closed: Sequence[tuple[DueMessage, Closing]], now: datetime
+) -> None:
+    columns = {
+        "ids": [message.id for message, _ in closed],
+        "statuses": [closing.status.value for _, closing in closed],
+        "reasons": [closing.reason for _, closing in closed],
+        "crashes": [message.crashes_so_far for message, _ in closed],
+    }
+    await conn.execute(CLOSE_MESSAGES, account | {"now": now} | columns)
+
+
+def _closing(message: DueMessage, recipients: dict[int, LockedRecipient], limits: Limits) -> Closing | None:
+    """How a message ends that must not be sent; None when it may be sent, or has to wait for a locked recipient."""
+    if message.customer_id is None:
+        return Closing(MessageStatus.CANCELLED, "erased")
+    if message.crashes_so_far >= limits.most_crashes:
+        return Closing(MessageStatus.HELD, "crashed")
+    recipient = recipients.get(message.customer_id)
+    if recipient is None:
         return None
-    reason = objection(row.kind, person.email, person.marketing)
+    reason = objection(message.kind, recipient.email, recipient.marketing)
     if reason is None:
         return None
-    return "cancelled", "consent_withdrawn" if reason in {"unsubscribed", "non_subscribed"} else reason
+    withdrawn = reason in {"unsubscribed", "non_subscribed"}
+    return Closing(MessageStatus.CANCELLED, "consent_withdrawn" if withdrawn else reason)

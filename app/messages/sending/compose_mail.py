@@ -1,12 +1,13 @@
-"""Composing a mail: a message with what is only known when it is sent: sender, address, footer, links."""
+"""Composing a mail: a message with its sender, address, footer and links, which are known when it is sent."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from app.mail.contract import Address, Mail
 from app.messages.consent.unsubscribe_token import Recipient, token
+from app.messages.queue_statements import DueMessage, LockedRecipient, LockedSender
 from app.messages.writing.footer import Footer
 from app.messages.writing.footer import Sender as Signature
+from app.vocabulary import MessageKind
 from app.wire.ids import public_id
 from app.words import Language
 
@@ -23,15 +24,17 @@ class Site:
 
 
 def reference(account_id: int, message: int) -> str:
-    """What a message is called at providers."""
+    """The name of a message at providers."""
     return f"{public_id('acc', account_id)}.{public_id('msg', message)}"
 
 
-def composed(account_id: int, message: Any, person: Any, sender: Any, site: Site) -> Mail:  # noqa: ANN401 - rows of outbox
+def compose_mail(
+    account_id: int, message: DueMessage, recipient: LockedRecipient, sender: LockedSender, site: Site
+) -> Mail:
     """The mail of a message, complete."""
     link = None
-    if message.kind == "marketing":
-        link = site.unsubscribe_url(sender.cursor_secret, Recipient(account_id, person.id, message.id))
+    if message.kind == MessageKind.MARKETING:
+        link = site.unsubscribe_url(sender.cursor_secret, Recipient(account_id, recipient.id, message.id))
     footer = Footer(Signature(sender.name, sender.postal_address), Language(message.language), link)
     return Mail(
         reference=reference(account_id, message.id),
@@ -39,7 +42,7 @@ def composed(account_id: int, message: Any, person: Any, sender: Any, site: Site
         date=message.created_at,
         sender=Address(sender.email, sender.name),
         reply_to=sender.reply_to,
-        recipient=Address(person.email, person.name or ""),
+        recipient=Address(recipient.email or "", recipient.name or ""),
         subject=message.subject,
         text=footer.below_text(message.text),
         html=None if message.html is None else footer.below_html(message.html),

@@ -7,9 +7,9 @@ read well without them: an absent fact is empty, and `{% if rank.place %}` asks 
 import re
 from dataclasses import asdict, dataclass
 
-from app.leaderboard.options import METRICS, TIME_FRAMES
-from app.leaderboard.ranking import Metric
+from app.leaderboard.options import METRIC_LABELS, TIME_FRAME_LABELS
 from app.periods import TimeFrame
+from app.vocabulary import Metric
 from app.words import Language, in_language
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -58,7 +58,9 @@ class Facts:
 
 def ranked(place: int, metric: Metric, time_frame: TimeFrame, language: Language) -> Rank:
     """A place, with its board named in a language."""
-    return Rank(place, in_language(METRICS[metric], language), in_language(TIME_FRAMES[time_frame], language))
+    return Rank(
+        place, in_language(METRIC_LABELS[metric], language), in_language(TIME_FRAME_LABELS[time_frame], language)
+    )
 
 
 def one_line(text: str | None) -> str | None:

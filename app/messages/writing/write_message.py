@@ -1,9 +1,9 @@
 """Writing a message: subject, text and HTML for one recipient, in their language."""
 
 from functools import lru_cache
-from typing import Any
+from typing import Protocol
 
-from app.messages.rank_recipients import Place
+from app.messages.rank_recipients import BoardRank
 from app.messages.schemas import Wording
 from app.messages.writing.clean_html import clean_html
 from app.messages.writing.facts import Facts, ranked
@@ -12,22 +12,40 @@ from app.messages.writing.render_template import Written, render
 from app.words import Language
 
 cleaned_once = lru_cache(16)(clean_html)
-"""A batch is one HTML for many."""
+"""A batch has one HTML for many recipients."""
 
 
 def language_for(wording: Wording, own: str | None) -> Language:
-    """The language that is asked for, else the customer's own, else English."""
+    """The language that the request names, else the recipient's own, else English."""
     return wording.language or Language(own or Language.ENGLISH)
 
 
-def written(wording: Wording, person: Any, place: Place | None) -> Written:  # noqa: ANN401 - a row of RECIPIENTS
-    """What the person will read, but for the footer; raises the problems of what cannot be filled in.
+class Reader(Protocol):
+    """What a text may say of its recipient."""
 
-    HTML of which nothing is left is none: whoever reads HTML would see an empty mail instead of the text.
+    @property
+    def name(self) -> str | None:
+        """How they are called."""
+
+    @property
+    def store(self) -> str:
+        """The name of the store."""
+
+    @property
+    def language(self) -> str | None:
+        """The language they read."""
+
+
+def write_message(wording: Wording, reader: Reader, board_rank: BoardRank | None) -> Written:
+    """Subject, text and HTML for one recipient, without the footer; raises the problems of what cannot be filled in.
+
+    HTML that is empty after cleaning is dropped; otherwise HTML readers would see a blank mail instead of the text.
     """
-    language = language_for(wording, person.language)
-    rank = None if place is None else ranked(place.rank, place.board.metric, place.board.time_frame, language)
-    facts = Facts(store_name=person.store, customer_name=person.name, rank=rank)
+    language = language_for(wording, reader.language)
+    rank = None
+    if board_rank is not None:
+        rank = ranked(board_rank.rank, board_rank.board.metric, board_rank.board.time_frame, language)
+    facts = Facts(store_name=reader.store, customer_name=reader.name, rank=rank)
     if wording.template is not None:
         return render(wording.template, language, wording.variables, facts)
     subject, text, html = wording.subject or "", wording.text or "", wording.html

@@ -1,0 +1,123 @@
+"""Questions: what every question about a store's figures has in common.
+
+Which store, until which instant, over which interval; where the answer can come from, and the
+version that tells whether an answer has changed.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from app.accounts.access import Caller
+from app.boards.answers import SELECT_SOURCE_VERSION, Origin, select_board_version
+from app.boards.source import RememberedSources, Source, UnknownSource
+from app.database.driver import first_hot_row
+from app.database.pools import Connection, Database
+from app.periods import HISTORY_BEGINS, Frame
+from app.problems import InvalidRequest, NotFound
+from app.wire.ids import row_id
+from app.wire.instants import CLOCK_SKEW
+from app.wire.money import unit_of
+
+
+class Version(NamedTuple):
+    """What an answer is made of: two answers of one version to one question are the same.
+
+    `version` is the board's, with the version of the contact data; or the source's, with the next
+    purchase after `as_of`, where the orders answer.
+    """
+
+    version: int
+    contacts_version: int | None
+    next_purchase_at: datetime | None
+    board_id: int | None
+    previous_board_id: int | None
+    previous_version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question about one source over a resolved interval, and the one that it is compared with."""
+
+    source: Source
+    as_of: datetime
+    frame: Frame
+    previous: Frame | None
+
+    def parameters(self) -> dict[str, Any]:
+        """The parameters that every statement of the question has."""
+        bound = self.source.key | {"unit": unit_of(self.source.digits), "currency": self.source.currency}
+        bound |= frame_parameters(self.frame)
+        return bound if self.previous is None else bound | frame_parameters(self.previous, "previous_")
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """Where the answer can come from, best first."""
+        if self.frame.period is None or (self.previous is not None and self.previous.period is None):
+            return (Origin.ORDERS,)
+        is_over = self.frame.before >= self.frame.period.counted_until
+        return (Origin.BOARD, Origin.ORDERS) if is_over else (Origin.BOARD, Origin.LATE_BOARD, Origin.ORDERS)
+
+    def etag(self, version: Version, variant: str) -> str:
+        """A weak ETag: the same for every answer that says the same; `variant` is how the question was put."""
+        intervals = (self.frame.start, self.previous and self.previous.start, self.source.time_zone)
+        return f'W/"{hashlib.sha256(repr((variant, intervals, tuple(version))).encode()).hexdigest()[:32]}"'
+
+
+async def read_version(conn: Connection, question: Question) -> Version:
+    """What an answer would be made of now, without reading it."""
+    bound = question.parameters()
+    if Origin.BOARD in question.origins:
+        statement = select_board_version(compared=question.previous is not None)
+        version = await first_hot_row(conn, statement, bound, Version)
+        if version is not None:
+            return version
+    version = await first_hot_row(conn, SELECT_SOURCE_VERSION, bound, Version)
+    if version is None:
+        raise UnknownSource
+    return version
+
+
+async def asked_source(
+    sources: RememberedSources, database: Database, caller: Caller, audience: str, source: str
+) -> Source:
+    """The source, if it is the caller's and belongs to that audience."""
+    found = await sources.read(database, caller.account_id, known_id("src", source, UnknownSource))
+    if found.audience_id != row_id("aud", audience):
+        raise UnknownSource("This account has no such source in that audience.")
+    return found
+
+
+def known_id(prefix: str, text: str, unknown: type[NotFound]) -> int:
+    """The row behind a public id; raises `unknown` when the text is not such an id."""
+    number = row_id(prefix, text)
+    if number is None:
+        raise unknown
+    return number
+
+
+def resolved_as_of(as_of: datetime | None, now: datetime) -> datetime:
+    """The instant that is asked for, now by default; not in the future, but for the skew of clocks."""
+    if as_of is None:
+        return now
+    if not HISTORY_BEGINS + timedelta(days=800) <= as_of <= now + CLOCK_SKEW:
+        raise InvalidRequest(errors=[invalid_parameter("as_of", "must lie between 1902 and now")])
+    return min(as_of, now)
+
+
+def invalid_parameter(name: str, detail: str) -> dict[str, str]:
+    """The error of a query parameter, for InvalidRequest."""
+    return {"in": "query", "pointer": f"#/{name}", "code": f"invalid_{name}", "detail": detail}
+
+
+def frame_parameters(frame: Frame, prefix: str = "") -> dict[str, Any]:
+    """An interval, and the board that may hold it."""
+    bound: dict[str, Any] = {f"{prefix}start": frame.start, f"{prefix}before": frame.before}
+    if frame.period is not None:
+        bound |= {
+            f"{prefix}kind": frame.period.kind.value,
+            f"{prefix}board_start": frame.period.start,
+            f"{prefix}until": frame.period.counted_until,
+        }
+    return bound

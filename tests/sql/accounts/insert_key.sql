@@ -1,0 +1,3 @@
+INSERT INTO api_keys (account_id, name, scopes, hash, created_at)
+VALUES (:account_id, :name, :scopes, :hash, :now)
+RETURNING id

@@ -1,0 +1,4 @@
+SELECT id
+FROM accounts
+WHERE id = :account_id
+FOR UPDATE

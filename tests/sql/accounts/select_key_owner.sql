@@ -1,0 +1,3 @@
+SELECT k.account_id, k.id AS key_id, k.scopes, a.plan, a.cursor_secret
+FROM api_keys AS k INNER JOIN accounts AS a ON a.id = k.account_id
+WHERE k.account_id = :account_id AND k.hash = :hash AND k.revoked_at IS NULL

@@ -1,0 +1,2 @@
+DELETE FROM outdated_standings
+WHERE account_id = :account_id AND source_id = :source_id

@@ -1,0 +1,25 @@
+INSERT INTO boards (account_id,
+                    source_id,
+                    kind,
+                    start,
+                    counted_from,
+                    counted_until,
+                    customers,
+                    purchases,
+                    spend,
+                    version)
+SELECT CAST(:account_id AS bigint),
+       CAST(:source_id AS bigint),
+       CAST(n.kind AS board_kind),
+       n.start,
+       n.counted_from,
+       n.counted_until,
+       0,
+       0,
+       0,
+       0
+FROM unnest(CAST(:kinds AS text[]),
+            CAST(:starts AS timestamptz[]),
+            CAST(:counted_froms AS timestamptz[]),
+            CAST(:counted_untils AS timestamptz[])) AS n (kind, start, counted_from, counted_until)
+RETURNING id, CAST(kind AS text) AS kind, start, counted_from, counted_until

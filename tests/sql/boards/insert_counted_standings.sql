@@ -1,0 +1,24 @@
+INSERT INTO standings (account_id, board_id, customer_id, purchases, spend, last_order_at)
+SELECT f.account_id, f.board_id, f.customer_id, f.purchases, f.spend, f.last_order_at
+FROM (SELECT s.account_id,
+             p.board_id,
+             s.customer_id,
+             CAST(sum(s.purchases) AS bigint) AS purchases,
+             CAST(sum(s.spend) AS bigint) AS spend,
+             max(s.last_order_at) AS last_order_at
+      FROM (SELECT account_id,
+                   customer_id,
+                   width_bucket(ordered_at, CAST(:edges AS timestamptz[])) AS span,
+                   count(*) AS purchases,
+                   sum(spend) AS spend,
+                   max(ordered_at) AS last_order_at
+            FROM orders
+            WHERE account_id = :account_id
+              AND source_id = :source_id
+              AND spend IS NOT NULL
+              AND ordered_at >= :counted_from
+              AND ordered_at < :counted_until
+            GROUP BY account_id, customer_id, span) AS s
+           INNER JOIN unnest(CAST(:spans AS integer[]), CAST(:span_boards AS bigint[])) AS p (span, board_id) ON p.span = s.span
+      GROUP BY s.account_id, p.board_id, s.customer_id) AS f
+ORDER BY 2, 3

@@ -1,0 +1,3 @@
+SELECT account_id
+FROM sources
+WHERE id = :source_id

@@ -1,0 +1,3 @@
+SELECT account_id, id AS source_id
+FROM sources
+ORDER BY account_id, id

@@ -1,0 +1,4 @@
+SELECT account_id, id AS source_id
+FROM sources
+WHERE boards_due_at <= :now
+ORDER BY boards_due_at

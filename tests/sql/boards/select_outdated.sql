@@ -1,0 +1,5 @@
+SELECT customer_id
+FROM outdated_standings
+WHERE account_id = :account_id AND source_id = :source_id
+ORDER BY 1
+LIMIT :most

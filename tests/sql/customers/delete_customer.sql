@@ -1,0 +1,2 @@
+DELETE FROM customers
+WHERE account_id = :account_id AND id = :customer_id

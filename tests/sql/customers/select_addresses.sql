@@ -1,0 +1,4 @@
+SELECT email
+FROM addresses
+WHERE account_id = :account_id AND customer_id = :customer_id
+ORDER BY email

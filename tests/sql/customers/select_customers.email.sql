@@ -1,0 +1,29 @@
+SELECT c.id,
+       c.source_id,
+       c.external_id,
+       c.name,
+       c.email,
+       c.marketing,
+       c.language,
+       c.created_at,
+       '' AS matched
+FROM customers AS c
+WHERE c.account_id = :account_id AND c.source_id = :source_id AND c.email = :email AND c.id > :after_id
+
+UNION
+
+SELECT c.id,
+       c.source_id,
+       c.external_id,
+       c.name,
+       c.email,
+       c.marketing,
+       c.language,
+       c.created_at,
+       '' AS matched
+FROM addresses AS a
+     INNER JOIN customers AS c ON c.account_id = a.account_id AND c.id = a.customer_id
+WHERE a.account_id = :account_id AND a.source_id = :source_id AND a.email = :email AND c.id > :after_id
+
+ORDER BY id
+LIMIT CAST(:limit AS bigint)

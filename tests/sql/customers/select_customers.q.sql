@@ -1,0 +1,90 @@
+(((SELECT c.id,
+          c.source_id,
+          c.external_id,
+          c.name,
+          c.email,
+          c.marketing,
+          c.language,
+          c.created_at,
+          c.email AS matched
+   FROM customers AS c
+   WHERE c.account_id = :account_id
+     AND c.source_id = :source_id
+     AND c.email ~>=~ CAST(:address AS text)
+     AND c.email ~<~ (CAST(:address AS text) || chr(1114111))
+     AND c.email = :after
+     AND c.id > :after_id
+   ORDER BY c.email USING ~<~, c.id
+   LIMIT CAST(:limit AS bigint))
+
+  UNION ALL
+
+  (SELECT c.id,
+          c.source_id,
+          c.external_id,
+          c.name,
+          c.email,
+          c.marketing,
+          c.language,
+          c.created_at,
+          c.email AS matched
+   FROM customers AS c
+   WHERE c.account_id = :account_id
+     AND c.source_id = :source_id
+     AND c.email ~>=~ CAST(:address AS text)
+     AND c.email ~<~ (CAST(:address AS text) || chr(1114111))
+     AND c.email ~>~ :after
+   ORDER BY c.email USING ~<~, c.id
+   LIMIT CAST(:limit AS bigint)))
+
+ UNION ALL
+
+ (SELECT
+         -- those who were found by their address are not found again by their name
+c.id,
+         c.source_id,
+         c.external_id,
+         c.name,
+         c.email,
+         c.marketing,
+         c.language,
+         c.created_at,
+         "left"(lower(pg_catalog.normalize(ltrim(c.name))), 100) AS matched
+  FROM customers AS c
+  WHERE c.account_id = :account_id
+    AND c.source_id = :source_id
+    AND "left"(lower(pg_catalog.normalize(ltrim(c.name))), 100) ~>=~ "left"(lower(pg_catalog.normalize(ltrim(CAST(:name AS text)))),
+                                                                            100)
+    AND "left"(lower(pg_catalog.normalize(ltrim(c.name))), 100) ~<~ ("left"(lower(pg_catalog.normalize(ltrim(CAST(:name AS text)))),
+                                                                            100) || chr(1114111))
+    AND (c.email ~>=~ CAST(:address AS text) AND c.email ~<~ (CAST(:address AS text) || chr(1114111))) IS NOT TRUE
+    AND "left"(lower(pg_catalog.normalize(ltrim(c.name))), 100) = :after
+    AND c.id > :after_id
+  ORDER BY "left"(lower(pg_catalog.normalize(ltrim(c.name))), 100) USING ~<~, c.id
+  LIMIT CAST(:limit AS bigint)))
+
+UNION ALL
+
+(SELECT c.id,
+        c.source_id,
+        c.external_id,
+        c.name,
+        c.email,
+        c.marketing,
+        c.language,
+        c.created_at,
+        "left"(lower(pg_catalog.normalize(ltrim(c.name))), 100) AS matched
+ FROM customers AS c
+ WHERE c.account_id = :account_id
+   AND c.source_id = :source_id
+   AND "left"(lower(pg_catalog.normalize(ltrim(c.name))), 100) ~>=~ "left"(lower(pg_catalog.normalize(ltrim(CAST(:name AS text)))),
+                                                                           100)
+   AND "left"(lower(pg_catalog.normalize(ltrim(c.name))), 100) ~<~ ("left"(lower(pg_catalog.normalize(ltrim(CAST(:name AS text)))),
+                                                                           100) || chr(1114111))
+   AND (c.email ~>=~ CAST(:address AS text) AND c.email ~<~ (CAST(:address AS text) || chr(1114111))) IS NOT TRUE
+   AND "left"(lower(pg_catalog.normalize(ltrim(c.name))), 100) ~>~ :after
+ ORDER BY "left"(lower(pg_catalog.normalize(ltrim(c.name))), 100) USING ~<~, c.id
+ LIMIT CAST(:limit AS bigint))
+
+ORDER BY matched USING ~<~, id
+LIMIT CAST(:limit AS bigint)

@@ -1,0 +1,293 @@
+-- purchases on the board after as_of
+WITH later_orders AS MATERIALIZED (
+         SELECT o.customer_id
+         FROM orders AS o
+         WHERE o.account_id = :account_id
+           AND o.source_id = :source_id
+           AND o.spend IS NOT NULL
+           AND o.ordered_at >= :before
+           AND o.ordered_at < :until
+         LIMIT (1000 + 1)
+       ),
+
+     -- the board as it is now; no row when too many purchases are later
+     board_now AS MATERIALIZED (
+         SELECT b.id,
+                b.version,
+                s.contacts_version,
+                CAST(NULL AS timestamptz) AS next_purchase_at,
+                s.version AS source_version,
+                b.customers,
+                b.purchases,
+                b.spend
+         FROM boards AS b
+              INNER JOIN sources AS s ON s.account_id = b.account_id AND s.id = b.source_id
+         WHERE b.account_id = :account_id
+           AND b.source_id = :source_id
+           AND b.kind = CAST(CAST(:kind AS text) AS board_kind)
+           AND b.start = :board_start
+           AND b.counted_from = :start
+           AND b.counted_until = :until
+           AND NOT EXISTS (SELECT
+                           FROM outdated_standings AS o
+                           WHERE o.account_id = :account_id AND o.source_id = :source_id)
+           AND (SELECT count(*)
+                FROM later_orders) <= 1000
+       ),
+
+     -- the standings of those who made the later purchases
+     late_now AS MATERIALIZED (
+         SELECT customer_id, purchases, spend, average, last_order_at
+         FROM standings
+         WHERE account_id = :account_id
+           AND board_id = (SELECT id
+                           FROM board_now)
+           AND customer_id = ANY(ARRAY(SELECT customer_id
+                                       FROM later_orders))
+       ),
+
+     -- the figures that they had at as_of
+     late_then AS MATERIALIZED (
+         SELECT f.*
+         FROM (SELECT DISTINCT customer_id
+               FROM later_orders) AS l
+              CROSS JOIN LATERAL (SELECT account_id,
+                                         customer_id,
+                                         purchases,
+                                         spend,
+                                         last_order_at,
+                                         spend / purchases + CAST(spend % purchases * 2 >= purchases AS integer) AS average
+                                  FROM (SELECT account_id,
+                                               customer_id,
+                                               count(*) AS purchases,
+                                               CAST(sum(spend) AS bigint) AS spend,
+                                               max(ordered_at) AS last_order_at
+                                        FROM orders
+                                        WHERE account_id = :account_id
+                                          AND source_id = :source_id
+                                          AND spend IS NOT NULL
+                                          AND ordered_at >= :start
+                                          AND ordered_at < :before
+                                          AND customer_id = l.customer_id
+                                        GROUP BY account_id, customer_id) AS f) AS f
+       ),
+
+     -- the board as it was at as_of
+     board AS MATERIALIZED (
+         SELECT id,
+                source_version AS version,
+                CAST(NULL AS bigint) AS contacts_version,
+                (SELECT min(o.ordered_at)
+                 FROM orders AS o
+                 WHERE o.account_id = :account_id
+                   AND o.source_id = :source_id
+                   AND o.spend IS NOT NULL
+                   AND o.ordered_at >= :before) AS next_purchase_at,
+                customers - (SELECT count(*)
+                             FROM late_now) + (SELECT count(*)
+                                               FROM late_then) AS customers,
+                purchases - (SELECT COALESCE(sum(purchases), 0)
+                             FROM late_now) + (SELECT COALESCE(sum(purchases), 0)
+                                               FROM late_then) AS purchases,
+                spend - (SELECT COALESCE(sum(spend), 0)
+                         FROM late_now) + (SELECT COALESCE(sum(spend), 0)
+                                           FROM late_then) AS spend
+         FROM board_now
+       ),
+
+     -- the rows of the page and one more
+     page AS MATERIALIZED (
+         SELECT customer_id, purchases, spend, average, last_order_at
+         FROM (((SELECT customer_id, purchases, spend, average, last_order_at
+                 FROM standings
+                 WHERE account_id = :account_id
+                   AND board_id = (SELECT id
+                                   FROM board)
+                   AND customer_id <> ALL(ARRAY(SELECT customer_id
+                                                FROM later_orders))
+                   AND purchases = :value
+                   AND customer_id > :customer
+                 ORDER BY purchases DESC, customer_id
+                 LIMIT (CAST(:limit AS bigint) + 1))
+
+                UNION ALL
+
+                (SELECT customer_id, purchases, spend, average, last_order_at
+                 FROM standings
+                 WHERE account_id = :account_id
+                   AND board_id = (SELECT id
+                                   FROM board)
+                   AND customer_id <> ALL(ARRAY(SELECT customer_id
+                                                FROM later_orders))
+                   AND purchases < :value
+                 ORDER BY purchases DESC, customer_id
+                 LIMIT (CAST(:limit AS bigint) + 1)))
+
+               UNION ALL
+
+               SELECT customer_id, purchases, spend, average, last_order_at
+               FROM late_then
+               WHERE purchases <= :value AND (purchases < :value OR customer_id > :customer)) AS u
+         ORDER BY purchases DESC, customer_id
+         LIMIT (CAST(:limit AS bigint) + 1)
+       ),
+
+     -- what lies above it
+     offsets AS MATERIALIZED (
+         SELECT f.value,
+                (SELECT LEAST((SELECT min(n.purchases)
+                               FROM standings AS n
+                               WHERE n.account_id = :account_id
+                                 AND n.board_id = (SELECT id
+                                                   FROM board)
+                                 AND n.purchases > f.value
+                                 AND customer_id <> ALL(ARRAY(SELECT customer_id
+                                                              FROM later_orders))),
+                              (SELECT min(n.purchases)
+                               FROM late_then AS n
+                               WHERE n.purchases > f.value))) AS better,
+                (SELECT higher.customers + (SELECT count(*)
+                                            FROM standings AS n
+                                            WHERE n.account_id = :account_id
+                                              AND n.board_id = (SELECT id
+                                                                FROM board)
+                                              AND n.purchases > f.value
+                                              AND n.purchases <= higher.bucket_end)
+                 FROM (SELECT CAST(COALESCE(sum(k.customers), 0) AS bigint) AS customers,
+                              COALESCE(min(k.least_value) - 1, 9223372036854775807) AS bucket_end
+                       FROM standing_buckets AS k
+                       WHERE k.account_id = :account_id
+                         AND k.board_id = (SELECT id
+                                           FROM board)
+                         AND k.metric = 'number_of_purchases'
+                         AND k.least_value > f.value) AS higher) - (SELECT count(*)
+                                                                    FROM late_now AS n
+                                                                    WHERE n.purchases > f.value) + (SELECT count(*)
+                                                                                                    FROM late_then AS n
+                                                                                                    WHERE n.purchases > f.value) AS above,
+                (SELECT higher.customers + (SELECT count(*)
+                                            FROM standings AS n
+                                            WHERE n.account_id = :account_id
+                                              AND n.board_id = (SELECT id
+                                                                FROM board)
+                                              AND n.purchases > f.value
+                                              AND n.purchases <= higher.bucket_end)
+                 FROM (SELECT CAST(COALESCE(sum(k.customers), 0) AS bigint) AS customers,
+                              COALESCE(min(k.least_value) - 1, 9223372036854775807) AS bucket_end
+                       FROM standing_buckets AS k
+                       WHERE k.account_id = :account_id
+                         AND k.board_id = (SELECT id
+                                           FROM board)
+                         AND k.metric = 'number_of_purchases'
+                         AND k.least_value > f.value) AS higher) - (SELECT count(*)
+                                                                    FROM late_now AS n
+                                                                    WHERE n.purchases > f.value) + (SELECT count(*)
+                                                                                                    FROM late_then AS n
+                                                                                                    WHERE n.purchases > f.value) + (SELECT count(*)
+                                                                                                                                    FROM standings AS n
+                                                                                                                                    WHERE n.account_id = :account_id
+                                                                                                                                      AND n.board_id = (SELECT id
+                                                                                                                                                        FROM board)
+                                                                                                                                      AND n.purchases = f.value
+                                                                                                                                      AND n.customer_id < f.customer_id) - (SELECT count(*)
+                                                                                                                                                                            FROM late_now AS n
+                                                                                                                                                                            WHERE n.purchases = f.value
+                                                                                                                                                                              AND n.customer_id < f.customer_id) + (SELECT count(*)
+                                                                                                                                                                                                                    FROM late_then AS n
+                                                                                                                                                                                                                    WHERE n.purchases = f.value
+                                                                                                                                                                                                                      AND n.customer_id < f.customer_id) AS before
+         FROM (SELECT purchases AS value, customer_id
+               FROM page
+               ORDER BY purchases DESC, customer_id
+               LIMIT 1) AS f
+       ),
+
+     -- the same rows with their ranks
+     numbered AS MATERIALIZED (
+         SELECT customer_id,
+                purchases,
+                spend,
+                average,
+                last_order_at,
+                CASE
+                  WHEN purchases = o.value THEN o.above + 1
+                  ELSE o.before + rank() OVER (ORDER BY purchases DESC)
+                END AS rank,
+                COALESCE(first_value(purchases) OVER (ORDER BY purchases DESC
+                                                      GROUPS BETWEEN 1 PRECEDING AND 1 PRECEDING),
+                         CASE
+                           WHEN purchases = o.value THEN o.better
+                         END) AS better,
+                row_number() OVER (ORDER BY purchases DESC, customer_id) AS position
+         FROM page CROSS JOIN offsets AS o
+       )
+  SELECT t.version,
+         t.contacts_version,
+         t.next_purchase_at,
+         t.id AS board_id,
+         CAST(NULL AS bigint) AS previous_board_id,
+         CAST(NULL AS bigint) AS previous_version,
+         t.customers,
+         t.purchases,
+         CAST(t.spend * CAST(:unit AS numeric) AS text) AS spend,
+         (SELECT '[' || COALESCE(string_agg('{'
+                                            || '"rank": '
+                                            || p.rank
+                                            || ', '
+                                            || '"customer": '
+                                            || '{'
+                                            || '"id": "'
+                                            || 'cus_'
+                                            || p.customer_id
+                                            || '"'
+                                            || ', '
+                                            || '"external_id": '
+                                            || COALESCE(CAST(to_json(c.external_id) AS text),
+                                                        'null')
+                                            || ', '
+                                            || '"name": '
+                                            || COALESCE(CAST(to_json(c.name) AS text), 'null')
+                                            || ', '
+                                            || '"email": '
+                                            || COALESCE(CAST(to_json(c.email) AS text), 'null')
+                                            || ', '
+                                            || '"messageable": '
+                                            || (c.marketing = 'subscribed' AND c.email IS NOT NULL)
+                                            || '}'
+                                            || ', '
+                                            || '"number_of_purchases": '
+                                            || p.purchases
+                                            || ', '
+                                            || '"total_spend": "'
+                                            || CAST(p.spend * CAST(:unit AS numeric) AS text)
+                                            || '"'
+                                            || ', '
+                                            || '"average_order_amount": "'
+                                            || CAST(p.average * CAST(:unit AS numeric) AS text)
+                                            || '"'
+                                            || ', '
+                                            || '"last_order_at": '
+                                            || "left"(CAST(to_json(pg_catalog.timezone('UTC', p.last_order_at)) AS text),
+                                                      -1)
+                                            || 'Z"'
+                                            || ', '
+                                            || '"gap": '
+                                            || COALESCE(CAST(p.better - p.purchases AS text),
+                                                        'null')
+                                            || '}',
+                                            ',' ORDER BY p.position),
+                                 '') || ']'
+          FROM numbered AS p
+               INNER JOIN customers AS c ON c.account_id = :account_id AND c.id = p.customer_id
+          WHERE p.position <= CAST(:limit AS bigint)) AS items,
+         l.value AS last_value,
+         l.customer_id AS last_customer,
+         l.rank AS last_rank,
+         (SELECT before
+          FROM offsets) AS before
+  FROM board AS t
+       LEFT JOIN (SELECT purchases AS value, customer_id, rank, position
+                  FROM numbered) AS l ON l.position = CAST(:limit AS bigint)
+                                     AND EXISTS (SELECT
+                                                 FROM numbered AS m
+                                                 WHERE m.position > CAST(:limit AS bigint))

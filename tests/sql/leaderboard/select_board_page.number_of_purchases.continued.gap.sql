@@ -1,0 +1,211 @@
+-- the board of the frame; no row when it cannot answer
+WITH board AS MATERIALIZED (
+         SELECT b.id,
+                b.version,
+                s.contacts_version,
+                CAST(NULL AS timestamptz) AS next_purchase_at,
+                s.version AS source_version,
+                b.customers,
+                b.purchases,
+                b.spend
+         FROM boards AS b
+              INNER JOIN sources AS s ON s.account_id = b.account_id AND s.id = b.source_id
+         WHERE b.account_id = :account_id
+           AND b.source_id = :source_id
+           AND b.kind = CAST(CAST(:kind AS text) AS board_kind)
+           AND b.start = :board_start
+           AND b.counted_from = :start
+           AND b.counted_until = :until
+           AND NOT EXISTS (SELECT
+                           FROM outdated_standings AS o
+                           WHERE o.account_id = :account_id AND o.source_id = :source_id)
+           AND NOT EXISTS (SELECT o.customer_id
+                           FROM orders AS o
+                           WHERE o.account_id = :account_id
+                             AND o.source_id = :source_id
+                             AND o.spend IS NOT NULL
+                             AND o.ordered_at >= :before
+                             AND o.ordered_at < :until)
+       ),
+
+     -- the rows of the page and one more
+     page AS MATERIALIZED (
+         SELECT customer_id, purchases, spend, average, last_order_at
+         FROM ((SELECT customer_id, purchases, spend, average, last_order_at
+                FROM standings
+                WHERE account_id = :account_id
+                  AND board_id = (SELECT id
+                                  FROM board)
+                  AND purchases = :value
+                  AND customer_id > :customer
+                ORDER BY purchases DESC, customer_id
+                LIMIT (CAST(:limit AS bigint) + 1))
+
+               UNION ALL
+
+               (SELECT customer_id, purchases, spend, average, last_order_at
+                FROM standings
+                WHERE account_id = :account_id AND board_id = (SELECT id FROM board) AND purchases < :value
+                ORDER BY purchases DESC, customer_id
+                LIMIT (CAST(:limit AS bigint) + 1))) AS u
+         ORDER BY purchases DESC, customer_id
+         LIMIT (CAST(:limit AS bigint) + 1)
+       ),
+
+     -- what lies above it
+     offsets AS MATERIALIZED (
+         SELECT f.value,
+                (SELECT min(n.purchases)
+                 FROM standings AS n
+                 WHERE n.account_id = :account_id
+                   AND n.board_id = (SELECT id
+                                     FROM board)
+                   AND n.purchases > f.value) AS better,
+                CASE
+                  WHEN (SELECT id
+                        FROM board) = CAST(:board AS bigint)
+                   AND (SELECT version
+                        FROM board) = :version
+                    THEN CASE
+                           WHEN f.value = :value THEN CAST(:rank AS bigint) - 1
+                           ELSE CAST(:position AS bigint)
+                         END
+                  ELSE (SELECT higher.customers + (SELECT count(*)
+                                                   FROM standings AS n
+                                                   WHERE n.account_id = :account_id
+                                                     AND n.board_id = (SELECT id
+                                                                       FROM board)
+                                                     AND n.purchases > f.value
+                                                     AND n.purchases <= higher.bucket_end)
+                        FROM (SELECT CAST(COALESCE(sum(k.customers), 0) AS bigint) AS customers,
+                                     COALESCE(min(k.least_value) - 1, 9223372036854775807) AS bucket_end
+                              FROM standing_buckets AS k
+                              WHERE k.account_id = :account_id
+                                AND k.board_id = (SELECT id
+                                                  FROM board)
+                                AND k.metric = 'number_of_purchases'
+                                AND k.least_value > f.value) AS higher)
+                END AS above,
+                CASE
+                  WHEN (SELECT id
+                        FROM board) = CAST(:board AS bigint)
+                   AND (SELECT version
+                        FROM board) = :version
+                    THEN CAST(:position AS bigint)
+                  ELSE (SELECT higher.customers + (SELECT count(*)
+                                                   FROM standings AS n
+                                                   WHERE n.account_id = :account_id
+                                                     AND n.board_id = (SELECT id
+                                                                       FROM board)
+                                                     AND n.purchases > f.value
+                                                     AND n.purchases <= higher.bucket_end)
+                        FROM (SELECT CAST(COALESCE(sum(k.customers), 0) AS bigint) AS customers,
+                                     COALESCE(min(k.least_value) - 1, 9223372036854775807) AS bucket_end
+                              FROM standing_buckets AS k
+                              WHERE k.account_id = :account_id
+                                AND k.board_id = (SELECT id
+                                                  FROM board)
+                                AND k.metric = 'number_of_purchases'
+                                AND k.least_value > f.value) AS higher) + (SELECT count(*)
+                                                                           FROM standings AS n
+                                                                           WHERE n.account_id = :account_id
+                                                                             AND n.board_id = (SELECT id
+                                                                                               FROM board)
+                                                                             AND n.purchases = f.value
+                                                                             AND n.customer_id < f.customer_id)
+                END AS before
+         FROM (SELECT purchases AS value, customer_id
+               FROM page
+               ORDER BY purchases DESC, customer_id
+               LIMIT 1) AS f
+       ),
+
+     -- the same rows with their ranks
+     numbered AS MATERIALIZED (
+         SELECT customer_id,
+                purchases,
+                spend,
+                average,
+                last_order_at,
+                CASE
+                  WHEN purchases = o.value THEN o.above + 1
+                  ELSE o.before + rank() OVER (ORDER BY purchases DESC)
+                END AS rank,
+                COALESCE(first_value(purchases) OVER (ORDER BY purchases DESC
+                                                      GROUPS BETWEEN 1 PRECEDING AND 1 PRECEDING),
+                         CASE
+                           WHEN purchases = o.value THEN o.better
+                         END) AS better,
+                row_number() OVER (ORDER BY purchases DESC, customer_id) AS position
+         FROM page CROSS JOIN offsets AS o
+       )
+  SELECT t.version,
+         t.contacts_version,
+         t.next_purchase_at,
+         t.id AS board_id,
+         CAST(NULL AS bigint) AS previous_board_id,
+         CAST(NULL AS bigint) AS previous_version,
+         t.customers,
+         t.purchases,
+         CAST(t.spend * CAST(:unit AS numeric) AS text) AS spend,
+         (SELECT '[' || COALESCE(string_agg('{'
+                                            || '"rank": '
+                                            || p.rank
+                                            || ', '
+                                            || '"customer": '
+                                            || '{'
+                                            || '"id": "'
+                                            || 'cus_'
+                                            || p.customer_id
+                                            || '"'
+                                            || ', '
+                                            || '"external_id": '
+                                            || COALESCE(CAST(to_json(c.external_id) AS text),
+                                                        'null')
+                                            || ', '
+                                            || '"name": '
+                                            || COALESCE(CAST(to_json(c.name) AS text), 'null')
+                                            || ', '
+                                            || '"email": '
+                                            || COALESCE(CAST(to_json(c.email) AS text), 'null')
+                                            || ', '
+                                            || '"messageable": '
+                                            || (c.marketing = 'subscribed' AND c.email IS NOT NULL)
+                                            || '}'
+                                            || ', '
+                                            || '"number_of_purchases": '
+                                            || p.purchases
+                                            || ', '
+                                            || '"total_spend": "'
+                                            || CAST(p.spend * CAST(:unit AS numeric) AS text)
+                                            || '"'
+                                            || ', '
+                                            || '"average_order_amount": "'
+                                            || CAST(p.average * CAST(:unit AS numeric) AS text)
+                                            || '"'
+                                            || ', '
+                                            || '"last_order_at": '
+                                            || "left"(CAST(to_json(pg_catalog.timezone('UTC', p.last_order_at)) AS text),
+                                                      -1)
+                                            || 'Z"'
+                                            || ', '
+                                            || '"gap": '
+                                            || COALESCE(CAST(p.better - p.purchases AS text),
+                                                        'null')
+                                            || '}',
+                                            ',' ORDER BY p.position),
+                                 '') || ']'
+          FROM numbered AS p
+               INNER JOIN customers AS c ON c.account_id = :account_id AND c.id = p.customer_id
+          WHERE p.position <= CAST(:limit AS bigint)) AS items,
+         l.value AS last_value,
+         l.customer_id AS last_customer,
+         l.rank AS last_rank,
+         (SELECT before
+          FROM offsets) AS before
+  FROM board AS t
+       LEFT JOIN (SELECT purchases AS value, customer_id, rank, position
+                  FROM numbered) AS l ON l.position = CAST(:limit AS bigint)
+                                     AND EXISTS (SELECT
+                                                 FROM numbered AS m
+                                                 WHERE m.position > CAST(:limit AS bigint))

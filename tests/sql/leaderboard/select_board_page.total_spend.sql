@@ -1,0 +1,118 @@
+-- the board of the frame; no row when it cannot answer
+WITH board AS MATERIALIZED (
+         SELECT b.id,
+                b.version,
+                s.contacts_version,
+                CAST(NULL AS timestamptz) AS next_purchase_at,
+                s.version AS source_version,
+                b.customers,
+                b.purchases,
+                b.spend
+         FROM boards AS b
+              INNER JOIN sources AS s ON s.account_id = b.account_id AND s.id = b.source_id
+         WHERE b.account_id = :account_id
+           AND b.source_id = :source_id
+           AND b.kind = CAST(CAST(:kind AS text) AS board_kind)
+           AND b.start = :board_start
+           AND b.counted_from = :start
+           AND b.counted_until = :until
+           AND NOT EXISTS (SELECT
+                           FROM outdated_standings AS o
+                           WHERE o.account_id = :account_id AND o.source_id = :source_id)
+           AND NOT EXISTS (SELECT o.customer_id
+                           FROM orders AS o
+                           WHERE o.account_id = :account_id
+                             AND o.source_id = :source_id
+                             AND o.spend IS NOT NULL
+                             AND o.ordered_at >= :before
+                             AND o.ordered_at < :until)
+       ),
+
+     -- the rows of the page and one more
+     page AS MATERIALIZED (
+         SELECT customer_id, purchases, spend, average, last_order_at
+         FROM (SELECT customer_id, purchases, spend, average, last_order_at
+               FROM standings
+               WHERE account_id = :account_id AND board_id = (SELECT id FROM board)
+               ORDER BY spend DESC, customer_id
+               LIMIT (CAST(:limit AS bigint) + 1)) AS u
+         ORDER BY spend DESC, customer_id
+         LIMIT (CAST(:limit AS bigint) + 1)
+       ),
+
+     -- the same rows with their ranks
+     numbered AS MATERIALIZED (
+         SELECT customer_id,
+                purchases,
+                spend,
+                average,
+                last_order_at,
+                rank() OVER (ORDER BY spend DESC) AS rank,
+                row_number() OVER (ORDER BY spend DESC, customer_id) AS position
+         FROM page
+       )
+  SELECT t.version,
+         t.contacts_version,
+         t.next_purchase_at,
+         t.id AS board_id,
+         CAST(NULL AS bigint) AS previous_board_id,
+         CAST(NULL AS bigint) AS previous_version,
+         t.customers,
+         t.purchases,
+         CAST(t.spend * CAST(:unit AS numeric) AS text) AS spend,
+         (SELECT '[' || COALESCE(string_agg('{'
+                                            || '"rank": '
+                                            || p.rank
+                                            || ', '
+                                            || '"customer": '
+                                            || '{'
+                                            || '"id": "'
+                                            || 'cus_'
+                                            || p.customer_id
+                                            || '"'
+                                            || ', '
+                                            || '"external_id": '
+                                            || COALESCE(CAST(to_json(c.external_id) AS text),
+                                                        'null')
+                                            || ', '
+                                            || '"name": '
+                                            || COALESCE(CAST(to_json(c.name) AS text), 'null')
+                                            || ', '
+                                            || '"email": '
+                                            || COALESCE(CAST(to_json(c.email) AS text), 'null')
+                                            || ', '
+                                            || '"messageable": '
+                                            || (c.marketing = 'subscribed' AND c.email IS NOT NULL)
+                                            || '}'
+                                            || ', '
+                                            || '"number_of_purchases": '
+                                            || p.purchases
+                                            || ', '
+                                            || '"total_spend": "'
+                                            || CAST(p.spend * CAST(:unit AS numeric) AS text)
+                                            || '"'
+                                            || ', '
+                                            || '"average_order_amount": "'
+                                            || CAST(p.average * CAST(:unit AS numeric) AS text)
+                                            || '"'
+                                            || ', '
+                                            || '"last_order_at": '
+                                            || "left"(CAST(to_json(pg_catalog.timezone('UTC', p.last_order_at)) AS text),
+                                                      -1)
+                                            || 'Z"'
+                                            || '}',
+                                            ',' ORDER BY p.position),
+                                 '') || ']'
+          FROM numbered AS p
+               INNER JOIN customers AS c ON c.account_id = :account_id AND c.id = p.customer_id
+          WHERE p.position <= CAST(:limit AS bigint)) AS items,
+         l.value AS last_value,
+         l.customer_id AS last_customer,
+         l.rank AS last_rank,
+         0 AS before
+  FROM board AS t
+       LEFT JOIN (SELECT spend AS value, customer_id, rank, position
+                  FROM numbered) AS l ON l.position = CAST(:limit AS bigint)
+                                     AND EXISTS (SELECT
+                                                 FROM numbered AS m
+                                                 WHERE m.position > CAST(:limit AS bigint))

@@ -1,0 +1,60 @@
+SELECT '{'
+       || '"rank": '
+       || p.rank
+       || ', '
+       || '"customer": '
+       || '{'
+       || '"id": "'
+       || 'cus_'
+       || p.customer_id
+       || '"'
+       || ', '
+       || '"external_id": '
+       || COALESCE(CAST(to_json(c.external_id) AS text), 'null')
+       || ', '
+       || '"name": '
+       || COALESCE(CAST(to_json(c.name) AS text), 'null')
+       || ', '
+       || '"email": '
+       || COALESCE(CAST(to_json(c.email) AS text), 'null')
+       || ', '
+       || '"messageable": '
+       || (c.marketing = 'subscribed' AND c.email IS NOT NULL)
+       || '}'
+       || ', '
+       || '"number_of_purchases": '
+       || p.purchases
+       || ', '
+       || '"total_spend": "'
+       || CAST(p.spend * CAST(:unit AS numeric) AS text)
+       || '"'
+       || ', '
+       || '"average_order_amount": "'
+       || CAST(p.average * CAST(:unit AS numeric) AS text)
+       || '"'
+       || ', '
+       || '"last_order_at": '
+       || "left"(CAST(to_json(pg_catalog.timezone('UTC', p.last_order_at)) AS text), -1)
+       || 'Z"'
+       || '}'
+FROM (SELECT *, rank() OVER (ORDER BY average DESC) AS rank
+      FROM (SELECT account_id,
+                   customer_id,
+                   purchases,
+                   spend,
+                   last_order_at,
+                   spend / purchases + CAST(spend % purchases * 2 >= purchases AS integer) AS average
+            FROM (SELECT account_id,
+                         customer_id,
+                         count(*) AS purchases,
+                         CAST(sum(spend) AS bigint) AS spend,
+                         max(ordered_at) AS last_order_at
+                  FROM orders
+                  WHERE account_id = :account_id
+                    AND source_id = :source_id
+                    AND spend IS NOT NULL
+                    AND ordered_at >= :start
+                    AND ordered_at < :before
+                  GROUP BY account_id, customer_id) AS f) AS a) AS p
+     INNER JOIN customers AS c ON c.account_id = :account_id AND c.id = p.customer_id
+ORDER BY p.average DESC, p.customer_id

@@ -1,0 +1,43 @@
+SELECT '{'
+       || '"rank": '
+       || p.rank
+       || ', '
+       || '"customer": '
+       || '{'
+       || '"id": "'
+       || 'cus_'
+       || p.customer_id
+       || '"'
+       || ', '
+       || '"external_id": '
+       || COALESCE(CAST(to_json(c.external_id) AS text), 'null')
+       || ', '
+       || '"name": '
+       || COALESCE(CAST(to_json(c.name) AS text), 'null')
+       || ', '
+       || '"email": '
+       || COALESCE(CAST(to_json(c.email) AS text), 'null')
+       || ', '
+       || '"messageable": '
+       || (c.marketing = 'subscribed' AND c.email IS NOT NULL)
+       || '}'
+       || ', '
+       || '"number_of_purchases": '
+       || p.purchases
+       || ', '
+       || '"total_spend": "'
+       || CAST(p.spend * CAST(:unit AS numeric) AS text)
+       || '"'
+       || ', '
+       || '"average_order_amount": "'
+       || CAST(p.average * CAST(:unit AS numeric) AS text)
+       || '"'
+       || ', '
+       || '"last_order_at": '
+       || "left"(CAST(to_json(pg_catalog.timezone('UTC', p.last_order_at)) AS text), -1)
+       || 'Z"'
+       || '}'
+FROM (SELECT *, rank() OVER (ORDER BY average DESC) AS rank
+      FROM (SELECT * FROM standings WHERE account_id = :account_id AND board_id = :board_id) AS a) AS p
+     INNER JOIN customers AS c ON c.account_id = :account_id AND c.id = p.customer_id
+ORDER BY p.average DESC, p.customer_id

@@ -1,0 +1,19 @@
+SELECT p.rank,
+       'cus_' || p.customer_id AS customer_id,
+       c.external_id,
+       c.name,
+       c.email,
+       c.marketing = 'subscribed' AND c.email IS NOT NULL AS messageable,
+       p.purchases,
+       CAST(p.spend * CAST(:unit AS numeric) AS text) AS total_spend,
+       CAST(p.average * CAST(:unit AS numeric) AS text) AS average_order_amount,
+       pg_catalog.btrim(CAST(to_json(pg_catalog.timezone('UTC', p.last_order_at)) AS text), '"') || 'Z' AS last_order_at,
+       CAST(:currency AS text) AS currency,
+       CAST((p.better - p.spend) * CAST(:unit AS numeric) AS text) AS gap
+FROM (SELECT *,
+             rank() OVER (ORDER BY spend DESC) AS rank,
+             first_value(spend) OVER (ORDER BY spend DESC
+                                      GROUPS BETWEEN 1 PRECEDING AND 1 PRECEDING) AS better
+      FROM (SELECT * FROM standings WHERE account_id = :account_id AND board_id = :board_id) AS a) AS p
+     INNER JOIN customers AS c ON c.account_id = :account_id AND c.id = p.customer_id
+ORDER BY p.spend DESC, p.customer_id

@@ -1,0 +1,20 @@
+SELECT p.rank,
+       'cus_' || p.customer_id AS customer_id,
+       c.external_id,
+       c.name,
+       c.email,
+       c.marketing = 'subscribed' AND c.email IS NOT NULL AS messageable,
+       p.purchases,
+       CAST(p.spend * CAST(:unit AS numeric) AS text) AS total_spend,
+       CAST(p.average * CAST(:unit AS numeric) AS text) AS average_order_amount,
+       pg_catalog.btrim(CAST(to_json(pg_catalog.timezone('UTC', p.last_order_at)) AS text), '"') || 'Z' AS last_order_at,
+       CAST(:currency AS text) AS currency,
+       q.rank AS previous_rank,
+       COALESCE(CAST(q.rank - p.rank AS text), 'new') AS movement
+FROM (SELECT *, rank() OVER (ORDER BY spend DESC) AS rank
+      FROM (SELECT * FROM standings WHERE account_id = :account_id AND board_id = :board_id) AS a) AS p
+     INNER JOIN customers AS c ON c.account_id = :account_id AND c.id = p.customer_id
+     LEFT JOIN (SELECT customer_id, rank() OVER (ORDER BY spend DESC) AS rank
+                FROM standings
+                WHERE account_id = :account_id AND board_id = :previous_board_id) AS q ON q.customer_id = p.customer_id
+ORDER BY p.spend DESC, p.customer_id

@@ -1,0 +1,11 @@
+SELECT s.name,
+       s.email,
+       s.reply_to,
+       s.postal_address,
+       s.rate_used_until,
+       s.paused_until,
+       a.plan,
+       a.cursor_secret
+FROM senders AS s INNER JOIN accounts AS a ON a.id = s.account_id
+WHERE s.account_id = :account_id
+FOR NO KEY UPDATE OF s SKIP LOCKED

@@ -1,0 +1,16 @@
+UPDATE messages AS m
+SET status = 'sending',
+    lease = :lease,
+    due_at = :lease_until,
+    crashes = n.crashes,
+
+    -- a message that was `sending` may have been handed over by the worker that died
+    maybe_duplicate = m.maybe_duplicate OR m.status = 'sending',
+
+    -- a try that does not count as an attempt, such as a refused login, does not set it
+    first_tried_at = CASE
+                       WHEN m.attempts = 0 THEN :now
+                       ELSE m.first_tried_at
+                     END
+FROM unnest(CAST(:ids AS bigint[]), CAST(:crashes AS bigint[])) AS n (id, crashes)
+WHERE m.account_id = :account_id AND m.id = n.id

@@ -1,0 +1,4 @@
+SELECT account_id, id
+FROM messages
+WHERE status = 'held'
+ORDER BY account_id, id

@@ -1,0 +1,25 @@
+SELECT m.id,
+       m.customer_id,
+       m.kind,
+       m.language,
+       m.template,
+       m.subject,
+       m.status,
+       m.reason,
+       m.attempts,
+       m.crashes,
+       m.maybe_duplicate,
+       m.message_id,
+       m.created_at,
+       m.sent_at,
+       m.settled_at,
+       CASE
+         WHEN m.status = 'queued' THEN m.due_at
+       END AS next_attempt_at
+FROM messages AS m
+WHERE m.account_id = :account_id
+  AND m.customer_id = :customer
+  AND m.created_at >= :since
+  AND (m.created_at, m.id) < (:after_created_at, :after_id)
+ORDER BY m.created_at DESC, m.id DESC
+LIMIT CAST(:limit AS bigint)

@@ -1,0 +1,3 @@
+UPDATE senders
+SET rate_used_until = :until
+WHERE account_id = :account_id

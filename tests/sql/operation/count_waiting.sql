@@ -1,0 +1,17 @@
+SELECT (SELECT count(*)
+        FROM messages
+        WHERE due_at IS NOT NULL) AS messages_waiting,
+       (SELECT COALESCE(EXTRACT(EPOCH FROM CAST(:now AS timestamptz) - min(due_at)), 0)
+        FROM messages
+        WHERE due_at < :now) AS messages_overdue_seconds,
+       (SELECT count(*)
+        FROM messages
+        WHERE status = 'held') AS messages_held,
+       (SELECT count(*)
+        FROM senders
+        WHERE paused_until > :now) AS senders_paused,
+       (SELECT count(*)
+        FROM outdated_standings) AS standings_outdated,
+       (SELECT COALESCE(EXTRACT(EPOCH FROM CAST(:now AS timestamptz) - min(boards_due_at)), 0)
+        FROM sources
+        WHERE boards_due_at < :now) AS boards_overdue_seconds

@@ -1,0 +1,388 @@
+-- purchases on the board after as_of
+WITH later_orders AS MATERIALIZED (
+         SELECT o.customer_id
+         FROM orders AS o
+         WHERE o.account_id = :account_id
+           AND o.source_id = :source_id
+           AND o.spend IS NOT NULL
+           AND o.ordered_at >= :before
+           AND o.ordered_at < :until
+         LIMIT (1000 + 1)
+       ),
+
+     -- the board as it is now; no row when too many purchases are later
+     board_now AS MATERIALIZED (
+         SELECT b.id,
+                b.version,
+                s.contacts_version,
+                CAST(NULL AS timestamptz) AS next_purchase_at,
+                s.version AS source_version,
+                b.customers,
+                b.purchases,
+                b.spend
+         FROM boards AS b
+              INNER JOIN sources AS s ON s.account_id = b.account_id AND s.id = b.source_id
+         WHERE b.account_id = :account_id
+           AND b.source_id = :source_id
+           AND b.kind = CAST(CAST(:kind AS text) AS board_kind)
+           AND b.start = :board_start
+           AND b.counted_from = :start
+           AND b.counted_until = :until
+           AND NOT EXISTS (SELECT
+                           FROM outdated_standings AS o
+                           WHERE o.account_id = :account_id AND o.source_id = :source_id)
+           AND (SELECT count(*)
+                FROM later_orders) <= 1000
+       ),
+
+     -- the standings of those who made the later purchases
+     late_now AS MATERIALIZED (
+         SELECT customer_id, purchases, spend, average, last_order_at
+         FROM standings
+         WHERE account_id = :account_id
+           AND board_id = (SELECT id
+                           FROM board_now)
+           AND customer_id = ANY(ARRAY(SELECT customer_id
+                                       FROM later_orders))
+       ),
+
+     -- the figures that they had at as_of
+     late_then AS MATERIALIZED (
+         SELECT f.*
+         FROM (SELECT DISTINCT customer_id
+               FROM later_orders) AS l
+              CROSS JOIN LATERAL (SELECT account_id,
+                                         customer_id,
+                                         purchases,
+                                         spend,
+                                         last_order_at,
+                                         spend / purchases + CAST(spend % purchases * 2 >= purchases AS integer) AS average
+                                  FROM (SELECT account_id,
+                                               customer_id,
+                                               count(*) AS purchases,
+                                               CAST(sum(spend) AS bigint) AS spend,
+                                               max(ordered_at) AS last_order_at
+                                        FROM orders
+                                        WHERE account_id = :account_id
+                                          AND source_id = :source_id
+                                          AND spend IS NOT NULL
+                                          AND ordered_at >= :start
+                                          AND ordered_at < :before
+                                          AND customer_id = l.customer_id
+                                        GROUP BY account_id, customer_id) AS f) AS f
+       ),
+
+     -- the board as it was at as_of
+     board AS MATERIALIZED (
+         SELECT id,
+                source_version AS version,
+                CAST(NULL AS bigint) AS contacts_version,
+                (SELECT min(o.ordered_at)
+                 FROM orders AS o
+                 WHERE o.account_id = :account_id
+                   AND o.source_id = :source_id
+                   AND o.spend IS NOT NULL
+                   AND o.ordered_at >= :before) AS next_purchase_at,
+                customers - (SELECT count(*)
+                             FROM late_now) + (SELECT count(*)
+                                               FROM late_then) AS customers,
+                purchases - (SELECT COALESCE(sum(purchases), 0)
+                             FROM late_now) + (SELECT COALESCE(sum(purchases), 0)
+                                               FROM late_then) AS purchases,
+                spend - (SELECT COALESCE(sum(spend), 0)
+                         FROM late_now) + (SELECT COALESCE(sum(spend), 0)
+                                           FROM late_then) AS spend
+         FROM board_now
+       ),
+
+     -- the totals with the thresholds
+     aimed AS MATERIALIZED (
+         SELECT b.id,
+                b.version,
+                b.contacts_version,
+                b.next_purchase_at,
+                b.customers,
+                b.purchases,
+                b.spend,
+                COALESCE(CAST(:min_spend AS bigint), m.min_spend) AS min_spend,
+                COALESCE(CAST(:min_orders AS bigint), m.min_orders) AS min_orders
+         FROM board AS b
+              LEFT JOIN LATERAL (SELECT CAST(LEAST(div(22 * b.spend + 10 * b.buyers, 20 * b.buyers),
+                                                   9223372036854775807) AS bigint) AS min_spend,
+                                        CAST(div(CAST(b.purchases AS numeric), b.buyers) AS bigint) + 1 AS min_orders
+                                 FROM (SELECT CAST(b.spend AS numeric) AS spend,
+                                              b.purchases AS purchases,
+                                              NULLIF(b.customers, 0) AS buyers) AS b) AS m ON b.customers > 0
+       ),
+
+     -- and how many customers exceed them
+     counted AS MATERIALIZED (
+         SELECT a.*,
+                s.customers + same_s.customers - (SELECT count(*)
+                                                  FROM late_now AS n
+                                                  WHERE n.spend > a.min_spend) + (SELECT count(*)
+                                                                                  FROM late_then AS n
+                                                                                  WHERE n.spend > a.min_spend) AS big,
+                o.customers + same_o.customers - (SELECT count(*)
+                                                  FROM late_now AS n
+                                                  WHERE n.purchases > a.min_orders) + (SELECT count(*)
+                                                                                       FROM late_then AS n
+                                                                                       WHERE n.purchases > a.min_orders) AS frequent,
+                c.customers + same_s.spend_only - same_o.higher_spend - (SELECT count(*)
+                                                                         FROM late_now AS n
+                                                                         WHERE n.spend > a.min_spend
+                                                                           AND NOT n.purchases > a.min_orders) + (SELECT count(*)
+                                                                                                                  FROM late_then AS n
+                                                                                                                  WHERE n.spend > a.min_spend
+                                                                                                                    AND NOT n.purchases > a.min_orders) AS big_only
+         FROM aimed AS a
+              CROSS JOIN LATERAL (SELECT CAST(COALESCE(sum(k.customers), 0) AS bigint) AS customers,
+                                         COALESCE(min(k.least_value) - 1, 9223372036854775807) AS bucket_end
+                                  FROM standing_buckets AS k
+                                  WHERE k.account_id = :account_id
+                                    AND k.board_id = a.id
+                                    AND k.metric = 'total_spend'
+                                    AND k.least_value > a.min_spend) AS s
+              CROSS JOIN LATERAL (SELECT CAST(COALESCE(sum(k.customers), 0) AS bigint) AS customers,
+                                         COALESCE(min(k.least_value) - 1, 9223372036854775807) AS bucket_end
+                                  FROM standing_buckets AS k
+                                  WHERE k.account_id = :account_id
+                                    AND k.board_id = a.id
+                                    AND k.metric = 'number_of_purchases'
+                                    AND k.least_value > a.min_orders) AS o
+              CROSS JOIN LATERAL (SELECT CAST(COALESCE(sum(k.customers), 0) AS bigint) AS customers
+                                  FROM standing_cells AS k
+                                  WHERE k.account_id = :account_id
+                                    AND k.board_id = a.id
+                                    AND k.least_purchases <= a.min_orders
+                                    AND k.least_spend > a.min_spend) AS c
+              CROSS JOIN LATERAL (SELECT count(*) AS customers,
+                                         count(*) FILTER (WHERE n.purchases <= a.min_orders) AS spend_only
+                                  FROM standings AS n
+                                  WHERE n.account_id = :account_id
+                                    AND n.board_id = a.id
+                                    AND n.spend > a.min_spend
+                                    AND n.spend <= s.bucket_end) AS same_s
+              CROSS JOIN LATERAL (SELECT count(*) AS customers,
+                                         count(*) FILTER (WHERE n.spend > s.bucket_end) AS higher_spend
+                                  FROM standings AS n
+                                  WHERE n.account_id = :account_id
+                                    AND n.board_id = a.id
+                                    AND n.purchases > a.min_orders
+                                    AND n.purchases <= o.bucket_end) AS same_o
+       ),
+
+     -- big spenders
+     rich AS MATERIALIZED (
+         SELECT customer_id, purchases, spend, average, last_order_at
+         FROM ((SELECT customer_id, purchases, spend, average, last_order_at
+                FROM standings
+                WHERE account_id = :account_id
+                  AND board_id = (SELECT id
+                                  FROM board)
+                  AND customer_id <> ALL(ARRAY(SELECT customer_id
+                                               FROM later_orders))
+                  AND spend > (SELECT min_spend
+                               FROM counted)
+                  AND spend = :value
+                  AND customer_id > :customer
+                ORDER BY spend DESC, customer_id
+                LIMIT (CAST(:limit AS bigint) + 1))
+
+               UNION ALL
+
+               (SELECT customer_id, purchases, spend, average, last_order_at
+                FROM standings
+                WHERE account_id = :account_id
+                  AND board_id = (SELECT id
+                                  FROM board)
+                  AND customer_id <> ALL(ARRAY(SELECT customer_id
+                                               FROM later_orders))
+                  AND spend > (SELECT min_spend
+                               FROM counted)
+                  AND spend < :value
+                ORDER BY spend DESC, customer_id
+                LIMIT (CAST(:limit AS bigint) + 1))) AS w
+         ORDER BY spend DESC, customer_id
+         LIMIT (CAST(:limit AS bigint) + 1)
+       ),
+
+     -- frequent buyers, where they are few
+     few AS MATERIALIZED (
+         SELECT customer_id, purchases, spend, average, last_order_at
+         FROM standings
+         WHERE account_id = :account_id
+           AND board_id = (SELECT id
+                           FROM board)
+           AND customer_id <> ALL(ARRAY(SELECT customer_id
+                                        FROM later_orders))
+           AND purchases > (SELECT min_orders
+                            FROM counted)
+           AND (SELECT frequent
+                FROM counted) <= 2000
+         ORDER BY purchases DESC, customer_id
+         LIMIT 2000
+       ),
+
+     -- frequent buyers, where they are many
+     many AS MATERIALIZED (
+         SELECT customer_id, purchases, spend, average, last_order_at
+         FROM ((SELECT customer_id, purchases, spend, average, last_order_at
+                FROM standings
+                WHERE account_id = :account_id
+                  AND board_id = (SELECT id
+                                  FROM board)
+                  AND customer_id <> ALL(ARRAY(SELECT customer_id
+                                               FROM later_orders))
+                  AND purchases > (SELECT min_orders
+                                   FROM counted)
+                  AND (SELECT frequent
+                       FROM counted) > 2000
+                  AND spend <= (SELECT min_spend
+                                FROM counted)
+                  AND (SELECT count(*)
+                       FROM rich) <= CAST(:limit AS bigint)
+                  AND spend = :value
+                  AND customer_id > :customer
+                ORDER BY spend DESC, customer_id
+                LIMIT (CAST(:limit AS bigint) + 1))
+
+               UNION ALL
+
+               (SELECT customer_id, purchases, spend, average, last_order_at
+                FROM standings
+                WHERE account_id = :account_id
+                  AND board_id = (SELECT id
+                                  FROM board)
+                  AND customer_id <> ALL(ARRAY(SELECT customer_id
+                                               FROM later_orders))
+                  AND purchases > (SELECT min_orders
+                                   FROM counted)
+                  AND (SELECT frequent
+                       FROM counted) > 2000
+                  AND spend <= (SELECT min_spend
+                                FROM counted)
+                  AND (SELECT count(*)
+                       FROM rich) <= CAST(:limit AS bigint)
+                  AND spend < :value
+                ORDER BY spend DESC, customer_id
+                LIMIT (CAST(:limit AS bigint) + 1))) AS w
+         ORDER BY spend DESC, customer_id
+         LIMIT (CAST(:limit AS bigint) + 1)
+       ),
+
+     -- the rows of the page and one more
+     page AS MATERIALIZED (
+         SELECT customer_id, purchases, spend, average, last_order_at
+         FROM (((SELECT customer_id, purchases, spend, average, last_order_at
+                 FROM rich
+
+                 UNION ALL
+
+                 SELECT customer_id, purchases, spend, average, last_order_at
+                 FROM few
+                 WHERE TRUE
+                   AND spend <= :value
+                   AND (spend < :value OR customer_id > :customer)
+                   AND spend <= (SELECT min_spend
+                                 FROM counted)
+                   AND (SELECT count(*)
+                        FROM rich) <= CAST(:limit AS bigint))
+
+                UNION ALL
+
+                SELECT customer_id, purchases, spend, average, last_order_at
+                FROM many)
+
+               UNION ALL
+
+               SELECT customer_id, purchases, spend, average, last_order_at
+               FROM late_then AS n CROSS JOIN (SELECT min_spend, min_orders FROM counted) AS t
+               WHERE (n.spend > t.min_spend OR n.purchases > t.min_orders)
+                 AND spend <= :value
+                 AND (spend < :value OR customer_id > :customer)) AS u
+         ORDER BY spend DESC, customer_id
+         LIMIT (CAST(:limit AS bigint) + 1)
+       ),
+
+     -- the same rows in their order
+     numbered AS MATERIALIZED (
+         SELECT customer_id,
+                purchases,
+                spend,
+                average,
+                last_order_at,
+                row_number() OVER (ORDER BY spend DESC, customer_id) AS position
+         FROM page
+       )
+  SELECT t.version,
+         t.contacts_version,
+         t.next_purchase_at,
+         t.id AS board_id,
+         t.customers,
+         t.purchases,
+         t.spend,
+         t.min_spend,
+         t.min_orders,
+         t.big,
+         t.frequent,
+         t.big_only,
+         (SELECT '[' || COALESCE(string_agg('{'
+                                            || '"customer": '
+                                            || '{'
+                                            || '"id": "'
+                                            || 'cus_'
+                                            || p.customer_id
+                                            || '"'
+                                            || ', '
+                                            || '"external_id": '
+                                            || COALESCE(CAST(to_json(c.external_id) AS text),
+                                                        'null')
+                                            || ', '
+                                            || '"name": '
+                                            || COALESCE(CAST(to_json(c.name) AS text), 'null')
+                                            || ', '
+                                            || '"email": '
+                                            || COALESCE(CAST(to_json(c.email) AS text), 'null')
+                                            || ', '
+                                            || '"messageable": '
+                                            || (c.marketing = 'subscribed' AND c.email IS NOT NULL)
+                                            || '}'
+                                            || ', '
+                                            || '"number_of_purchases": '
+                                            || p.purchases
+                                            || ', '
+                                            || '"total_spend": "'
+                                            || CAST(p.spend * CAST(:unit AS numeric) AS text)
+                                            || '"'
+                                            || ', '
+                                            || '"average_order_amount": "'
+                                            || CAST(p.average * CAST(:unit AS numeric) AS text)
+                                            || '"'
+                                            || ', '
+                                            || '"last_order_at": '
+                                            || "left"(CAST(to_json(pg_catalog.timezone('UTC', p.last_order_at)) AS text),
+                                                      -1)
+                                            || 'Z"'
+                                            || ', '
+                                            || '"matched": '
+                                            || CASE
+                                                 WHEN NOT p.purchases > t.min_orders
+                                                   THEN '["big_spender"]'
+                                                 WHEN NOT p.spend > t.min_spend
+                                                   THEN '["frequent_buyer"]'
+                                                 ELSE '["big_spender", "frequent_buyer"]'
+                                               END
+                                            || '}',
+                                            ',' ORDER BY p.position),
+                                 '') || ']'
+          FROM numbered AS p
+               INNER JOIN customers AS c ON c.account_id = :account_id AND c.id = p.customer_id
+          WHERE p.position <= CAST(:limit AS bigint)) AS items,
+         l.spend AS last_spend,
+         l.customer_id AS last_customer
+  FROM counted AS t
+       LEFT JOIN numbered AS l ON l.position = CAST(:limit AS bigint)
+                              AND EXISTS (SELECT
+                                          FROM numbered AS m
+                                          WHERE m.position > CAST(:limit AS bigint))

@@ -1,0 +1,11 @@
+INSERT INTO sources (account_id,
+                     audience_id,
+                     name,
+                     platform,
+                     currency,
+                     time_zone,
+                     week_start,
+                     boards_due_at,
+                     created_at)
+VALUES (:account_id, :audience_id, :name, :platform, :currency, :time_zone, :week_start, :now, :now)
+RETURNING id

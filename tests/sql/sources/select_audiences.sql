@@ -1,0 +1,5 @@
+SELECT id, name, created_at
+FROM audiences
+WHERE account_id = :account_id AND id > :after
+ORDER BY id
+LIMIT :limit

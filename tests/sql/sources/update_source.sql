@@ -1,0 +1,8 @@
+UPDATE sources
+SET name = COALESCE(CAST(:name AS text), name),
+    time_zone = COALESCE(CAST(:time_zone AS text), time_zone),
+    week_start = COALESCE(CAST(:week_start AS text), week_start),
+    boards_due_at = :now,
+    version = version + 1
+WHERE account_id = :account_id AND id = :source_id
+RETURNING id
