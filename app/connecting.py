@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 
 from app.database.pools import Database
 from app.local_postgres import local_postgres
 from app.operation import ROOT
-from app.settings import Settings, asyncpg_url
+from app.settings import Settings, SettingsError, asyncpg_url
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,12 @@ async def connected(urls: Urls, settings: Settings) -> AsyncIterator[Database]:
 
 
 def upgrade(urls: Urls) -> None:
-    """Bring the schema to what this code needs."""
+    """Bring the schema to what this code needs; SettingsError when the database is of a version unknown here."""
     config = Config(ROOT / "alembic.ini")
     config.attributes["url"] = urls.write
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError:
+        raise SettingsError(
+            "the database was made by another version of this service; use that version or an empty database"
+        ) from None

@@ -1,6 +1,7 @@
-"""Tables: everything that is stored, on a few screens.
+"""Tables: everything that is stored.
 
-Rows belong to an account, see columns.py. Amounts are minor units.
+Amounts are minor units. A row belongs to an account, see tenancy.py. Statements name tables and
+columns in SQL; these definitions are what the migrations must make, and tests compare the two.
 """
 
 from typing import Any
@@ -8,302 +9,373 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, dialect
 
-from app.columns import (
-    belongs_to,
-    counts,
-    keyed_table,
-    metadata,
-    moment,
-    moments,
-    number,
-    numbers,
-    of_account,
-    one_of,
-    owned_table,
-    row_id,
-    words,
-)
+from app.tenancy import account_reference, enum_type, metadata, one_of, reference, serial_id, tenant_table
+from app.vocabulary import AttemptOutcome, BoardKind, Marketing, MessageKind, MessageStatus, Metric, OrderStatus, Plan
 
 DIALECT = dialect()  # type: ignore[no-untyped-call]
-
-ORDER_STATUSES = (
-    *("pending", "authorized", "partially_paid", "paid"),
-    *("partially_refunded", "refunded", "cancelled", "voided"),
-)
-"""In the order of their progress: of two versions of the same age the further one is newer."""
-
-order_status = sa.Enum(*ORDER_STATUSES, name="order_status", metadata=metadata)
+INSTANT = sa.DateTime(timezone=True)
 
 AVERAGE = "spend / purchases + ((spend % purchases) * 2 >= purchases)::int"
 """The average order of a row of figures, rounded half up: the one definition in SQL."""
 
-KINDS = ("week", "month", "quarter", "year", "last_365_days", "all_time")
-METRICS = ("number_of_purchases", "average_order_amount", "total_spend")
+SPEND_OF_PURCHASE = (
+    "CASE WHEN status >= 'partially_paid'::order_status AND status <= 'partially_refunded'::order_status"
+    " AND customer_id IS NOT NULL AND foreign_currency IS NULL AND NOT test AND deleted_at IS NULL"
+    " AND NOT (total > 0 AND refunded >= total) THEN greatest(total - refunded, 0) END"
+)
+"""What an order adds to its customer's spend; NULL when it is not a purchase: the one definition of a purchase."""
+
+FOLDED_NAME: sa.Label[str] = sa.literal_column('"left"(lower(NORMALIZE(ltrim(name))), 100)').label("folded_name")
+"""A name as it is searched: without leading space, composed, in lower case, its first 100 characters."""
+
+order_status = enum_type("order_status", OrderStatus)
+board_kind = enum_type("board_kind", BoardKind)
+metric = enum_type("metric", Metric)
+
+# ---------------------------------------------------------------- accounts
 
 accounts = sa.Table(
     "accounts",
     metadata,
-    row_id("accounts"),
-    *words("name"),
-    one_of("plan", "free", "paid"),
-    # Signs the cursors of this account: replicas share it and no other account's cursor fits.
+    serial_id("accounts"),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("plan", sa.Text, one_of("plan", Plan), nullable=False),
+    # Signs cursors and unsubscribe links. Replicas share it, and no other account's cursor fits.
     sa.Column("cursor_secret", sa.LargeBinary, nullable=False),
-    moment("created_at"),
+    sa.Column("created_at", INSTANT, nullable=False),
     sa.PrimaryKeyConstraint("id"),
 )
 
-api_keys = owned_table(
+api_keys = tenant_table(
     "api_keys",
-    *words("name"),
+    serial_id("api_keys"),
+    sa.Column("name", sa.Text, nullable=False),
     sa.Column("scopes", ARRAY(sa.Text), nullable=False),
     sa.Column("hash", sa.LargeBinary, nullable=False),
-    moment("created_at"),
-    moment("revoked_at", nullable=True),
+    sa.Column("created_at", INSTANT, nullable=False),
+    sa.Column("revoked_at", INSTANT),
+    account_reference(),
     sa.UniqueConstraint("account_id", "hash"),
-    of_account(),
+    key=("id",),
 )
 
-senders = keyed_table(
+# Who an account's mails are from; an account without a row sends none.
+senders = tenant_table(
     "senders",
-    # Who an account's e-mails are from; without one it sends none.
-    *words("name", "email", "postal_address"),
-    *words("reply_to", "paused_because", nullable=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("email", sa.Text, nullable=False),
+    sa.Column("postal_address", sa.Text, nullable=False),
+    sa.Column("reply_to", sa.Text),
+    # Why sending is paused.
+    sa.Column("paused_because", sa.Text),
     # The sending rate: what was sent so far has used up the time until then.
-    moment("rate_used_until"),
-    # A refused login keeps the queue until then.
-    moment("paused_until", nullable=True),
-    of_account(),
+    sa.Column("rate_used_until", INSTANT, nullable=False),
+    # After a refused login the messages wait until then.
+    sa.Column("paused_until", INSTANT),
+    account_reference(),
+    key=(),
 )
 
-idempotency_keys = keyed_table(
+# The answer to a request with an Idempotency-Key, stored in the transaction of its effect.
+idempotency_keys = tenant_table(
     "idempotency_keys",
-    # What was answered to a request with an Idempotency-Key, kept in the transaction of its effect.
-    *words("operation", "key"),
+    sa.Column("operation", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
     sa.Column("fingerprint", sa.LargeBinary, nullable=False),
-    number("status", "0"),
-    *words("location", "answer", nullable=True),
-    moment("created_at"),
-    of_account(),
+    sa.Column("status", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("location", sa.Text),
+    sa.Column("answer", sa.Text),
+    sa.Column("created_at", INSTANT, nullable=False),
+    account_reference(),
     sa.Index(None, "created_at"),
-    by=("operation", "key"),
+    key=("operation", "key"),
 )
 
-audiences = owned_table("audiences", *words("name"), moment("created_at"), of_account())
+# ---------------------------------------------------------------- sources
 
-sources = owned_table(
+audiences = tenant_table(
+    "audiences",
+    serial_id("audiences"),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("created_at", INSTANT, nullable=False),
+    account_reference(),
+    key=("id",),
+)
+
+sources = tenant_table(
     "sources",
-    number("audience_id"),
-    *words("name", "platform", "currency", "time_zone", "week_start"),
+    serial_id("sources"),
+    sa.Column("audience_id", sa.BigInteger, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("platform", sa.Text, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("time_zone", sa.Text, nullable=False),
+    sa.Column("week_start", sa.Text, nullable=False),
+    # The address of the store on the web, which messages may show.
+    sa.Column("url", sa.Text),
     # Counted with every write, under the lock of this row; `verify` counts them again.
-    *(number(name, "0") for name in ("orders", "unattributed", "foreign_currency")),
-    # One more with every change of an order, a contact or a setting: part of the ETags.
-    number("version", "0"),
-    number("contacts_version", "0"),
-    # When a person was last erased: since then nobody is made known by a version that changes nothing.
-    moment("erased_at", nullable=True),
+    sa.Column("orders", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("unattributed", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("foreign_currency", sa.BigInteger, nullable=False, server_default="0"),
+    # Raised with every change of an order, a contact or a setting: part of the ETags.
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("contacts_version", sa.BigInteger, nullable=False, server_default="0"),
+    # When a person was last erased: since then a version that changes nothing makes nobody known.
+    sa.Column("erased_at", INSTANT),
     # When periods change next: the worker opens, moves and drops boards then.
-    *moments("boards_due_at", "created_at"),
-    belongs_to("audiences", "audience_id"),
+    sa.Column("boards_due_at", INSTANT, nullable=False),
+    sa.Column("created_at", INSTANT, nullable=False),
+    reference("audience_id", "audiences"),
     sa.Index(None, "account_id", "audience_id"),
     sa.Index(None, "boards_due_at"),
+    key=("id",),
 )
 
-FOLDED_NAME: sa.Label[str] = sa.literal_column('"left"(lower(NORMALIZE(ltrim(name))), 100)').label("folded_name")
-PREFIXED = dict.fromkeys(("email", "folded_name"), "text_pattern_ops")
+# ---------------------------------------------------------------- customers
 
-customers = owned_table(
+customers = tenant_table(
     "customers",
-    number("source_id"),
-    *words("external_id", "email", "name", nullable=True),
-    # How new the contact data are: that of an older order never replaces that of a newer one.
-    *moments("email_at", "name_at", nullable=True),
-    one_of(*("marketing", "subscribed", "unsubscribed", "non_subscribed", "cleaned"), default="non_subscribed"),
-    # What they are written to in where a message names no language; null is English.
-    *words("language", nullable=True),
-    moment("created_at"),
-    belongs_to("sources", "source_id"),
+    serial_id("customers"),
+    sa.Column("source_id", sa.BigInteger, nullable=False),
+    # The store's own id; NULL for a guest, who is known by the address alone.
+    sa.Column("external_id", sa.Text),
+    sa.Column("email", sa.Text),
+    sa.Column("name", sa.Text),
+    # How new the contact data are: data of an older order never replace those of a newer one.
+    sa.Column("email_at", INSTANT),
+    sa.Column("name_at", INSTANT),
+    sa.Column("marketing", sa.Text, one_of("marketing", Marketing), nullable=False, server_default="non_subscribed"),
+    # The language of messages that name none; NULL is English.
+    sa.Column("language", sa.Text),
+    sa.Column("created_at", INSTANT, nullable=False),
+    reference("source_id", "sources"),
     sa.UniqueConstraint("account_id", "source_id", "external_id"),
     sa.Index(None, "account_id", "source_id", "id"),
-    sa.Index("customers_email_idx", "account_id", "source_id", "email", "id", postgresql_ops=PREFIXED),
-    sa.Index("customers_name_idx", "account_id", "source_id", FOLDED_NAME, "id", postgresql_ops=PREFIXED),
+    sa.Index(
+        "customers_email_idx",
+        "account_id",
+        "source_id",
+        "email",
+        "id",
+        postgresql_ops={"email": "text_pattern_ops"},
+    ),
+    sa.Index(
+        "customers_name_idx",
+        "account_id",
+        "source_id",
+        FOLDED_NAME,
+        "id",
+        postgresql_ops={"folded_name": "text_pattern_ops"},
+    ),
+    key=("id",),
 )
 
-consent_changes = owned_table(
+consent_changes = tenant_table(
     "consent_changes",
-    number("customer_id"),
-    *words("marketing", "changed_by"),
-    moment("changed_at"),
-    belongs_to("customers", "customer_id"),
+    serial_id("consent_changes"),
+    sa.Column("customer_id", sa.BigInteger, nullable=False),
+    sa.Column("marketing", sa.Text, nullable=False),
+    # A key's public id, or `unsubscribe`, `bounce`, `complaint`.
+    sa.Column("changed_by", sa.Text, nullable=False),
+    sa.Column("changed_at", INSTANT, nullable=False),
+    reference("customer_id", "customers"),
     sa.Index(None, "account_id", "customer_id"),
+    key=("id",),
 )
 
-addresses = keyed_table(
+# The owner of each e-mail address: orders that name the address alone are this customer's. Once an address was seen
+# with an external id it stays that customer's, in whatever order things arrive.
+addresses = tenant_table(
     "addresses",
-    # Whose purchases those of an e-mail address alone are. Once an address was seen with a
-    # customer id it stays that customer's, whatever arrives in whatever order.
-    *numbers("source_id"),
-    *words("email"),
-    number("customer_id"),
-    belongs_to("sources", "source_id"),
-    belongs_to("customers", "customer_id"),
+    sa.Column("source_id", sa.BigInteger, nullable=False),
+    sa.Column("email", sa.Text, nullable=False),
+    sa.Column("customer_id", sa.BigInteger, nullable=False),
+    reference("source_id", "sources"),
+    reference("customer_id", "customers"),
     sa.Index(None, "account_id", "customer_id"),
-    by=("source_id", "email"),
+    key=("source_id", "email"),
 )
 
-orders = keyed_table(
+# ---------------------------------------------------------------- orders
+
+orders = tenant_table(
     "orders",
-    *numbers("source_id"),
-    *words("order_id"),
+    sa.Column("source_id", sa.BigInteger, nullable=False),
+    sa.Column("order_id", sa.Text, nullable=False),
     sa.Column("customer_id", sa.BigInteger),
     # Only of orders that name no customer id: such an order follows the owner of its address.
     sa.Column("guest_email", sa.Text),
-    moment("ordered_at"),
-    counts("total", ">= 0"),
-    counts("refunded", ">= 0"),
-    # Null is the source's own currency: only those purchases can be added up.
+    sa.Column("ordered_at", INSTANT, nullable=False),
+    sa.Column("total", sa.BigInteger, sa.CheckConstraint("total >= 0", name="total"), nullable=False),
+    sa.Column("refunded", sa.BigInteger, sa.CheckConstraint("refunded >= 0", name="refunded"), nullable=False),
+    # NULL is the source's own currency: only those purchases can be added up.
     sa.Column("foreign_currency", sa.Text),
     sa.Column("items", sa.BigInteger),
     sa.Column("status", order_status, nullable=False),
-    # The version of the order: (updated_at, status, content_hash), greater is newer.
-    moment("updated_at"),
-    number("content_hash"),
+    # The version of the order is (updated_at, status, content_hash); greater is newer.
+    sa.Column("updated_at", INSTANT, nullable=False),
+    sa.Column("content_hash", sa.BigInteger, nullable=False),
     sa.Column("test", sa.Boolean, nullable=False),
-    moment("deleted_at", nullable=True),
-    # Its person was erased: it belongs to no one and no later version gives it an owner again.
-    moment("erased_at", nullable=True),
-    # What the order adds to its customer's spend; null when it is not a purchase.
-    sa.Column(
-        "spend",
-        sa.BigInteger,
-        sa.Computed(
-            "CASE WHEN status >= 'partially_paid'::order_status AND status <= 'partially_refunded'::order_status"
-            " AND customer_id IS NOT NULL AND foreign_currency IS NULL AND NOT test AND deleted_at IS NULL"
-            " AND NOT (total > 0 AND refunded >= total) THEN greatest(total - refunded, 0) END",
-            persisted=True,
-        ),
-    ),
-    belongs_to("sources", "source_id"),
-    belongs_to("customers", "customer_id"),
+    sa.Column("deleted_at", INSTANT),
+    # Its person was erased: it belongs to no one, and no later version gives it an owner again.
+    sa.Column("erased_at", INSTANT),
+    sa.Column("spend", sa.BigInteger, sa.Computed(SPEND_OF_PURCHASE, persisted=True)),
+    reference("source_id", "sources"),
+    reference("customer_id", "customers"),
     sa.Index("orders_by_customer_idx", "account_id", "customer_id", "ordered_at"),
     sa.Index(
         "orders_purchases_idx",
-        *("account_id", "source_id", "ordered_at"),
+        "account_id",
+        "source_id",
+        "ordered_at",
         postgresql_include=["customer_id", "spend"],
         postgresql_where=sa.text("spend IS NOT NULL"),
     ),
-    by=("source_id", "order_id"),
+    key=("source_id", "order_id"),
 )
 
-boards = owned_table(
-    "boards",
-    number("source_id"),
-    sa.Column("kind", sa.Enum(*KINDS, name="board_kind", metadata=metadata), nullable=False),
-    moment("start"),
-    # What it counts: purchases in [counted_from, counted_until). Equal to the period of that
-    # name except while the worker still has to move the edge of the last 365 days.
-    *moments("counted_from", "counted_until"),
-    counts("customers", ">= 0"),
-    number("purchases"),
-    sa.Column("spend", sa.Numeric, nullable=False),
-    number("version"),
-    belongs_to("sources", "source_id"),
-    sa.UniqueConstraint("account_id", "source_id", "kind", "start"),
-)
-
-standings = keyed_table(
-    "standings",
-    *numbers("board_id", "customer_id", "spend"),
-    sa.Column(
-        "average",
-        sa.BigInteger,
-        sa.Computed(AVERAGE, persisted=True),
-        nullable=False,
-    ),
-    moment("last_order_at"),
-    counts("purchases", "> 0"),
-    # VIPs are counted by both values, along the index of spend alone.
-    *(
-        sa.Index(
-            f"standings_{measure}_idx",
-            *("account_id", "board_id", sa.text(f"{measure} DESC"), "customer_id"),
-            postgresql_include=included,
-        )
-        for measure, included in (("spend", ["purchases"]), ("average", []), ("purchases", []))
-    ),
-    by=("board_id", "customer_id"),
-)
-
-standing_buckets = keyed_table(
-    "standing_buckets",
-    *numbers("board_id"),
-    sa.Column("metric", sa.Enum(*METRICS, name="metric", metadata=metadata), nullable=False),
-    # What a bucket is known by; it ends before the least value of the next one.
-    number("least_value"),
-    counts("customers", ">= 0"),
-    by=("board_id", "metric", "least_value"),
-)
-
-standing_cells = keyed_table(
-    "standing_cells",
-    # Only of boards of the last 365 days: where buckets of both, purchases and spend, meet.
-    *numbers("board_id", "least_purchases", "least_spend"),
-    counts("customers", ">= 0"),
-    by=("board_id", "least_purchases", "least_spend"),
-)
-
-outdated_standings = keyed_table(
-    "outdated_standings",
-    # Customers whose orders a running import changed and whose standings follow at its end.
-    # While a source has any, its boards are not asked; a crash leaves them to the worker.
-    *numbers("source_id", "customer_id"),
-    by=("source_id", "customer_id"),
-)
-
-imports = owned_table(
+imports = tenant_table(
     "imports",
-    *numbers("source_id", "received", "created", "updated", "unchanged", "rejected"),
-    *moments("started_at", "progressed_at"),
-    moment("finished_at", nullable=True),
-    belongs_to("sources", "source_id"),
+    serial_id("imports"),
+    sa.Column("source_id", sa.BigInteger, nullable=False),
+    sa.Column("received", sa.BigInteger, nullable=False),
+    sa.Column("created", sa.BigInteger, nullable=False),
+    sa.Column("updated", sa.BigInteger, nullable=False),
+    sa.Column("unchanged", sa.BigInteger, nullable=False),
+    sa.Column("rejected", sa.BigInteger, nullable=False),
+    sa.Column("started_at", INSTANT, nullable=False),
+    sa.Column("progressed_at", INSTANT, nullable=False),
+    sa.Column("finished_at", INSTANT),
+    reference("source_id", "sources"),
     sa.Index(None, "account_id", "source_id"),
+    key=("id",),
 )
 
-MESSAGE_STATUSES = ("queued", "sending", "sent", "delivered", "bounced", "complained", "failed", "cancelled", "held")
+# ---------------------------------------------------------------- boards
 
-messages = owned_table(
+boards = tenant_table(
+    "boards",
+    serial_id("boards"),
+    sa.Column("source_id", sa.BigInteger, nullable=False),
+    sa.Column("kind", board_kind, nullable=False),
+    sa.Column("start", INSTANT, nullable=False),
+    # The board counts purchases in [counted_from, counted_until). That is its period, except while the worker still
+    # has to move the edge of the last 365 days.
+    sa.Column("counted_from", INSTANT, nullable=False),
+    sa.Column("counted_until", INSTANT, nullable=False),
+    sa.Column("customers", sa.BigInteger, sa.CheckConstraint("customers >= 0", name="customers"), nullable=False),
+    sa.Column("purchases", sa.BigInteger, nullable=False),
+    sa.Column("spend", sa.Numeric, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    reference("source_id", "sources"),
+    sa.UniqueConstraint("account_id", "source_id", "kind", "start"),
+    key=("id",),
+)
+
+standings = tenant_table(
+    "standings",
+    sa.Column("board_id", sa.BigInteger, nullable=False),
+    sa.Column("customer_id", sa.BigInteger, nullable=False),
+    sa.Column("spend", sa.BigInteger, nullable=False),
+    sa.Column("average", sa.BigInteger, sa.Computed(AVERAGE, persisted=True), nullable=False),
+    sa.Column("last_order_at", INSTANT, nullable=False),
+    sa.Column("purchases", sa.BigInteger, sa.CheckConstraint("purchases > 0", name="purchases"), nullable=False),
+    # VIPs are counted by spend and purchases along this index alone.
+    sa.Index(
+        "standings_spend_idx",
+        "account_id",
+        "board_id",
+        sa.text("spend DESC"),
+        "customer_id",
+        postgresql_include=["purchases"],
+    ),
+    sa.Index("standings_average_idx", "account_id", "board_id", sa.text("average DESC"), "customer_id"),
+    sa.Index("standings_purchases_idx", "account_id", "board_id", sa.text("purchases DESC"), "customer_id"),
+    key=("board_id", "customer_id"),
+)
+
+standing_buckets = tenant_table(
+    "standing_buckets",
+    sa.Column("board_id", sa.BigInteger, nullable=False),
+    sa.Column("metric", metric, nullable=False),
+    # Names the bucket; it ends before the least value of the next one.
+    sa.Column("least_value", sa.BigInteger, nullable=False),
+    sa.Column("customers", sa.BigInteger, sa.CheckConstraint("customers >= 0", name="customers"), nullable=False),
+    key=("board_id", "metric", "least_value"),
+)
+
+# Only of boards of the last 365 days: where a bucket of purchases and a bucket of spend meet.
+standing_cells = tenant_table(
+    "standing_cells",
+    sa.Column("board_id", sa.BigInteger, nullable=False),
+    sa.Column("least_purchases", sa.BigInteger, nullable=False),
+    sa.Column("least_spend", sa.BigInteger, nullable=False),
+    sa.Column("customers", sa.BigInteger, sa.CheckConstraint("customers >= 0", name="customers"), nullable=False),
+    key=("board_id", "least_purchases", "least_spend"),
+)
+
+# Customers whose orders a running import has changed and whose standings are updated at its end. While a source has
+# any, none of its boards answers; after a crash the worker updates them.
+outdated_standings = tenant_table(
+    "outdated_standings",
+    sa.Column("source_id", sa.BigInteger, nullable=False),
+    sa.Column("customer_id", sa.BigInteger, nullable=False),
+    key=("source_id", "customer_id"),
+)
+
+# ---------------------------------------------------------------- messages
+
+messages = tenant_table(
     "messages",
-    # Null once its person was erased, and so is what was written to them.
+    serial_id("messages"),
+    # NULL once the recipient was erased, and so is what was written to them.
     sa.Column("customer_id", sa.BigInteger),
-    one_of("kind", "marketing", "transactional"),
-    *words("language"),
-    *words("template", "subject", "text", "html", "provider_id", nullable=True),
+    sa.Column("kind", sa.Text, one_of("kind", MessageKind), nullable=False),
+    sa.Column("language", sa.Text, nullable=False),
+    sa.Column("template", sa.Text),
+    sa.Column("subject", sa.Text),
+    sa.Column("text", sa.Text),
+    sa.Column("html", sa.Text),
+    # The provider's own id of the mail.
+    sa.Column("provider_id", sa.Text),
     # The header of that name: every copy has the same one, whatever happens in between.
-    *words("message_id"),
-    one_of("status", *MESSAGE_STATUSES, default="queued"),
-    # Why it was cancelled, failed or is held.
-    *words("reason", nullable=True),
-    *(number(name, "0") for name in ("attempts", "crashes")),
+    sa.Column("message_id", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, one_of("status", MessageStatus), nullable=False, server_default="queued"),
+    # Why it was cancelled, has failed or is held.
+    sa.Column("reason", sa.Text),
+    sa.Column("attempts", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("crashes", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("maybe_duplicate", sa.Boolean, nullable=False, server_default=sa.false()),
-    moment("created_at"),
-    # When a worker may take it: the next attempt, or the end of the lease of the worker that has it.
-    *moments("due_at", "first_tried_at", "sent_at", "settled_at", nullable=True),
-    # Fences a worker that has lost its lease: another one has drawn another number.
+    sa.Column("created_at", INSTANT, nullable=False),
+    # When a worker may claim it: the next attempt, or the end of the lease of the worker that has it.
+    sa.Column("due_at", INSTANT),
+    sa.Column("first_tried_at", INSTANT),
+    sa.Column("sent_at", INSTANT),
+    sa.Column("settled_at", INSTANT),
+    # Fences off a worker that has lost its lease: another one has drawn another number.
     sa.Column("lease", sa.BigInteger),
-    of_account(),
-    belongs_to("customers", "customer_id"),
+    account_reference(),
+    reference("customer_id", "customers"),
     sa.Index("messages_due_idx", "account_id", "due_at", postgresql_where=sa.text("due_at IS NOT NULL")),
     sa.Index("messages_held_idx", "account_id", "id", postgresql_where=sa.text("status = 'held'")),
-    *(sa.Index(None, "account_id", *by, "created_at", "id") for by in ((), ("customer_id",), ("status",))),
+    sa.Index(None, "account_id", "created_at", "id"),
+    sa.Index(None, "account_id", "customer_id", "created_at", "id"),
+    sa.Index(None, "account_id", "status", "created_at", "id"),
+    key=("id",),
 )
 
-message_attempts = owned_table(
+message_attempts = tenant_table(
     "message_attempts",
-    number("message_id"),
-    *moments("started_at", "ended_at"),
-    one_of("outcome", "accepted", "refused", "deferred", "misconfigured"),
-    *words("code", "detail"),
-    belongs_to("messages", "message_id"),
+    serial_id("message_attempts"),
+    sa.Column("message_id", sa.BigInteger, nullable=False),
+    sa.Column("started_at", INSTANT, nullable=False),
+    sa.Column("ended_at", INSTANT, nullable=False),
+    sa.Column("outcome", sa.Text, one_of("outcome", AttemptOutcome), nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    reference("message_id", "messages"),
     sa.Index(None, "account_id", "message_id", "id"),
+    key=("id",),
 )
 
 

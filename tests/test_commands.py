@@ -1,5 +1,6 @@
 """Commands: `python -m app …` as an operator has it, in processes of their own."""
 
+import asyncio
 import gzip
 import itertools
 import json
@@ -430,6 +431,21 @@ def test_a_demo_that_was_cut_short_is_begun_again(tmp_path):
 
     with running(data_dir, DEMO="1") as service:
         assert "llb_" in service.said()
+
+
+async def test_a_database_of_an_unknown_version_is_left_alone_and_said_so(postgres, tmp_path):
+    await postgres.run("CREATE DATABASE of_another_version TEMPLATE loyalty OWNER loyalty")
+    url = postgres.write.removesuffix("loyalty") + "of_another_version"
+    conn = await asyncpg.connect(url)
+    await conn.execute("UPDATE alembic_version SET version_num = '2026_11_22_folded_names'")
+
+    ended = await asyncio.to_thread(command, tmp_path, "migrate", DATABASE_URL=url)
+
+    assert ended.code == 2
+    told = "the database was made by another version of this service; use that version or an empty database"
+    assert ended.lines == [f"loyalty-leaderboard: {told}"]
+    assert await conn.fetchval("SELECT version_num FROM alembic_version") == "2026_11_22_folded_names"
+    await conn.close()
 
 
 async def test_services_that_start_together_migrate_one_after_the_other(postgres, tmp_path):

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -278,11 +278,16 @@ def test_every_migration_answers_what_an_operator_asks():
 def test_every_migration_file_is_dated_and_named_like_its_revision():
     for script in migrations():
         name = Path(script.path).stem
-        year, month, day, _ = name.split("_", 3)
-        assert date(int(year), int(month), int(day))
-        assert re.fullmatch(r"\d{4}_\d{2}_\d{2}(_[a-z0-9]+)+", name)
+        assert datetime.strptime(name[:15], "%Y_%m_%d_%H%M").replace(tzinfo=UTC)
+        assert re.fullmatch(r"\d{4}_\d{2}_\d{2}_\d{4}(_[a-z0-9]+)+", name)
         assert script.revision == name
         assert len(script.revision) <= LONGEST_REVISION
+
+
+def test_the_order_of_the_files_is_the_order_of_the_revisions():
+    files = sorted(path.stem for path in (ROOT / "migrations" / "versions").glob("*.py"))
+
+    assert files == [script.revision for script in reversed(migrations())]
 
 
 def test_every_migration_limits_how_long_it_waits_and_works():

@@ -1,6 +1,5 @@
 """The VIP segment, asked over HTTP."""
 
-import asyncio
 import csv
 import gzip
 import hashlib
@@ -12,12 +11,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from conftest import NOW, ROOT, shared
 from shop import order
 
-from app.boards.buckets import BUCKET_EDGES
 from app.boards.recount import rebuild
 from app.boards.source import Source, read_source
 from app.boards.verify import verify
@@ -531,17 +527,3 @@ async def test_cells_follow_every_change_and_verify_finds_what_a_rebuild_repairs
     async with database.write() as conn:
         await rebuild(conn, source, clock())
     assert await verify(database, source) == []
-
-
-async def test_migrations_down_and_up_leave_boards_with_right_buckets_and_cells(open_store, database, urls, sql):
-    store = await open_store()
-    lines = random_lines(6)[0]
-    await store.load("\n".join(lines).encode())
-    config = Config(ROOT / "alembic.ini")
-    config.attributes["url"] = urls.write
-    await asyncio.to_thread(command.downgrade, config, "2026_11_22_first_schema")
-    numbers = await sql.fetch("SELECT DISTINCT bucket FROM standing_buckets")
-    await asyncio.to_thread(command.upgrade, config, "head")
-
-    assert max(row["bucket"] for row in numbers) < len(BUCKET_EDGES)
-    assert await verify(database, await source_of(store, database)) == []
