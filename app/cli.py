@@ -123,7 +123,7 @@ async def _serve(settings: Settings, urls: Urls, listener: socket.socket) -> Non
             admin_key=admin_key,
             cors_origins=settings.cors_origins,
             site=mailing.site(settings),
-            reports=mailing.reports(settings),
+            feedback=mailing.feedback_source(settings),
         )
         console.print(f"Serving {url} (docs at /docs)", highlight=False)
         async with mailing.delivery(settings, database) as delivery:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from app.database.pools import Database
 from app.mail.choose_mailer import feedback_reader, is_private, open_mailer
 from app.mail.contract import Mailer
-from app.messages.open_routes import Reports
+from app.messages.open_routes import FeedbackSource
 from app.messages.sending.claim_messages import Limits
 from app.messages.sending.compose_mail import Site
 from app.messages.sending.deliver_messages import Delivery
@@ -54,12 +54,12 @@ def site(settings: Settings) -> Site:
     return Site(settings.public_url or f"http://127.0.0.1:{settings.port}")
 
 
-def reports(settings: Settings) -> Reports | None:
-    """Whose reports are taken: those of the provider that sends, if it has a secret to sign them with."""
+def feedback_source(settings: Settings) -> FeedbackSource | None:
+    """The provider that sends, when a secret is set that its feedback is signed with."""
     provider = scheme(settings)
     read = feedback_reader(provider)
     secret = settings.mail_webhook_secret
-    return Reports(provider, read, secret.get_secret_value()) if read and secret else None
+    return FeedbackSource(provider, read, secret.get_secret_value()) if read and secret else None
 
 
 @asynccontextmanager

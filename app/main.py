@@ -4,13 +4,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from app import openapi, operation, problems
 from app.accounts import routes as account_routes
-from app.accounts.access import Callers, permission_of
+from app.accounts.access import Callers, OperatorKey
+from app.accounts.guarded_route import FixedPaths
 from app.boards.source import SourceCache
 from app.customers import routes as customer_routes
 from app.database import errors as database_errors
@@ -19,20 +21,15 @@ from app.envelope import Envelope, Metrics
 from app.leaderboard import routes as leaderboard_routes
 from app.messages import open_routes
 from app.messages import routes as message_routes
-from app.messages.open_routes import Reports
+from app.messages.open_routes import FeedbackSource
 from app.messages.sending.compose_mail import Site
 from app.orders import routes as order_routes
 from app.segments import routes as segment_routes
+from app.services import Services
 from app.sources import routes as source_routes
-from app.wire.instants import Clock, now_in_utc
+from app.wire.instants import Clock, ServiceClock, now_in_utc
 
 SMALLEST_COMPRESSED_BYTES = 1024
-OPEN_PATHS = frozenset(
-    {
-        *("/livez", "/readyz", "/version", "/metrics", "/problems/{slug}"),
-        *("/unsubscribe/{token}", "/webhooks/mail/{provider}"),
-    }
-)
 EXPOSED_HEADERS = ("ETag", "Idempotent-Replayed", "Link", "Location", "Retry-After", "X-Request-Id")
 
 FEATURES = (
@@ -48,17 +45,41 @@ def create_app(
     cors_origins: tuple[str, ...] = (),
     clock: Clock = now_in_utc,
     site: Site | None = None,
-    reports: Reports | None = None,
+    feedback: FeedbackSource | None = None,
 ) -> FastAPI:
     """The application over a database; it closes the pools when it stops."""
+    metrics = Metrics()
+    app = _application(database, metrics, cors_origins)
+    app.include_router(leaderboard_routes.hot)  # first, because routes are tried one after the other
+    for routes in FEATURES:
+        app.include_router(routes.router)
+    problems.install(app)
+    database_errors.install(app)
+    app.include_router(operation.router)
+    _document(app)
+    app.state.services = Services(
+        database,
+        ServiceClock(clock),
+        metrics,
+        OperatorKey(admin_key.encode()) if admin_key else None,
+        site or Site("http://127.0.0.1:8000"),
+        feedback,
+        Callers(),
+        SourceCache(),
+        FixedPaths(_fixed_paths(app)),
+    )
+    return app
+
+
+def _application(database: Database, metrics: Metrics, cors_origins: tuple[str, ...]) -> FastAPI:
+    """The application without routes."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         await database.close()
 
-    metrics = Metrics()
-    app = FastAPI(
+    return FastAPI(
         title="Loyalty Leaderboard",
         version=operation.VERSION,
         lifespan=lifespan,
@@ -68,20 +89,6 @@ def create_app(
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    app.state.database, app.state.clock, app.state.metrics = database, clock, metrics
-    app.state.operator_key = admin_key.encode() if admin_key else None
-    app.state.site, app.state.reports = site or Site("http://127.0.0.1:8000"), reports
-    app.state.callers, app.state.sources = Callers(), SourceCache()
-    app.include_router(leaderboard_routes.hot)  # first, because routes are tried one after the other
-    for routes in FEATURES:
-        app.include_router(routes.router)
-    problems.install(app)
-    database_errors.install(app)
-    app.include_router(operation.router)
-    app.state.migration_head = operation.migration_head()
-    _document(app)
-    _refuse_unguarded(app)
-    return app
 
 
 def _middleware(metrics: Metrics, cors_origins: tuple[str, ...]) -> list[Middleware]:
@@ -106,7 +113,7 @@ def _document(app: FastAPI) -> None:
     openapi.install_docs(app)
 
 
-def _refuse_unguarded(app: FastAPI) -> None:
-    for route in openapi.guarded_routes(app.routes):
-        if permission_of(route.dependant) is None and route.path not in OPEN_PATHS:
-            raise RuntimeError(f"{route.path} names no permission and is not listed as open")
+def _fixed_paths(app: FastAPI) -> frozenset[str]:
+    """The paths without parameters, which no parameter of another route may take."""
+    paths = (context.path for context in iter_route_contexts(app.routes))
+    return frozenset(path for path in paths if path and "{" not in path)

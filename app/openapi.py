@@ -7,6 +7,7 @@ from importlib import resources
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -14,10 +15,10 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from fastapi_swagger import resources as swagger_ui
 from starlette.routing import BaseRoute
 
-from app.accounts.access import Permission, permission_of
+from app.accounts.guarded_route import permission_of, problems_of
 from app.operation import VERSION
 from app.orders.schemas import OrderRow
-from app.problems import BodyTooLarge, NotFound, ServiceUnavailable, UnsupportedMediaType, documented
+from app.problems import NotFound, documented
 
 DESCRIPTION = """\
 Ranks an online store's customers by purchases, average order and spend, exact and live at any size.
@@ -92,7 +93,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     }
     for route in guarded_routes(app.routes):
         for method in route.methods or ():
-            _secure(permission_of(route.dependant), made["paths"][route.path_format][method.lower()])
+            _complete(route.dependant, made["paths"][route.path_format][method.lower()])
     return made
 
 
@@ -133,20 +134,22 @@ def guarded_routes(routes: list[BaseRoute]) -> list[RouteContext]:
     ]
 
 
-def _secure(permission: Permission | None, operation: dict[str, Any]) -> None:
+def _complete(dependant: Dependant, operation: dict[str, Any]) -> None:
+    """Add what the route's signature says: who may call, and the problems that it can answer."""
+    permission = permission_of(dependant)
     if permission is None:
         operation["security"] = []
     else:
         operation["security"] = [{"operatorKey" if permission.operator else "apiKey": []}]
         operation["x-scope"] = "operator" if permission.operator else (permission.scope or "any")
     responses = operation["responses"]
-    reads_json = "application/json" in operation.get("requestBody", {}).get("content", {})
-    anywhere = (ServiceUnavailable,) if permission else ()
-    for kind in (BodyTooLarge, UnsupportedMediaType, *anywhere) if reads_json else anywhere:
-        for status, response in documented(kind).items():
-            responses.setdefault(str(status), response)
     if "application/json" in responses.get("422", {}).get("content", {}):
         # FastAPI's own form of a validation error, which this service never sends.
         content = responses["422"]["content"]
         del content["application/json"]
         content.setdefault("application/problem+json", {"schema": {"$ref": "#/components/schemas/Problem"}})
+    takes_json = "application/json" in operation.get("requestBody", {}).get("content", {})
+    for status, response in documented(*problems_of(dependant, takes_json=takes_json)).items():
+        known = responses.setdefault(str(status), response)["content"]["application/problem+json"]
+        known.setdefault("examples", {}).update(response["content"]["application/problem+json"]["examples"])
+    operation["responses"] = dict(sorted(responses.items()))

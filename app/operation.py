@@ -1,40 +1,83 @@
 """Operation: the routes that the engineer who runs the service asks."""
 
 import html
+from functools import cache
 from pathlib import Path
+from typing import Annotated, NamedTuple
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
+from app.accounts.guarded_route import OpenRoute
 from app.database.errors import ERRORS
 from app.database.pools import Pools, ReadConn
 from app.envelope import Metrics
 from app.problems import NotFound, ServiceUnavailable, documented, every_problem
+from app.services import provided
+from app.wire.instants import Now
 from app.words import in_language, language_of
 
 ROOT = Path(__file__).parent.parent
 VERSION = "0.1.0"
-COUNT_WAITING = text("""
-    SELECT (SELECT count(*) FROM messages WHERE due_at IS NOT NULL) AS messages_waiting,
-           (SELECT coalesce(extract(epoch FROM cast(:now AS timestamptz) - min(due_at)), 0) FROM messages
-            WHERE due_at < :now) AS messages_overdue_seconds,
-           (SELECT count(*) FROM messages WHERE status = 'held') AS messages_held,
-           (SELECT count(*) FROM senders WHERE paused_until > :now) AS senders_paused,
-           (SELECT count(*) FROM outdated_standings) AS standings_outdated,
-           (SELECT coalesce(extract(epoch FROM cast(:now AS timestamptz) - min(boards_due_at)), 0) FROM sources
-            WHERE boards_due_at < :now) AS boards_overdue_seconds
-""")
-"""What the worker has to do, over all accounts."""
+
+
+class Waiting(NamedTuple):
+    """Work that waits for the worker, over all accounts: a gauge, its meaning and how it is counted."""
+
+    gauge: str
+    meaning: str
+    counted: str
+
+
+WAITING = (
+    Waiting(
+        "messages_waiting",
+        "Messages queued or being sent",
+        "SELECT count(*) FROM messages WHERE due_at IS NOT NULL",
+    ),
+    Waiting(
+        "messages_overdue_seconds",
+        "How long the oldest message waits for a worker",
+        "SELECT coalesce(extract(epoch FROM cast(:now AS timestamptz) - min(due_at)), 0) FROM messages"
+        " WHERE due_at < :now",
+    ),
+    Waiting(
+        "messages_held",
+        "Messages that wait for an operator",
+        "SELECT count(*) FROM messages WHERE status = 'held'",
+    ),
+    Waiting(
+        "senders_paused",
+        "Accounts whose login at the mail provider was refused",
+        "SELECT count(*) FROM senders WHERE paused_until > :now",
+    ),
+    Waiting(
+        "standings_outdated",
+        "Customers whose standings an import has left outdated",
+        "SELECT count(*) FROM outdated_standings",
+    ),
+    Waiting(
+        "boards_overdue_seconds",
+        "How long the worker is behind the calendar of a source",
+        "SELECT coalesce(extract(epoch FROM cast(:now AS timestamptz) - min(boards_due_at)), 0) FROM sources"
+        " WHERE boards_due_at < :now",
+    ),
+)
+
+COUNT_WAITING = text("SELECT " + ", ".join(f"({each.counted}) AS {each.gauge}" for each in WAITING))
 SELECT_MIGRATION = text("SELECT version_num FROM alembic_version")
 
-router = APIRouter(tags=["operation"])
+ServiceMetrics = Annotated[Metrics, provided(Metrics)]
+
+router = APIRouter(route_class=OpenRoute, tags=["operation"])
 
 
+@cache
 def migration_head() -> str | None:
     """The migration that this code needs."""
     return ScriptDirectory.from_config(Config(ROOT / "alembic.ini")).get_current_head()
@@ -47,37 +90,45 @@ async def livez() -> dict[str, str]:
 
 
 @router.get("/readyz", operation_id="readReadiness", responses=documented(ServiceUnavailable))
-async def readyz(request: Request, conn: ReadConn) -> dict[str, str]:
+async def readyz(conn: ReadConn) -> dict[str, str]:
     """Say whether requests can be answered: the database answers and is migrated."""
     try:
         stored = (await conn.execute(SELECT_MIGRATION)).scalar_one_or_none()
     except ProgrammingError:  # a database that has never been migrated
         stored = None
-    if stored is None or stored != request.app.state.migration_head:
+    if stored is None or stored != migration_head():
         raise ServiceUnavailable("The database is not migrated: run `python -m app migrate`.")
     return {"status": "ok"}
 
 
 @router.get("/version", operation_id="readVersion")
-async def version(request: Request) -> dict[str, str]:
+async def version() -> dict[str, str]:
     """Tell the versions of service and database schema."""
-    return {"version": VERSION, "migration": request.app.state.migration_head}
+    return {"version": VERSION, "migration": migration_head() or ""}
 
 
 @router.get("/metrics", operation_id="readMetrics", response_class=PlainTextResponse)
-async def read_metrics(request: Request, database: Pools) -> Response:
+async def read_metrics(metrics: ServiceMetrics, database: Pools, now: Now) -> Response:
     """Give the figures of this process, and of the work that waits, to Prometheus.
 
     While the database cannot be asked there are none of the latter, and database_up is 0.
     """
-    metrics: Metrics = request.app.state.metrics
     try:
         async with database.read() as conn:
-            waiting = (await conn.execute(COUNT_WAITING, {"now": request.app.state.clock()})).one()
+            waiting = (await conn.execute(COUNT_WAITING, {"now": now})).one()._asdict()
     except ERRORS:
         waiting = None
-    waits = metrics.waiting(None if waiting is None else waiting._asdict())
-    return Response(waits + generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(gauges(waiting) + generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def gauges(waiting: dict[str, float] | None) -> bytes:
+    """The work that waits, in Prometheus's form; only `database_up` while the database does not answer."""
+    registry = CollectorRegistry()
+    Gauge("database_up", "Whether the database answers", registry=registry).set(waiting is not None)
+    for each in WAITING:
+        if waiting is not None:
+            Gauge(each.gauge, each.meaning, registry=registry).set(waiting[each.gauge])
+    return generate_latest(registry)
 
 
 @router.get("/problems/{slug}", operation_id="readProblem", response_class=HTMLResponse, responses=documented(NotFound))

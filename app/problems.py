@@ -224,9 +224,10 @@ def places(error: BaseException) -> list[str]:
 
 
 def methods_of(request: Request) -> list[str]:
-    """Every method that this path takes, over all of its routes."""
+    """Every method that this path takes, over all of its routes; a fixed path is no parameter of another."""
     path = request.scope["path"]
-    routes = [route for route in iter_route_contexts(request.app.routes) if route.path_regex.match(path)]
+    matching = [route for route in iter_route_contexts(request.app.routes) if route.path_regex.match(path)]
+    routes = [route for route in matching if route.path == path] or matching
     return sorted({method for route in routes for method in route.methods or ()})
 
 

@@ -23,6 +23,21 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
+class Platform(StrEnum):
+    """The software that a store runs on."""
+
+    SHOPIFY = "shopify"
+    WOOCOMMERCE = "woocommerce"
+    MAILCHIMP = "mailchimp"
+    CUSTOM = "custom"
+
+
+class Connection(StrEnum):
+    """How orders reach a source by themselves; `none` says that somebody has to send them."""
+
+    NONE = "none"
+
+
 class WeekStart(StrEnum):
     """The first day of a store's week."""
 

@@ -89,7 +89,7 @@ def test_the_way_that_mail_is_sent_is_known_in_any_case(monkeypatch):
     monkeypatch.setenv("MAIL_WEBHOOK_SECRET", "user:password")
     for url, provider in (("POSTMARK://token", "postmark"), ("smtp://relay.example", None)):
         monkeypatch.setenv("MAIL_URL", url)
-        reports = mailing.reports(read_settings())
+        reports = mailing.feedback_source(read_settings())
         assert (reports and reports.provider) == provider
     monkeypatch.setenv("MAIL_URL", "Maildir:var/mail")
     mailing.check(read_settings())

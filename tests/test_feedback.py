@@ -47,7 +47,7 @@ from test_mailers import KEY, SECRETS
 from app.database.pools import Database
 from app.mail.choose_mailer import READERS
 from app.main import create_app
-from app.messages.open_routes import Reports
+from app.messages.open_routes import FeedbackSource
 
 pytestmark = pytest.mark.usefixtures("midday")
 
@@ -301,8 +301,8 @@ def signed(provider, told, secret=None):
 @pytest.fixture
 async def hook(database, clock, provider):
     """A client of the service that is set up for the reports of one provider."""
-    reports = Reports(provider, READERS[provider], SECRETS[provider])
-    app = create_app(database, clock=clock, site=SITE, reports=reports)
+    reports = FeedbackSource(provider, READERS[provider], SECRETS[provider])
+    app = create_app(database, clock=clock, site=SITE, feedback=reports)
     async with serving(app) as url, httpx.AsyncClient(base_url=f"{url}/webhooks/mail/") as client:
         yield client
 

@@ -70,6 +70,9 @@ async def test_a_wrong_method_is_405_and_allow_names_those_that_the_path_takes(a
         ("POST", "/leaderboard", "GET"),
         ("DELETE", "/livez", "GET"),
         ("OPTIONS", "/account", "GET, PATCH"),
+        ("GET", "/messages/preview", "POST"),
+        ("DELETE", "/messages/batch", "POST"),
+        ("DELETE", "/messages/templates", "GET"),
     ):
         answer = await api.request(method, path)
         problem(answer, 405, "method_not_allowed")

@@ -18,7 +18,7 @@ from app.messages.consent.unsubscribe_token import Recipient, account_in, recipi
 from app.messages.writing.clean_html import MOST_CHARACTERS, MOST_TAGS, HtmlTooLarge, clean_html
 from app.messages.writing.footer import Footer, Sender
 from app.wire.ids import LARGEST_ID
-from app.wire.pages import InvalidCursor, seal, unseal
+from app.wire.pages import InvalidCursor, open_cursor, seal_cursor
 from app.words import Language
 
 IDS = st.integers(1, LARGEST_ID)
@@ -318,8 +318,8 @@ def test_zero_and_numbers_beyond_the_database_are_no_ids(text):
 def test_tokens_and_cursors_do_not_vouch_for_each_other():
     text = token(SECRET, Recipient(1, 2, 3))
     with pytest.raises(InvalidCursor):
-        unseal(SECRET, "unsubscribe", text)
+        open_cursor(SECRET, "unsubscribe", text)
     content = base64.urlsafe_b64decode(text)[:24]
     for query in ("", "unsubscribe"):
-        sealed = base64.urlsafe_b64decode(seal(SECRET, query, [1, 2, 3]) + "===")[:15]
+        sealed = base64.urlsafe_b64decode(seal_cursor(SECRET, query, [1, 2, 3]) + "===")[:15]
         assert recipient_in(SECRET, base64.urlsafe_b64encode(content + sealed).decode()) is None

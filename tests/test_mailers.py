@@ -35,7 +35,7 @@ from mail_sinks import HttpSink, Reply, SmtpSink, smtp_sink
 from standardwebhooks import Webhook
 
 from app.mail import smtp
-from app.mail.addressing import BREAKS, BadAddress, deliverable, said
+from app.mail.addressing import readable
 from app.mail.choose_mailer import PROVIDERS, SCHEMES, feedback_reader, open_mailer
 from app.mail.contract import (
     Accepted,
@@ -52,6 +52,8 @@ from app.mail.contract import (
 from app.mail.http_provider import retry_after
 from app.mail.mime import written
 from app.problems import UnreadableBody
+from app.wire.addresses import BadAddress, deliverable
+from app.wire.text import BREAKS
 
 SECRET = "hunter2-unrepeatable"
 PLAIN_HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version"]
@@ -290,8 +292,8 @@ def test_a_lone_surrogate_is_a_question_mark():
 
 
 def test_what_the_other_side_says_is_one_line_without_addresses():
-    assert said("550 no\r\n such <bea@home.example> user\0!") == "550 no such <(address)> user !"
-    assert len(said("x" * 1000)) == 200
+    assert readable("550 no\r\n such <bea@home.example> user\0!") == "550 no such <(address)> user !"
+    assert len(readable("x" * 1000)) == 200
 
 
 # ---------------------------------------------------------------- Maildir

@@ -539,3 +539,21 @@ async def test_the_sender_is_set_shown_and_checked(store):
     await set_sender(store, email="hallo@läden.example", reply_to=None)
     sender = (await store.api.get("/account", headers=store.auth)).json()["sender"]
     assert (sender["email"], sender["reply_to"]) == ("hallo@xn--lden-loa.example", None)
+
+
+async def test_a_text_may_show_the_address_of_the_store(store):
+    await store.api.patch(f"/sources/{store.source}", json={"url": "https://shop.example"}, headers=store.auth)
+    ada = await customer(store, "ada")
+    wanted = {"customer": ada, "subject": "Hi", "text": "[{{ store.name }}] [{{ store.url }}]", "personalise": True}
+
+    answer = await store.api.post("/messages/preview", json=wanted, headers=store.auth)
+
+    assert answer.json()["text"].startswith("[Shop] [https://shop.example]")
+
+
+async def test_the_placeholders_of_a_text_are_listed_in_the_language_of_the_request(store):
+    for language, described in (("en", "Name of the store"), ("de", "Name des Shops")):
+        answer = await store.api.get("/messages/templates", headers=store.auth | {"Accept-Language": language})
+        listed = {each["name"]: each["description"] for each in answer.json()["placeholders"]}
+        assert set(listed) >= {"customer.name", "rank.place", "store.url"}
+        assert listed["store.name"] == described

@@ -18,7 +18,6 @@ EMPTY = {
     "customers": 0,
     "unattributed": 0,
     "foreign_currency": 0,
-    "quarantined": 0,
     "history_from": None,
     "last_order_at": None,
 }
@@ -52,6 +51,8 @@ async def test_a_source_shows_what_it_was_connected_with(api, open_store):
         "currency": "KWD",
         "time_zone": "Asia/Kuwait",
         "week_start": "sunday",
+        "url": None,
+        "connection": "none",
         "created_at": "2026-03-18T12:00:00Z",
         "health": EMPTY,
     }
@@ -314,3 +315,32 @@ async def test_a_sum_beyond_64_bits_is_refused_and_changes_nothing(open_store):
 
     assert await health(store) == before
     assert (await store.ask(time_frame="all_time"))["total_spend"] == f"{9001 * 10**13}.00"
+
+
+async def test_the_address_of_a_store_can_be_set_changed_and_removed_and_is_shown(open_store):
+    store = await open_store(url="https://shop.example/roma")
+    path = f"/sources/{store.source}"
+
+    async def change(**fields):
+        return await store.api.patch(path, json=fields, headers=store.auth)
+
+    assert (await store.api.get(path, headers=store.auth)).json()["url"] == "https://shop.example/roma"
+    assert (await change(name="Roma")).json()["url"] == "https://shop.example/roma"
+    assert (await change(url=" http://shop.example ")).json()["url"] == "http://shop.example"
+    for wrong in (
+        "shop.example",
+        "javascript:alert(1)",
+        "https://",
+        "https://shop.example/ b",
+        'https://a.example/"',
+        "",
+    ):
+        assert pointers(await change(url=wrong)) == ["#/url"], wrong
+    assert (await change(url=None)).json()["url"] is None
+
+
+async def test_a_source_without_a_connector_says_that_nothing_comes_in_by_itself(open_store):
+    for platform in ("custom", "shopify"):
+        store = await open_store(platform=platform)
+        shown = (await store.api.get(f"/sources/{store.source}", headers=store.auth)).json()
+        assert shown["connection"] == "none"

@@ -14,12 +14,13 @@ from fastapi import Header, Response
 from pydantic import BaseModel
 from sqlalchemy import text
 
-from app.accounts.access import KEY_HEADER, Caller
+from app.accounts.access import Caller
 from app.database.errors import instead_of_waiting
 from app.database.pools import Connection
 from app.database.rows import one_row
 from app.problems import Problem
 
+KEY_HEADER = "Idempotency-Key"
 KEPT = timedelta(hours=24)
 KEY_PATTERN = r'^(?:[!#-~][!-~]{0,254}|"[!-~]{1,255}")$'
 
@@ -40,6 +41,14 @@ OptionalIdempotencyKey = Annotated[
         description="makes it safe to repeat this request: it is done once and answered the same",
     ),
 ]
+
+
+class IdempotencyKeyRequired(Problem):
+    """Send an `Idempotency-Key` header: any text that is new for each request and the same when you repeat it."""
+
+    slug = "idempotency-key-required"
+    title = "An idempotency key is needed"
+    status = 400
 
 
 class IdempotencyKeyReused(Problem):

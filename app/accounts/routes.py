@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from app.accounts import statements
-from app.accounts.access import Admin, AnyKey, Caller, GuardedRoute, KeyRequired, Operator, ScopeRequired
+from app.accounts.access import Admin, AnyKey, Caller, Operator
 from app.accounts.api_key import fresh_key, hash_of
+from app.accounts.guarded_route import GuardedRoute
 from app.accounts.open_account import open_account
 from app.accounts.schemas import (
     Account,
@@ -26,11 +27,11 @@ from app.accounts.schemas import (
 from app.accounts.statements import AccountRow, AccountWithSender, KeyRow
 from app.database.pools import ReadConn, WriteConn
 from app.database.rows import all_rows, first_row, one_row
-from app.problems import InvalidRequest, NotFound, Problem, UnreadableBody, documented
+from app.problems import NotFound, Problem, documented
 from app.vocabulary import Scope
 from app.wire.ids import PublicId, public_id
 from app.wire.instants import Now, rfc3339
-from app.wire.pages import InvalidCursor, Listing, PageQuery
+from app.wire.pages import Listing, PageQuery
 
 router = APIRouter(route_class=GuardedRoute, tags=["accounts"])
 
@@ -57,15 +58,14 @@ class LastAdminKey(Problem):
     status = 409
 
 
-AccountId = Annotated[int, PublicId("acc", UnknownAccount)]
-KeyId = Annotated[int, PublicId("key", UnknownKey)]
+AccountId = Annotated[int, Path(alias="id"), PublicId("acc", UnknownAccount)]
+KeyId = Annotated[int, Path(alias="id"), PublicId("key", UnknownKey)]
 
 
 @router.post(
     "/accounts",
     status_code=201,
     operation_id="createAccount",
-    responses=documented(KeyRequired, UnreadableBody, InvalidRequest),
 )
 async def create_account(new: NewAccount, _operator: Operator, conn: WriteConn, now: Now) -> OpenedAccount:
     """Open an account; its first key has every scope and is shown this once."""
@@ -78,17 +78,16 @@ async def create_account(new: NewAccount, _operator: Operator, conn: WriteConn, 
 @router.patch(
     "/accounts/{id}",
     operation_id="changeAccount",
-    responses=documented(KeyRequired, UnknownAccount, UnreadableBody, InvalidRequest),
 )
-async def change_account(id: AccountId, change: AccountChange, _operator: Operator, conn: WriteConn) -> Account:  # noqa: A002 - the name in the path
+async def change_account(account_id: AccountId, change: AccountChange, _operator: Operator, conn: WriteConn) -> Account:
     """Change an account's plan; calls know it within 5 seconds."""
-    row = await first_row(conn, statements.SET_PLAN, {"account_id": id, "plan": change.plan}, AccountRow)
+    row = await first_row(conn, statements.SET_PLAN, {"account_id": account_id, "plan": change.plan}, AccountRow)
     if row is None:
         raise UnknownAccount
     return Account(id=public_id("acc", row.id), name=row.name, plan=row.plan, created_at=rfc3339(row.created_at))
 
 
-@router.get("/account", operation_id="readAccount", responses=documented(KeyRequired))
+@router.get("/account", operation_id="readAccount")
 async def read_account(caller: AnyKey, conn: ReadConn, now: Now) -> Me:
     """Tell who is calling, what this key may do, and who e-mails are from."""
     account = {"account_id": caller.account_id}
@@ -98,7 +97,6 @@ async def read_account(caller: AnyKey, conn: ReadConn, now: Now) -> Me:
 @router.patch(
     "/account",
     operation_id="changeOwnAccount",
-    responses=documented(KeyRequired, ScopeRequired, UnreadableBody, InvalidRequest),
 )
 async def change_own_account(change: OwnChange, caller: Admin, conn: WriteConn, now: Now) -> Me:
     """Set who the account's e-mails are from; sending goes on where a refused login had paused it."""
@@ -134,7 +132,6 @@ def key_of(row: KeyRow) -> Key:
 @router.get(
     "/account/keys",
     operation_id="listKeys",
-    responses=documented(KeyRequired, ScopeRequired, InvalidCursor, InvalidRequest),
 )
 async def list_keys(
     caller: Admin, conn: ReadConn, request: Request, response: Response, page: Annotated[PageQuery, Query()]
@@ -151,7 +148,6 @@ async def list_keys(
     "/account/keys",
     status_code=201,
     operation_id="createKey",
-    responses=documented(KeyRequired, ScopeRequired, UnreadableBody, InvalidRequest),
 )
 async def create_key(new: NewKey, caller: Admin, conn: WriteConn, now: Now) -> OpenedKey:
     """Create a key; it is shown this once."""
@@ -166,16 +162,16 @@ async def create_key(new: NewKey, caller: Admin, conn: WriteConn, now: Now) -> O
     "/account/keys/{id}",
     status_code=204,
     operation_id="revokeKey",
-    responses=documented(KeyRequired, ScopeRequired, UnknownKey, LastAdminKey),
+    responses=documented(LastAdminKey),
 )
-async def revoke_key(id: KeyId, caller: Admin, conn: WriteConn, now: Now) -> None:  # noqa: A002 - the name in the path
+async def revoke_key(key_id: KeyId, caller: Admin, conn: WriteConn, now: Now) -> None:
     """Revoke a key; it opens nothing any more after 5 seconds at the latest."""
     account = {"account_id": caller.account_id}
     await conn.execute(statements.LOCK_ACCOUNT, account)
     rows = await all_rows(conn, statements.SELECT_KEYS, account | {"after": 0, "limit": None}, KeyRow)
     live = {row.id: row.scopes for row in rows}
-    if id not in live:
+    if key_id not in live:
         raise UnknownKey
-    if not any(Scope.ADMIN in scopes for key_id, scopes in live.items() if key_id != id):
+    if not any(Scope.ADMIN in scopes for other, scopes in live.items() if other != key_id):
         raise LastAdminKey
-    await conn.execute(statements.REVOKE_KEY, account | {"key_id": id, "now": now})
+    await conn.execute(statements.REVOKE_KEY, account | {"key_id": key_id, "now": now})

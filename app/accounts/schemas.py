@@ -2,28 +2,17 @@
 
 from typing import Annotated
 
-from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from app.vocabulary import Plan, Scope
+from app.wire.addresses import sender_address
 from app.wire.enums import OneOf
 from app.wire.instants import Instant
 from app.wire.strict_json import Strict
 from app.wire.text import HeaderText, Name, plain
 
 PlanValue = Annotated[str, OneOf(Plan)]
-
-
-def one_address(text: str) -> str:
-    """An e-mail address that mail can be sent from and answered to, its domain as DNS writes it."""
-    try:
-        address = validate_email(text, check_deliverability=False, globally_deliverable=False)
-    except EmailNotValidError:
-        raise ValueError("must be one e-mail address") from None
-    if address.ascii_email is None:
-        raise ValueError("must be ASCII before the @: not every server takes other letters there")
-    return address.ascii_email
 
 
 def lines(text: str) -> str:
@@ -33,7 +22,7 @@ def lines(text: str) -> str:
     return "\n".join(line.strip() for line in text.splitlines())
 
 
-OwnAddress = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), AfterValidator(one_address)]
+OwnAddress = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), AfterValidator(sender_address)]
 PostalAddress = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=5, max_length=500), AfterValidator(lines)
 ]

@@ -6,13 +6,14 @@ from functools import cached_property
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import Depends, Request
+from fastapi import Path
 from sqlalchemy import text
 
 from app.database.pools import Connection, Database
 from app.database.rows import first_row
 from app.periods import Calendar
 from app.problems import NotFound
+from app.services import provided
 from app.vocabulary import WeekStart
 from app.wire.ids import PublicId
 from app.wire.money import CURRENCIES
@@ -28,7 +29,7 @@ class UnknownSource(NotFound):
     title = "No such source"
 
 
-SourceId = Annotated[int, PublicId("src", UnknownSource)]
+SourceId = Annotated[int, Path(alias="id"), PublicId("src", UnknownSource)]
 
 
 @dataclass(frozen=True)
@@ -162,9 +163,4 @@ class SourceCache:
         self._known.pop((account_id, source_id), None)
 
 
-async def _remembered(request: Request) -> SourceCache:
-    sources: SourceCache = request.app.state.sources
-    return sources
-
-
-RememberedSources = Annotated[SourceCache, Depends(_remembered)]
+RememberedSources = Annotated[SourceCache, provided(SourceCache)]

@@ -3,10 +3,11 @@
 import unicodedata
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from app.accounts.access import GuardedRoute, KeyRequired, Reader, ScopeRequired, Writer
+from app.accounts.access import Reader, Writer
+from app.accounts.guarded_route import GuardedRoute
 from app.boards.source import RememberedSources, Source, SourceCache, UnknownSource
 from app.customers import statements
 from app.customers.change_consent import change_consent
@@ -17,16 +18,15 @@ from app.customers.schemas import Customer, CustomerChange, CustomerPage, Export
 from app.customers.statements import Contact, FindBy, FoundCustomer
 from app.database.pools import Database, Pools, ReadConn
 from app.database.rows import all_rows, first_row
-from app.orders.normal_form import normal_address
-from app.problems import InvalidRequest, ServiceUnavailable, UnreadableBody, documented
+from app.wire.addresses import normal_address
 from app.wire.ids import PublicId, public_id
 from app.wire.instants import Now
-from app.wire.pages import InvalidCursor, Listing, PageQuery
+from app.wire.pages import Listing, PageQuery
 from app.wire.text import plain
 
 router = APIRouter(route_class=GuardedRoute, tags=["customers"])
 
-CustomerId = Annotated[int, PublicId("cus", UnknownCustomer)]
+CustomerId = Annotated[int, Path(alias="id"), PublicId("cus", UnknownCustomer)]
 Sought = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(plain)]
 BEFORE_ALL = ("", 0)
 """Before every text and every id."""
@@ -72,7 +72,6 @@ class CustomerQuery(PageQuery):
 @router.get(
     "/customers",
     operation_id="findCustomers",
-    responses=documented(KeyRequired, ScopeRequired, UnknownSource, InvalidCursor, InvalidRequest),
 )
 async def find_customers(
     query: Annotated[CustomerQuery, Query()],
@@ -97,22 +96,20 @@ async def find_customers(
 @router.get(
     "/customers/{id}",
     operation_id="readCustomer",
-    responses=documented(KeyRequired, ScopeRequired, UnknownCustomer, ServiceUnavailable),
 )
-async def read_customer(id: CustomerId, caller: Reader, conn: ReadConn, now: Now) -> Profile:  # noqa: A002
+async def read_customer(customer_id: CustomerId, caller: Reader, conn: ReadConn, now: Now) -> Profile:
     """Show a customer whole: contact, figures and exact ranks in every time frame, VIP membership, last orders."""
-    return await read_profile(conn, caller.account_id, id, now)
+    return await read_profile(conn, caller.account_id, customer_id, now)
 
 
 @router.get(
     "/customers/{id}/export",
     operation_id="exportCustomer",
-    responses=documented(KeyRequired, ScopeRequired, UnknownCustomer),
 )
-async def export_customer(id: CustomerId, caller: Reader, database: Pools) -> Export:  # noqa: A002
+async def export_customer(customer_id: CustomerId, caller: Reader, database: Pools) -> Export:
     """Give everything that is known of a person, to answer their request for it."""
     async with database.snapshot() as conn:  # who is erased or merged meanwhile is told of whole, or not at all
-        return await export_person(conn, caller.account_id, id)
+        return await export_person(conn, caller.account_id, customer_id)
 
 
 async def source_of(sources: SourceCache, database: Database, account_id: int, customer_id: int) -> Source:
@@ -128,12 +125,9 @@ async def source_of(sources: SourceCache, database: Database, account_id: int, c
 @router.patch(
     "/customers/{id}",
     operation_id="changeCustomer",
-    responses=documented(
-        KeyRequired, ScopeRequired, UnknownCustomer, UnreadableBody, InvalidRequest, ServiceUnavailable
-    ),
 )
 async def change_customer(
-    id: CustomerId,  # noqa: A002 - the name in the path
+    customer_id: CustomerId,
     change: CustomerChange,
     caller: Writer,
     database: Pools,
@@ -144,12 +138,14 @@ async def change_customer(
 
     It is noted which key changed a consent and when, and no import overwrites it.
     """
-    source = await source_of(sources, database, caller.account_id, id)
+    source = await source_of(sources, database, caller.account_id, customer_id)
     by = public_id("key", caller.key_id)
     async with database.write_in_turn(source.id) as conn:
-        person = {"account_id": caller.account_id, "customer_id": id}
-        if change.marketing is not None and not await change_consent(conn, source, [id], change.marketing, by, now):
-            raise UnknownCustomer
+        person = {"account_id": caller.account_id, "customer_id": customer_id}
+        if change.marketing is not None:
+            changed = await change_consent(conn, source, [customer_id], change.marketing, by, now)
+            if not changed:
+                raise UnknownCustomer
         if "language" in change.model_fields_set:
             await conn.execute(statements.SET_LANGUAGE, person | {"language": change.language})
         row = await first_row(conn, statements.SELECT_CUSTOMER, person, Contact)
@@ -162,10 +158,9 @@ async def change_customer(
     "/customers/{id}",
     status_code=204,
     operation_id="eraseCustomer",
-    responses=documented(KeyRequired, ScopeRequired, UnknownCustomer, ServiceUnavailable),
 )
 async def erase_customer(
-    id: CustomerId,  # noqa: A002 - the name in the path
+    customer_id: CustomerId,
     caller: Writer,
     database: Pools,
     sources: RememberedSources,
@@ -175,7 +170,7 @@ async def erase_customer(
 
     The same orders sent again do not bring them back; a new order of theirs makes a new customer.
     """
-    source = await source_of(sources, database, caller.account_id, id)
+    source = await source_of(sources, database, caller.account_id, customer_id)
     async with database.write_in_turn(source.id) as conn:
-        if not await erase_person(conn, source, id, now):
+        if not await erase_person(conn, source, customer_id, now):
             raise UnknownCustomer

@@ -12,13 +12,14 @@ from typing import Annotated, Any
 from weakref import WeakValueDictionary
 
 import asyncpg
-from fastapi import Depends, Request
+from fastapi import Depends
 from sqlalchemy import TextClause, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.database.driver import execute_hot
 from app.problems import ServiceUnavailable
+from app.services import provided
 
 TURN_WAIT_SECONDS = 25
 """How long a write waits for the writes of the same source before it."""
@@ -139,23 +140,18 @@ def _at_connect(engine: AsyncEngine, *settings: str) -> None:
         connection.commit()  # else the first transaction of the session would take them back when it fails
 
 
-async def database_of(request: Request) -> Database:
-    """The database of the application that serves the request; async, for a plain function would cost a thread."""
-    database: Database = request.app.state.database
-    return database
+Pools = Annotated[Database, provided(Database)]
 
 
-async def _reading(database: Annotated[Database, Depends(database_of)]) -> AsyncIterator[AsyncConnection]:
+async def _reading(database: Pools) -> AsyncIterator[AsyncConnection]:
     async with database.read() as conn:
         yield conn
 
 
-async def _writing(database: Annotated[Database, Depends(database_of)]) -> AsyncIterator[AsyncConnection]:
+async def _writing(database: Pools) -> AsyncIterator[AsyncConnection]:
     async with database.write() as conn:
         yield conn
 
-
-Pools = Annotated[Database, Depends(database_of)]
 
 ReadConn = Annotated[AsyncConnection, Depends(_reading, scope="function")]
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.accounts.access import DirectRoute, GuardedRoute, KeyRequired, Reader, ScopeRequired
+from app.accounts.access import Reader
+from app.accounts.guarded_route import DirectRoute, GuardedRoute
 from app.boards.conditional import Answer, File, answer_conditionally, answer_with_file
 from app.boards.questions import asked_source, invalid_parameter, known_id, resolved_as_of
 from app.boards.source import RememberedSources, UnknownSource
@@ -23,7 +24,7 @@ from app.periods import TimeFrame
 from app.problems import InvalidRequest, NotAcceptable, documented
 from app.wire.ids import public_id
 from app.wire.instants import Now, local_rfc3339, rfc3339
-from app.wire.pages import InvalidCursor, seal, unseal
+from app.wire.pages import open_cursor, seal_cursor
 from app.words import Language, language_of
 
 router = APIRouter(route_class=GuardedRoute, tags=["leaderboard"])
@@ -45,9 +46,7 @@ ACCEPT_LANGUAGE = {
     response_model=Board,
     responses={
         **documented_forms("One page as JSON, or the whole board as CSV or NDJSON by Accept."),
-        **documented(
-            KeyRequired, ScopeRequired, UnknownSource, CustomerNotRanked, InvalidCursor, NotAcceptable, InvalidRequest
-        ),
+        **documented(UnknownSource, CustomerNotRanked, NotAcceptable),
     },
 )
 async def read_leaderboard(
@@ -66,7 +65,7 @@ async def read_leaderboard(
     if query.cursor is None:
         as_of = resolved_as_of(query.as_of, now)
     else:
-        first_as_of, *position = unseal(caller.cursor_secret, binding, query.cursor)
+        first_as_of, *position = open_cursor(caller.cursor_secret, binding, query.cursor)
         as_of, start = datetime.fromisoformat(first_as_of), PageStart(*position)
     question = resolve(
         source, query.rank_by, query.time_frame, as_of, start=query.start, end=query.end, compare=query.compare
@@ -81,7 +80,7 @@ async def read_leaderboard(
         page = await read_page(conn, question, limit=query.limit, start=start, around=around)
         cursor = None
         if page.next_start is not None:
-            cursor = seal(caller.cursor_secret, binding, [as_of.isoformat(), *page.next_start])
+            cursor = seal_cursor(caller.cursor_secret, binding, [as_of.isoformat(), *page.next_start])
         return Answer(body_of(question, page, cursor), page.version, cursor)
 
     variant = f"{binding}{query.limit}{query.around}{query.cursor}"
@@ -122,7 +121,6 @@ def body_of(question: BoardQuestion, page: Page, cursor: str | None) -> bytes:
     responses={
         200: {"headers": {"Content-Language": {"schema": {"type": "string", "enum": [*Language]}}}},
         304: {"description": "Not modified"},
-        **documented(KeyRequired, ScopeRequired),
     },
     openapi_extra={"parameters": [ACCEPT_LANGUAGE]},
 )

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import httpx
 
-from app.mail.addressing import said
+from app.mail.addressing import readable
 from app.mail.contract import Deferred, Misconfigured, Outcome, Refused
 
 CONNECT_SECONDS, TOTAL_SECONDS = 5, 15
@@ -121,12 +121,12 @@ def unreadable(answer: Answer) -> Deferred:
 
 def coded(answer: Answer, *words: object) -> str:
     """The status and the provider's own words for what went wrong, as a short code."""
-    return " ".join(filter(None, [str(answer.status), *(said(word) for word in words)]))[:LONGEST_CODE]
+    return " ".join(filter(None, [str(answer.status), *(readable(word) for word in words)]))[:LONGEST_CODE]
 
 
 def refusal(answer: Answer, detail: object, word: object = "", *, of_address: bool = False) -> Outcome:
     """What a status other than 2xx says, with the provider's own word for it."""
-    named, told = coded(answer, word), said(detail)
+    named, told = coded(answer, word), readable(detail)
     if answer.status in LATER or not httpx.codes.is_client_error(answer.status):  # 3xx is never followed
         ambiguous = answer.status == GATEWAY_TIMEOUT
         return Deferred(named, told, retry_after(answer.headers), maybe_duplicate=ambiguous)

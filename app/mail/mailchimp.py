@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from urllib.parse import parse_qsl
 
-from app.mail.addressing import Envelope, envelope, said, undecodable
+from app.mail.addressing import MailAddresses, addresses_of, readable
 from app.mail.contract import (
     Accepted,
     Deferred,
@@ -24,6 +24,7 @@ from app.mail.contract import (
 from app.mail.http_provider import Answer, JsonObject, Provider, coded, refusal, retry_after, unreadable
 from app.mail.webhooks import child, events, header, same, told
 from app.problems import UnreadableBody
+from app.wire.text import fit_for_header
 
 ENDPOINT = "https://mandrillapp.com"
 
@@ -50,8 +51,8 @@ class Mailchimp:
 
     async def send(self, mail: Mail) -> Outcome:
         """Hand over one mail."""
-        addressed = envelope(mail)
-        if not isinstance(addressed, Envelope):
+        addressed = addresses_of(mail)
+        if not isinstance(addressed, MailAddresses):
             return addressed
         body = {"key": self._key, "message": _message(mail, addressed), "async": False}
         answer = await self._provider.post("/api/1.0/messages/send.json", body)
@@ -62,18 +63,18 @@ class Mailchimp:
         await self._provider.close()
 
 
-def _message(mail: Mail, addressed: Envelope) -> JsonObject:
+def _message(mail: Mail, addressed: MailAddresses) -> JsonObject:
     headers = {"Message-ID": mail.message_id, **mail.unsubscribe_headers}
     if addressed.reply_to:
         headers["Reply-To"] = addressed.reply_to
     return {
         "from_email": addressed.sender,
-        "from_name": undecodable(mail.sender.name),
-        "to": [{"email": addressed.recipient, "name": undecodable(mail.recipient.name), "type": "to"}],
-        "subject": undecodable(mail.subject),
+        "from_name": fit_for_header(mail.sender.name),
+        "to": [{"email": addressed.recipient, "name": fit_for_header(mail.recipient.name), "type": "to"}],
+        "subject": fit_for_header(mail.subject),
         "text": mail.text,
         **({} if mail.html is None else {"html": mail.html}),
-        "headers": {name: undecodable(value) for name, value in headers.items()},
+        "headers": {name: fit_for_header(value) for name, value in headers.items()},
         "metadata": {"reference": mail.reference},
     }
 
@@ -84,25 +85,25 @@ def _outcome(answer: Answer) -> Outcome:
     result = answer.body[0] if isinstance(answer.body, list) and answer.body else None
     if not isinstance(result, dict) or not isinstance(result.get("status"), str):
         return unreadable(answer)
-    status, reason = result["status"], said(result.get("reject_reason") or "")
+    status, reason = result["status"], readable(result.get("reject_reason") or "")
     if status in TAKEN:
-        return Accepted(said(result.get("_id") or "") or None)
+        return Accepted(readable(result.get("_id") or "") or None)
     code = coded(answer, status, reason)
     if reason in OF_OUR_SETTINGS:
         return Misconfigured(code, f"Mailchimp refuses the sender: {reason}.")
     of_address = status == "invalid" or reason in UNREACHABLE
-    return Refused(code, f"Mailchimp refuses the mail: {reason or said(status)}.", of_address=of_address)
+    return Refused(code, f"Mailchimp refuses the mail: {reason or readable(status)}.", of_address=of_address)
 
 
 def _error(answer: Answer) -> Outcome:
     name, detail = str(answer.fields.get("name") or ""), answer.fields.get("message", "")
     code = coded(answer, name)
     if name in ERRORS_OF_OUR_SETTINGS or (name in ERRORS_OF_THE_MAIL and SENDER_FIELD in str(detail)):
-        return Misconfigured(code, said(detail))
+        return Misconfigured(code, readable(detail))
     if name in ERRORS_OF_THE_MAIL:
-        return Refused(code, said(detail))
+        return Refused(code, readable(detail))
     if name:
-        return Deferred(code, said(detail), retry_after(answer.headers))
+        return Deferred(code, readable(detail), retry_after(answer.headers))
     return refusal(answer, detail)
 
 

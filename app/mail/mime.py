@@ -14,8 +14,9 @@ from datetime import UTC
 from email.utils import format_datetime
 from urllib.parse import quote
 
-from app.mail.addressing import ENCODED_WORD, Envelope, envelope, one_line
+from app.mail.addressing import MailAddresses, addresses_of
 from app.mail.contract import Address, Mail, Misconfigured, Refused
+from app.wire.text import ENCODED_WORD, on_one_line
 
 LONGEST_LINE = 998
 COMFORTABLE_LINE = 76
@@ -27,10 +28,10 @@ HIDDEN = re.compile("[^\x21-\x7e]+")
 VISIBLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in "<>")
 
 
-def written(mail: Mail) -> tuple[Envelope, bytes] | Refused | Misconfigured:
-    """The mail with its envelope, or why it cannot be written to anybody."""
-    addressed = envelope(mail)
-    if not isinstance(addressed, Envelope):
+def written(mail: Mail) -> tuple[MailAddresses, bytes] | Refused | Misconfigured:
+    """The mail with its addresses_of, or why it cannot be written to anybody."""
+    addressed = addresses_of(mail)
+    if not isinstance(addressed, MailAddresses):
         return addressed
     headers = "\r\n".join(_headers(mail, addressed))
     if any(len(line) > LONGEST_LINE for line in headers.split("\r\n")):
@@ -38,7 +39,7 @@ def written(mail: Mail) -> tuple[Envelope, bytes] | Refused | Misconfigured:
     return addressed, "\r\n".join([headers, *_content(mail)]).encode()
 
 
-def _headers(mail: Mail, addressed: Envelope) -> list[str]:
+def _headers(mail: Mail, addressed: MailAddresses) -> list[str]:
     return [
         f"From: {_mailbox(mail.sender, addressed.sender)}",
         f"To: {_mailbox(mail.recipient, addressed.recipient)}",
@@ -57,7 +58,7 @@ def _on_one_line(value: str) -> str:
 
 
 def _mailbox(address: Address, email: str) -> str:
-    name = one_line(address.name).strip()
+    name = on_one_line(address.name).strip()
     if not name:
         return f"<{email}>"
     if name.isascii() and ENCODED_WORD not in name and len(name) <= COMFORTABLE_LINE:
@@ -67,7 +68,7 @@ def _mailbox(address: Address, email: str) -> str:
 
 
 def _unstructured(text: str) -> str:
-    clean = one_line(text)
+    clean = on_one_line(text)
     simple = clean.isascii() and ENCODED_WORD not in clean and clean == clean.strip()
     return clean if simple and len(clean) <= COMFORTABLE_LINE else _encoded_words(clean)
 

@@ -9,7 +9,7 @@ import binascii
 import hmac
 import re
 
-from app.mail.addressing import Envelope, envelope, named, said, undecodable
+from app.mail.addressing import MailAddresses, addresses_of, named, readable
 from app.mail.contract import (
     Accepted,
     Deferred,
@@ -24,6 +24,7 @@ from app.mail.contract import (
 from app.mail.http_provider import Answer, JsonObject, Provider, coded, refusal, retry_after, unreadable
 from app.mail.webhooks import child, header, parsed, told
 from app.problems import UnreadableBody
+from app.wire.text import fit_for_header
 
 ENDPOINT = "https://api.postmarkapp.com"
 STREAM = "outbound"
@@ -60,8 +61,8 @@ class Postmark:
 
     async def send(self, mail: Mail) -> Outcome:
         """Hand over one mail."""
-        addressed = envelope(mail)
-        if not isinstance(addressed, Envelope):
+        addressed = addresses_of(mail)
+        if not isinstance(addressed, MailAddresses):
             return addressed
         answer = await self._provider.post("/email", self._message(mail, addressed))
         return _outcome(answer) if isinstance(answer, Answer) else answer
@@ -70,18 +71,18 @@ class Postmark:
         """Give its connections back."""
         await self._provider.close()
 
-    def _message(self, mail: Mail, addressed: Envelope) -> JsonObject:
+    def _message(self, mail: Mail, addressed: MailAddresses) -> JsonObject:
         # Without X-PM-KeepID the Message-ID is replaced.
         headers = {"Message-ID": mail.message_id, "X-PM-KeepID": "true", **mail.unsubscribe_headers}
         return {
             "From": named(mail.sender.name, addressed.sender),
             "To": named(mail.recipient.name, addressed.recipient),
             **({"ReplyTo": addressed.reply_to} if addressed.reply_to else {}),
-            "Subject": undecodable(mail.subject),
+            "Subject": fit_for_header(mail.subject),
             "TextBody": mail.text,
             **({} if mail.html is None else {"HtmlBody": mail.html}),
             "MessageStream": self._stream,
-            "Headers": [{"Name": name, "Value": undecodable(value)} for name, value in headers.items()],
+            "Headers": [{"Name": name, "Value": fit_for_header(value)} for name, value in headers.items()],
             "Metadata": {"reference": mail.reference},
         }
 
@@ -89,7 +90,7 @@ class Postmark:
 def _outcome(answer: Answer) -> Outcome:
     error, detail = answer.fields.get("ErrorCode"), answer.fields.get("Message", "")
     if answer.is_good and error == 0:
-        return Accepted(said(answer.fields.get("MessageID") or "") or None)
+        return Accepted(readable(answer.fields.get("MessageID") or "") or None)
     if not isinstance(error, int):
         return unreadable(answer) if answer.is_good else refusal(answer, detail)
     code = coded(answer, error)
@@ -97,11 +98,11 @@ def _outcome(answer: Answer) -> Outcome:
     field = named_field[1] if named_field else ""
     of_address = error == INACTIVE_RECIPIENT or field == "To"
     if error in {MAINTENANCE, RATE_LIMIT}:
-        return Deferred(code, said(detail), retry_after(answer.headers))
+        return Deferred(code, readable(detail), retry_after(answer.headers))
     if error in OF_OUR_SETTINGS or field in SENDER_FIELDS:
-        return Misconfigured(code, said(detail))
+        return Misconfigured(code, readable(detail))
     if answer.is_good:
-        return Refused(code, said(detail), of_address=of_address)
+        return Refused(code, readable(detail), of_address=of_address)
     return refusal(answer, detail, error, of_address=of_address)
 
 

@@ -6,11 +6,12 @@ first was, and sends nothing.
 
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookVerificationError
 
-from app.mail.addressing import Envelope, envelope, named, said, undecodable
+from app.mail.addressing import MailAddresses, addresses_of, named, readable
 from app.mail.contract import Accepted, Deferred, Feedback, ForgedFeedback, Mail, Misconfigured, Outcome, Report
 from app.mail.http_provider import Answer, JsonObject, Provider, coded, refusal, retry_after, unreadable
 from app.mail.webhooks import child, header, parsed, told
 from app.problems import UnreadableBody
+from app.wire.text import fit_for_header
 
 ENDPOINT = "https://api.resend.com"
 
@@ -27,8 +28,8 @@ class Resend:
 
     async def send(self, mail: Mail) -> Outcome:
         """Hand over one mail."""
-        addressed = envelope(mail)
-        if not isinstance(addressed, Envelope):
+        addressed = addresses_of(mail)
+        if not isinstance(addressed, MailAddresses):
             return addressed
         again = {"Idempotency-Key": mail.identity}
         answer = await self._provider.post("/emails", _message(mail, addressed), again)
@@ -39,16 +40,16 @@ class Resend:
         await self._provider.close()
 
 
-def _message(mail: Mail, addressed: Envelope) -> JsonObject:
+def _message(mail: Mail, addressed: MailAddresses) -> JsonObject:
     headers = {"Message-ID": mail.message_id, **mail.unsubscribe_headers}
     return {
         "from": named(mail.sender.name, addressed.sender),
         "to": [named(mail.recipient.name, addressed.recipient)],
         **({"reply_to": addressed.reply_to} if addressed.reply_to else {}),
-        "subject": undecodable(mail.subject),
+        "subject": fit_for_header(mail.subject),
         "text": mail.text,
         **({} if mail.html is None else {"html": mail.html}),
-        "headers": {name: undecodable(value) for name, value in headers.items()},
+        "headers": {name: fit_for_header(value) for name, value in headers.items()},
         "tags": [{"name": "reference", "value": _tag(mail.reference)}],
     }
 
@@ -65,8 +66,8 @@ def _reference(tag: object) -> str:
 def _outcome(answer: Answer) -> Outcome:
     identity = answer.fields.get("id")
     if answer.is_good:
-        return Accepted(said(identity)) if isinstance(identity, str) else unreadable(answer)
-    name, detail = said(answer.fields.get("name") or ""), said(answer.fields.get("message") or "")
+        return Accepted(readable(identity)) if isinstance(identity, str) else unreadable(answer)
+    name, detail = readable(answer.fields.get("name") or ""), readable(answer.fields.get("message") or "")
     code = coded(answer, name)
     if name == STILL_AT_IT:
         return Deferred(code, detail, retry_after(answer.headers))

@@ -9,10 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePub
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from app.mail.addressing import Envelope, envelope, said, undecodable
+from app.mail.addressing import MailAddresses, addresses_of, readable
 from app.mail.contract import Accepted, Deferred, Event, Feedback, ForgedFeedback, Mail, Misconfigured, Outcome, Report
 from app.mail.http_provider import Answer, JsonObject, Provider, coded, refusal, unreadable
 from app.mail.webhooks import events, header, told
+from app.wire.text import fit_for_header
 
 ENDPOINT = "https://api.sendgrid.com"
 TAKEN, BAD_REQUEST = 202, 400
@@ -40,8 +41,8 @@ class SendGrid:
 
     async def send(self, mail: Mail) -> Outcome:
         """Hand over one mail."""
-        addressed = envelope(mail)
-        if not isinstance(addressed, Envelope):
+        addressed = addresses_of(mail)
+        if not isinstance(addressed, MailAddresses):
             return addressed
         answer = await self._provider.post("/v3/mail/send", _message(mail, addressed))
         return _outcome(answer) if isinstance(answer, Answer) else answer
@@ -51,30 +52,30 @@ class SendGrid:
         await self._provider.close()
 
 
-def _message(mail: Mail, addressed: Envelope) -> JsonObject:
+def _message(mail: Mail, addressed: MailAddresses) -> JsonObject:
     headers = {"Message-ID": mail.message_id, **mail.unsubscribe_headers}
     return {
         "personalizations": [{"to": [_address(mail.recipient.name, addressed.recipient)]}],
         "from": _address(mail.sender.name, addressed.sender),
         **({"reply_to": {"email": addressed.reply_to}} if addressed.reply_to else {}),
-        "subject": undecodable(mail.subject),
+        "subject": fit_for_header(mail.subject),
         "content": [
             {"type": "text/plain", "value": mail.text},
             *([] if mail.html is None else [{"type": "text/html", "value": mail.html}]),
         ],
-        "headers": {name: undecodable(value) for name, value in headers.items()},
+        "headers": {name: fit_for_header(value) for name, value in headers.items()},
         "custom_args": {"reference": mail.reference},
     }
 
 
 def _address(name: str, email: str) -> JsonObject:
-    return {"email": email, **({"name": undecodable(name)} if name.strip() else {})}
+    return {"email": email, **({"name": fit_for_header(name)} if name.strip() else {})}
 
 
 def _outcome(answer: Answer) -> Outcome:
     if answer.is_good:
         return (
-            Accepted(said(answer.headers.get("x-message-id", "")) or None)
+            Accepted(readable(answer.headers.get("x-message-id", "")) or None)
             if answer.status == TAKEN
             else unreadable(answer)
         )
@@ -82,7 +83,7 @@ def _outcome(answer: Answer) -> Outcome:
     error = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
     field = str(error.get("field") or "")
     if answer.status == BAD_REQUEST and field.startswith(SENDER_FIELDS):
-        return Misconfigured(coded(answer, field), said(error.get("message", "")))
+        return Misconfigured(coded(answer, field), readable(error.get("message", "")))
     of_address = field.startswith("personalizations") and field.endswith(("to", "email"))
     outcome = refusal(answer, error.get("message", ""), field, of_address=of_address)
     if isinstance(outcome, Deferred) and outcome.retry_after_seconds is None:

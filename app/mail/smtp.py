@@ -25,7 +25,7 @@ from aiosmtplib.errors import (
 )
 from aiosmtplib.response import SMTPResponse
 
-from app.mail.addressing import Envelope, said
+from app.mail.addressing import MailAddresses, readable
 from app.mail.contract import Accepted, Deferred, Mail, Misconfigured, Outcome, Refused
 from app.mail.mime import written
 
@@ -157,7 +157,7 @@ class Smtp:
         client.close()
         return unfit
 
-    async def _hand_over(self, line: _Line, envelope: Envelope, content: bytes) -> Outcome:
+    async def _hand_over(self, line: _Line, envelope: MailAddresses, content: bytes) -> Outcome:
         """One mail over one connection, which is kept for the next one if all is in order."""
         async with self._kept(line):
             try:
@@ -207,7 +207,7 @@ async def _logged_in(client: aiosmtplib.SMTP, user: str, password: str) -> Outco
     return None
 
 
-async def _announced(line: _Line, envelope: Envelope) -> Outcome | None:
+async def _announced(line: _Line, envelope: MailAddresses) -> Outcome | None:
     """Everything before the content; what the server has against it."""
     client = line.client
     options = [b"SMTPUTF8"] if envelope.needs_utf8 else []
@@ -255,7 +255,7 @@ async def _delivered(client: aiosmtplib.SMTP, content: bytes, answer_seconds: fl
     if reply.code == SHUTTING_DOWN:
         client.close()
     if reply.code // 100 == DONE:
-        return Accepted(said(reply.message) or None)
+        return Accepted(readable(reply.message) or None)
     refusal = _refusal(reply, _Stage.CONTENT)
     if isinstance(refusal, Deferred) and reply.code // 100 != LATER:
         return replace(refusal, maybe_duplicate=True)
@@ -267,7 +267,7 @@ def _refusal(reply: SMTPResponse | SMTPResponseException, stage: _Stage) -> Outc
     match = ENHANCED.match(reply.message)
     enhanced = match.group() if match else ""
     code = f"{reply.code} {enhanced}".strip()
-    detail = said(reply.message)
+    detail = readable(reply.message)
     if reply.code // 100 != NEVER:
         return Deferred(code if reply.code // 100 == LATER else "garbled", detail)
     of_us = stage in {_Stage.HELLO, _Stage.SENDER} and reply.code not in {TOO_LARGE, UNKNOWN_PARAMETER}

@@ -6,18 +6,24 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, Response
 
+from app.accounts.guarded_route import OpenRoute, limit_body
 from app.database.pools import Pools
 from app.mail.contract import ForgedFeedback, Report
 from app.mail.webhooks import FeedbackReader
 from app.messages.apply_feedback import apply_feedback
 from app.messages.consent import unsubscribe_page
 from app.messages.consent.leave import leave, sender_of
+from app.messages.sending.compose_mail import Site
 from app.problems import BodyTooLarge, NotFound, ServiceUnavailable, UnreadableBody, documented
+from app.services import services_of
 from app.wire.instants import Now
 from app.words import Language, language_of
 
 # Not guarded: scanners and counters of clicks add parameters of their own to a link, and it has to work all the same.
-router = APIRouter(tags=["recipients"])
+router = APIRouter(route_class=OpenRoute, tags=["recipients"])
+
+LARGEST_FEEDBACK_BYTES = 8 * 1024 * 1024
+"""Providers gather their events: Mailchimp sends a thousand at a time, percent-encoded."""
 
 Token = Annotated[str, Path(description="from the link in a message")]
 LINK_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -27,8 +33,8 @@ LINK_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reports:
-    """Whose reports are taken, and how they are read."""
+class FeedbackSource:
+    """The provider whose feedback is accepted, and how it is read."""
 
     provider: str
     read: FeedbackReader
@@ -80,8 +86,8 @@ async def unsubscribe(token: Token, request: Request, database: Pools, now: Now)
 @router.head("/webhooks/mail/{provider}", include_in_schema=False)
 async def confirm_webhook(provider: str, request: Request) -> Response:
     """Some providers look whether there is anybody before they report."""
-    reports: Reports | None = request.app.state.reports
-    return Response(status_code=204 if reports is not None and provider == reports.provider else 404)
+    source = services_of(request).find(FeedbackSource)
+    return Response(status_code=204 if source is not None and provider == source.provider else 404)
 
 
 @router.post(
@@ -90,14 +96,16 @@ async def confirm_webhook(provider: str, request: Request) -> Response:
     operation_id="reportMail",
     responses=documented(ForgedFeedback, UnknownProvider, UnreadableBody, BodyTooLarge, ServiceUnavailable),
 )
+@limit_body(LARGEST_FEEDBACK_BYTES)
 async def report_mail(provider: str, request: Request, database: Pools, now: Now) -> Response:
     """Take a provider's report of deliveries, bounces and complaints, in the provider's own form and signed by it.
 
     It is safe to repeat.
     """
-    reports: Reports | None = request.app.state.reports
-    if reports is None or provider != reports.provider:
+    source = services_of(request).find(FeedbackSource)
+    if source is None or provider != source.provider:
         raise UnknownProvider
-    report = Report(f"{request.app.state.site.url}{request.url.path}", request.headers, await request.body())
-    await apply_feedback(database, reports.read(report, reports.secret), now)
+    url = f"{services_of(request).get(Site).url}{request.url.path}"
+    report = Report(url, request.headers, await request.body())
+    await apply_feedback(database, source.read(report, source.secret), now)
     return Response(status_code=204)

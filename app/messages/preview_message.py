@@ -26,6 +26,7 @@ class Sample:
 
     name: str = "Ada"
     store: str = "Aurora"
+    store_url: str | None = None
     language: str | None = None
 
 

@@ -2,19 +2,16 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
-from app.accounts.access import (
-    GuardedRoute,
-    IdempotencyKeyRequired,
-    KeyRequired,
-    PayingSender,
-    PlanRequired,
-    ScopeRequired,
-    Sender,
+from app.accounts.access import PayingSender, Sender
+from app.accounts.answer_once import (
+    Done,
+    IdempotencyKey,
+    answer_once,
 )
-from app.accounts.answer_once import Done, IdempotencyKey, IdempotencyKeyReused, RequestInProgress, answer_once
+from app.accounts.guarded_route import GuardedRoute
 from app.boards.questions import asked_source
 from app.boards.source import RememberedSources, UnknownSource
 from app.customers.read_profile import UnknownCustomer
@@ -47,9 +44,10 @@ from app.messages.schemas import (
 from app.messages.statements import CANCEL_MESSAGE, MessageRow, RecipientRow, select_messages, select_recipients
 from app.messages.writing.catalogue import described
 from app.messages.writing.clean_html import HtmlTooLarge
+from app.messages.writing.facts import placeholders
 from app.messages.writing.fill_text import InvalidPlaceholder
 from app.messages.writing.render_template import InvalidVariables
-from app.problems import BodyTooLarge, InvalidRequest, Problem, UnreadableBody, documented
+from app.problems import BodyTooLarge, Problem, documented
 from app.wire.ids import PublicId, public_id, row_id
 from app.wire.instants import Now, QueryInstant, instant, rfc3339
 from app.wire.pages import InvalidCursor, Listing, PageQuery
@@ -57,7 +55,7 @@ from app.words import language_of
 
 router = APIRouter(route_class=GuardedRoute, prefix="/messages", tags=["messages"])
 
-MessageId = Annotated[int, PublicId("msg", UnknownMessage)]
+MessageId = Annotated[int, Path(alias="id"), PublicId("msg", UnknownMessage)]
 
 
 class MessageNotQueued(Problem):
@@ -84,9 +82,7 @@ class MessageQuery(PageQuery):
     responses={
         202: {"headers": {"Location": {"description": "where it can be seen", "schema": {"type": "string"}}}},
         **documented(
-            *(KeyRequired, PlanRequired, ScopeRequired, UnknownCustomer, IdempotencyKeyRequired, UnreadableBody),
-            *(RecipientNotMessageable, SenderRequired, RequestInProgress),
-            *(InvalidRequest, InvalidPlaceholder, InvalidVariables, HtmlTooLarge, IdempotencyKeyReused),
+            UnknownCustomer, RecipientNotMessageable, SenderRequired, InvalidPlaceholder, InvalidVariables, HtmlTooLarge
         ),
     },
 )
@@ -118,9 +114,14 @@ async def send_message(
     operation_id="sendMessages",
     response_model=Batch,
     responses=documented(
-        *(KeyRequired, PlanRequired, ScopeRequired, UnknownSource, IdempotencyKeyRequired, InvalidCursor),
-        *(UnreadableBody, SenderRequired, RequestInProgress, BodyTooLarge, BatchTooLarge),
-        *(InvalidRequest, InvalidPlaceholder, InvalidVariables, HtmlTooLarge, IdempotencyKeyReused),
+        InvalidCursor,
+        UnknownSource,
+        SenderRequired,
+        BodyTooLarge,
+        BatchTooLarge,
+        InvalidPlaceholder,
+        InvalidVariables,
+        HtmlTooLarge,
     ),
 )
 async def send_messages(
@@ -169,10 +170,7 @@ def batch_of(results: list[Result], names: dict[str, int], following: str | None
 @router.post(
     "/preview",
     operation_id="previewMessage",
-    responses=documented(
-        *(KeyRequired, PlanRequired, ScopeRequired, UnknownCustomer, UnreadableBody, SenderRequired),
-        *(InvalidRequest, InvalidPlaceholder, InvalidVariables, HtmlTooLarge),
-    ),
+    responses=documented(UnknownCustomer, SenderRequired, InvalidPlaceholder, InvalidVariables, HtmlTooLarge),
 )
 async def preview_message(new: Preview, caller: PayingSender, conn: ReadConn, now: Now) -> Previewed:
     """Show what a message would look like, footer included, without sending anything."""
@@ -180,18 +178,17 @@ async def preview_message(new: Preview, caller: PayingSender, conn: ReadConn, no
     return await preview(conn, caller.account_id, new, customer, now)
 
 
-@router.get("/templates", operation_id="listTemplates", responses=documented(KeyRequired, ScopeRequired))
+@router.get("/templates", operation_id="listTemplates")
 async def list_templates(_caller: Sender, request: Request, response: Response) -> Templates:
-    """List what can be sent without writing it, labelled in the language of the request."""
+    """List the templates, and the placeholders for texts of your own, in the language of the request."""
     language = language_of(request.headers)
     response.headers["Content-Language"] = language
-    return Templates.model_validate({"items": described(language)})
+    return Templates.model_validate({"items": described(language), "placeholders": placeholders(language)})
 
 
 @router.get(
     "",
     operation_id="listMessages",
-    responses=documented(KeyRequired, ScopeRequired, UnknownCustomer, InvalidCursor, InvalidRequest),
 )
 async def list_messages(
     query: Annotated[MessageQuery, Query()], caller: Sender, conn: ReadConn, request: Request, response: Response
@@ -219,22 +216,22 @@ async def list_messages(
     return MessagePage(items=[Message(**shown(row)) for row in found], next_cursor=next_cursor)
 
 
-@router.get("/{id}", operation_id="readMessage", responses=documented(KeyRequired, ScopeRequired, UnknownMessage))
-async def show_message(id: MessageId, caller: Sender, conn: ReadConn) -> WholeMessage:  # noqa: A002
+@router.get("/{id}", operation_id="readMessage")
+async def show_message(message_id: MessageId, caller: Sender, conn: ReadConn) -> WholeMessage:
     """Show a message whole, with what was answered to every attempt to send it."""
-    return await read_message(conn, caller.account_id, id)
+    return await read_message(conn, caller.account_id, message_id)
 
 
 @router.delete(
     "/{id}",
     status_code=204,
     operation_id="cancelMessage",
-    responses=documented(KeyRequired, ScopeRequired, UnknownMessage, MessageNotQueued),
+    responses=documented(MessageNotQueued),
 )
-async def cancel_message(id: MessageId, caller: Sender, conn: WriteConn, now: Now) -> None:  # noqa: A002
+async def cancel_message(message_id: MessageId, caller: Sender, conn: WriteConn, now: Now) -> None:
     """Cancel a message that is still queued, or held; cancelled twice it stays as it is."""
-    known = {"account_id": caller.account_id, "id": id}
+    known = {"account_id": caller.account_id, "id": message_id}
     if (await conn.execute(CANCEL_MESSAGE, known | {"now": now})).one_or_none() is None:
-        line = await read_line(conn, caller.account_id, id)
+        line = await read_line(conn, caller.account_id, message_id)
         if line.status != "cancelled":
             raise MessageNotQueued

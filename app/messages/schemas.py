@@ -266,7 +266,15 @@ class ShownTemplate(BaseModel):
     variables: list[TemplateVariable]
 
 
+class Placeholder(BaseModel):
+    """A name that a text of your own may hold in double braces when it is personalised."""
+
+    name: str = Field(examples=["customer.name"])
+    description: str = Field(description="in the language of the answer")
+
+
 class Templates(BaseModel):
-    """What can be sent without writing it."""
+    """The templates that can be sent, and the placeholders for texts of your own."""
 
     items: list[ShownTemplate]
+    placeholders: list[Placeholder]

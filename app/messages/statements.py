@@ -49,13 +49,14 @@ class RecipientRow(NamedTuple):
     marketing: str
     language: str | None
     store: str
+    store_url: str | None
 
 
 @cache
 def select_recipients(*, locked: bool) -> TextClause:
     """The recipients of messages; `locked`, none of them is erased or merged before the transaction ends."""
     return text(f"""
-        SELECT c.id, c.source_id, c.email, c.name, c.marketing, c.language, s.name AS store
+        SELECT c.id, c.source_id, c.email, c.name, c.marketing, c.language, s.name AS store, s.url AS store_url
         FROM customers AS c JOIN sources AS s ON s.account_id = c.account_id AND s.id = c.source_id
         WHERE c.account_id = :account_id AND c.id = ANY(cast(:customers AS bigint[]))
         {"ORDER BY c.id FOR KEY SHARE OF c" if locked else ""}

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import unicodedata
 from datetime import datetime
 from typing import NamedTuple
 
@@ -11,13 +10,13 @@ from pydantic import ValidationError
 from app.boards.source import Source
 from app.orders.schemas import OrderRow
 from app.periods import HISTORY_BEGINS
+from app.wire.addresses import normal_address
 from app.wire.instants import CLOCK_SKEW, instant
 from app.wire.money import CURRENCIES, minor_units
 
 FIELDS = frozenset(OrderRow.model_fields)
 VALIDATE = OrderRow.__pydantic_validator__.validate_python
 
-ADDRESS = re.compile(r"[^\s@,;<>\x00-\x1f\x7f\ud800-\udfff]+@[^\s@,;<>\x00-\x1f\x7f\ud800-\udfff]+")
 WRITTEN_ORDER_ID = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}")
 
 
@@ -45,14 +44,6 @@ class Refusal(NamedTuple):
     order_id: str | None
     code: str
     detail: str
-
-
-def normal_address(address: str) -> str:
-    """An e-mail address as customers are known by: trimmed, NFC, lower case, nothing folded."""
-    address = unicodedata.normalize("NFC", address.strip()).lower()
-    if not ADDRESS.fullmatch(address):
-        raise ValueError("must be one e-mail address")
-    return address
 
 
 def written_order_id(row: object) -> str | None:

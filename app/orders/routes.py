@@ -5,8 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
-from app.accounts.access import GuardedRoute, KeyRequired, ScopeRequired, Writer
-from app.boards.source import RememberedSources, SourceId, UnknownSource
+from app.accounts.access import Writer
+from app.accounts.guarded_route import GuardedRoute, limit_body
+from app.boards.source import RememberedSources, SourceId
 from app.database.errors import FiguresTooLarge
 from app.database.pools import Pools
 from app.orders.import_orders import Import, import_orders
@@ -15,15 +16,11 @@ from app.orders.normal_form import Order, Refusal, normalised
 from app.orders.read_rows import BrokenStream, UnknownColumns, csv_rows, inflated, ndjson_rows
 from app.orders.schemas import ORDER_EXAMPLE, BatchResult, ImportResult, OrderBatch, Rejected, RejectedLine
 from app.problems import (
-    BodyTooLarge,
-    InvalidRequest,
-    ServiceUnavailable,
-    UnreadableBody,
     UnsupportedMediaType,
     documented,
 )
 from app.wire.ids import public_id
-from app.wire.instants import Now, ServiceClock
+from app.wire.instants import ClockOfService, Now
 
 router = APIRouter(route_class=GuardedRoute, tags=["orders"])
 
@@ -38,13 +35,10 @@ CSV_EXAMPLE = (
 @router.post(
     "/sources/{id}/orders",
     operation_id="storeOrders",
-    responses=documented(
-        KeyRequired, ScopeRequired, UnknownSource, UnreadableBody, BodyTooLarge, UnsupportedMediaType,
-        InvalidRequest, FiguresTooLarge, ServiceUnavailable,
-    ),
+    responses=documented(FiguresTooLarge),
 )  # fmt: skip
 async def store_orders(
-    id: SourceId,  # noqa: A002 - the name in the path
+    source_id: SourceId,
     batch: OrderBatch,
     caller: Writer,
     sources: RememberedSources,
@@ -55,7 +49,7 @@ async def store_orders(
 
     The same order again changes nothing, an older version never replaces a newer one.
     """
-    source = await sources.read(database, caller.account_id, id)
+    source = await sources.read(database, caller.account_id, source_id)
     read = [normalised(row, source, now) for row in batch.orders]
     orders = [order for order in read if isinstance(order, Order)]
     async with database.write_in_turn(source.id) as conn:
@@ -77,10 +71,9 @@ async def store_orders(
     "/sources/{id}/orders/{order_id:path}",
     status_code=204,
     operation_id="deleteOrder",
-    responses=documented(KeyRequired, ScopeRequired, UnknownSource, InvalidRequest, ServiceUnavailable),
 )
 async def delete_order(
-    id: SourceId,  # noqa: A002 - the name in the path
+    source_id: SourceId,
     order_id: Annotated[str, Path(min_length=1, max_length=255, pattern="^[^\x00]*$")],
     caller: Writer,
     sources: RememberedSources,
@@ -88,7 +81,7 @@ async def delete_order(
     now: Now,
 ) -> None:
     """Delete an order: it stays deleted whatever arrives late, even when it has never been seen."""
-    source = await sources.read(database, caller.account_id, id)
+    source = await sources.read(database, caller.account_id, source_id)
     async with database.write_in_turn(source.id) as conn:
         await bury(conn, source, order_id, now)
 
@@ -97,10 +90,7 @@ async def delete_order(
     "/sources/{id}/imports",
     status_code=201,
     operation_id="importOrders",
-    responses=documented(
-        KeyRequired, ScopeRequired, UnknownSource, BrokenStream, UnsupportedMediaType, UnknownColumns,
-        FiguresTooLarge, ServiceUnavailable,
-    ),
+    responses=documented(BrokenStream, UnsupportedMediaType, UnknownColumns, FiguresTooLarge),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -114,21 +104,22 @@ async def delete_order(
         }
     },
 )  # fmt: skip
+@limit_body(None)
 async def import_stream(
-    id: SourceId,  # noqa: A002 - the name in the path
+    source_id: SourceId,
     caller: Writer,
     sources: RememberedSources,
     request: Request,
     database: Pools,
-    clock: ServiceClock,
+    clock: ClockOfService,
 ) -> ImportResult:
     """Store a stream of orders of any size, as CSV or NDJSON, plain or gzip; repeat it after a broken one."""
-    source = await sources.read(database, caller.account_id, id)
+    source = await sources.read(database, caller.account_id, source_id)
     rows = ROWS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
     encoding = ENCODINGS.get(request.headers.get("content-encoding", "").strip().lower())
     if rows is None or encoding is None:
         raise UnsupportedMediaType("Send text/csv or application/x-ndjson, plain or with Content-Encoding: gzip.")
-    done = await import_orders(database, source, rows(inflated(request.stream(), gzip=encoding)), clock)
+    done = await import_orders(database, source, rows(inflated(request.stream(), gzip=encoding)), clock.now)
     return result_of(done)
 
 

@@ -9,7 +9,7 @@ from app.problems import InvalidRequest
 from app.segments.read_vips import Limits, VipPage, VipQuestion, VipStart, resolve_vips
 from app.segments.schemas import SegmentQuery, VipQuery
 from app.wire.money import minor_units
-from app.wire.pages import seal, unseal
+from app.wire.pages import open_cursor, seal_cursor
 
 
 def given_limits(source: Source, query: SegmentQuery) -> Limits:
@@ -29,7 +29,7 @@ def ask_vips(
     given = given_limits(source, query)
     if query.cursor is None:
         return resolve_vips(source, resolved_as_of(query.as_of, now), query.days, given), None
-    as_of, spend, customer, *kept = unseal(caller.cursor_secret, binding, query.cursor)
+    as_of, spend, customer, *kept = open_cursor(caller.cursor_secret, binding, query.cursor)
     question = resolve_vips(source, datetime.fromisoformat(as_of), query.days, given, Limits(*kept))
     return question, VipStart(spend, customer)
 
@@ -39,4 +39,4 @@ def next_vip_cursor(caller: Caller, binding: str, question: VipQuestion, page: V
     if page.next_start is None:
         return None
     position = [question.as_of.isoformat(), *page.next_start, *page.totals.limits]
-    return seal(caller.cursor_secret, binding, position)
+    return seal_cursor(caller.cursor_secret, binding, position)

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.accounts.access import GuardedRoute, KeyRequired, Reader, ScopeRequired
+from app.accounts.access import Reader
+from app.accounts.guarded_route import GuardedRoute
 from app.boards.conditional import Answer, File, answer_conditionally, answer_with_file
 from app.boards.questions import asked_source, resolved_as_of
 from app.boards.source import RememberedSources, Source, UnknownSource
 from app.database.pools import Connection, Pools
 from app.forms import FORMS, JSON, documented_forms, preferred
-from app.problems import InvalidRequest, NotAcceptable, documented
+from app.problems import NotAcceptable, documented
 from app.segments.ask_vips import ask_vips, given_limits, next_vip_cursor
 from app.segments.histogram import Bar
 from app.segments.read_vips import (
@@ -29,7 +30,6 @@ from app.segments.statements import SEGMENT_HEADER, select_whole_segment
 from app.wire.ids import public_id
 from app.wire.instants import Now, local_rfc3339, rfc3339
 from app.wire.money import decimal_string
-from app.wire.pages import InvalidCursor
 
 router = APIRouter(route_class=GuardedRoute, prefix="/segments", tags=["segments"])
 
@@ -40,7 +40,7 @@ router = APIRouter(route_class=GuardedRoute, prefix="/segments", tags=["segments
     response_model=Vips,
     responses={
         **documented_forms("One page as JSON, or all members as CSV or NDJSON by Accept."),
-        **documented(KeyRequired, ScopeRequired, UnknownSource, InvalidCursor, NotAcceptable, InvalidRequest),
+        **documented(UnknownSource, NotAcceptable),
     },
 )
 async def read_vips(
@@ -74,7 +74,7 @@ async def read_vips(
     response_model=VipPreview,
     responses={
         304: {"description": "Not modified"},
-        **documented(KeyRequired, ScopeRequired, UnknownSource, InvalidRequest),
+        **documented(UnknownSource),
     },
 )
 async def preview_vips(

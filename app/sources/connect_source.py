@@ -1,5 +1,6 @@
 """Connecting a source: the source and its empty boards, in one transaction."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from app.boards.recount import tend
@@ -9,10 +10,10 @@ from app.sources.statements import INSERT_SOURCE
 
 
 async def connect_source(
-    conn: Connection, account_id: int, audience_id: int, settings: dict[str, str], now: datetime
+    conn: Connection, account_id: int, audience_id: int, settings: Mapping[str, str | None], now: datetime
 ) -> Source:
     """Store a new source and open the boards of this day."""
-    new = settings | {"account_id": account_id, "audience_id": audience_id, "now": now}
+    new = {"url": None} | dict(settings) | {"account_id": account_id, "audience_id": audience_id, "now": now}
     source_id = (await conn.execute(INSERT_SOURCE, new)).scalar_one()
     source = await read_source(conn, account_id, source_id)
     await tend(conn, source, now)

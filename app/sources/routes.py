@@ -4,18 +4,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.accounts.access import GuardedRoute, KeyRequired, Reader, ScopeRequired, Writer
+from app.accounts.access import Reader, Writer
 from app.accounts.answer_once import (
     Done,
-    IdempotencyKeyReused,
     OptionalIdempotencyKey,
-    RequestInProgress,
     answer_once,
 )
+from app.accounts.guarded_route import GuardedRoute
 from app.boards.source import RememberedSources, SourceId, UnknownSource
-from app.database.pools import Connection, ReadConn, WriteConn
+from app.database.pools import Connection as DatabaseConnection
+from app.database.pools import ReadConn, WriteConn
 from app.database.rows import all_rows, first_row, one_row
-from app.problems import InvalidRequest, NotFound, UnreadableBody, documented
+from app.problems import NotFound, documented
 from app.sources import statements
 from app.sources.connect_source import connect_source
 from app.sources.schemas import (
@@ -30,9 +30,10 @@ from app.sources.schemas import (
     SourceWithHealth,
 )
 from app.sources.statements import AudienceRow, HealthRow, SourceRow
+from app.vocabulary import Connection
 from app.wire.ids import PublicId, public_id, row_id
 from app.wire.instants import Now, rfc3339
-from app.wire.pages import InvalidCursor, Listing, PageQuery
+from app.wire.pages import Listing, PageQuery
 
 router = APIRouter(route_class=GuardedRoute, tags=["sources"])
 
@@ -55,9 +56,6 @@ class SourceQuery(PageQuery):
     status_code=201,
     operation_id="createAudience",
     response_model=Audience,
-    responses=documented(
-        KeyRequired, ScopeRequired, UnreadableBody, RequestInProgress, InvalidRequest, IdempotencyKeyReused
-    ),
 )
 async def create_audience(
     new: NewAudience, caller: Writer, conn: WriteConn, now: Now, key: OptionalIdempotencyKey = None
@@ -75,7 +73,6 @@ async def create_audience(
 @router.get(
     "/audiences",
     operation_id="listAudiences",
-    responses=documented(KeyRequired, ScopeRequired, InvalidCursor, InvalidRequest),
 )
 async def list_audiences(
     caller: Reader, conn: ReadConn, request: Request, response: Response, page: Annotated[PageQuery, Query()]
@@ -101,6 +98,8 @@ def shown(row: SourceRow) -> dict[str, Any]:
         "currency": row.currency,
         "time_zone": row.time_zone,
         "week_start": row.week_start,
+        "url": row.url,
+        "connection": Connection.NONE.value,
         "created_at": rfc3339(row.created_at),
     }
 
@@ -110,10 +109,7 @@ def shown(row: SourceRow) -> dict[str, Any]:
     status_code=201,
     operation_id="connectSource",
     response_model=Source,
-    responses=documented(
-        *(KeyRequired, ScopeRequired, UnknownAudience, UnreadableBody),
-        *(RequestInProgress, InvalidRequest, IdempotencyKeyReused),
-    ),
+    responses=documented(UnknownAudience),
 )
 async def create_source(
     new: NewSource, caller: Writer, conn: WriteConn, now: Now, key: OptionalIdempotencyKey = None
@@ -133,7 +129,7 @@ async def create_source(
 @router.get(
     "/sources",
     operation_id="listSources",
-    responses=documented(KeyRequired, ScopeRequired, UnknownAudience, InvalidCursor, InvalidRequest),
+    responses=documented(UnknownAudience),
 )
 async def list_sources(
     query: Annotated[SourceQuery, Query()], caller: Reader, conn: ReadConn, request: Request, response: Response
@@ -152,11 +148,10 @@ async def list_sources(
 @router.get(
     "/sources/{id}",
     operation_id="readSource",
-    responses=documented(KeyRequired, ScopeRequired, UnknownSource),
 )
-async def read_source(id: SourceId, caller: Reader, conn: ReadConn) -> SourceWithHealth:  # noqa: A002
+async def read_source(source_id: SourceId, caller: Reader, conn: ReadConn) -> SourceWithHealth:
     """Show a source and its health."""
-    key = {"account_id": caller.account_id, "source_id": id}
+    key = {"account_id": caller.account_id, "source_id": source_id}
     row = await first_row(conn, statements.SELECT_SHOWN_SOURCE, key, SourceRow)
     if row is None:
         raise UnknownSource
@@ -164,16 +159,15 @@ async def read_source(id: SourceId, caller: Reader, conn: ReadConn) -> SourceWit
     counts = health._asdict()
     for moment in ("history_from", "last_order_at"):
         counts[moment] = rfc3339(counts[moment]) if counts[moment] else None
-    return SourceWithHealth(**shown(row), health=Health(**counts, quarantined=0))
+    return SourceWithHealth(**shown(row), health=Health(**counts))
 
 
 @router.patch(
     "/sources/{id}",
     operation_id="changeSource",
-    responses=documented(KeyRequired, ScopeRequired, UnknownSource, UnreadableBody, InvalidRequest),
 )
 async def change_source(
-    id: SourceId,  # noqa: A002 - the name in the path
+    source_id: SourceId,
     change: SourceChange,
     caller: Writer,
     conn: WriteConn,
@@ -181,14 +175,14 @@ async def change_source(
     now: Now,
 ) -> Source:
     """Change a source's name, zone or first day of the week."""
-    key = {"account_id": caller.account_id, "source_id": id}
+    key = {"account_id": caller.account_id, "source_id": source_id}
     if (await conn.execute(statements.UPDATE_SOURCE, key | change.settings() | {"now": now})).one_or_none() is None:
         raise UnknownSource
-    sources.forget(caller.account_id, id)
+    sources.forget(caller.account_id, source_id)
     return Source(**shown(await one_row(conn, statements.SELECT_SHOWN_SOURCE, key, SourceRow)))
 
 
-async def require_audience(conn: Connection, account_id: int, audience_id: int) -> None:
+async def require_audience(conn: DatabaseConnection, account_id: int, audience_id: int) -> None:
     """UnknownAudience unless the account has it."""
     bound = {"account_id": account_id, "audience_id": audience_id}
     if (await conn.execute(statements.SELECT_AUDIENCE, bound)).one_or_none() is None:

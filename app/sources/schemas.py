@@ -1,26 +1,18 @@
 """Source forms: the JSON of audiences and sources."""
 
-from enum import StrEnum
+import re
 from functools import cache
 from typing import Annotated, Self
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
-from app.vocabulary import WeekStart
+from app.vocabulary import Connection, Platform, WeekStart
+from app.wire.enums import OneOf
 from app.wire.instants import Instant
 from app.wire.money import CURRENCIES
 from app.wire.strict_json import Strict
-from app.wire.text import Name
-
-
-class Platform(StrEnum):
-    """Where the store runs."""
-
-    SHOPIFY = "shopify"
-    WOOCOMMERCE = "woocommerce"
-    MAILCHIMP = "mailchimp"
-    CUSTOM = "custom"
+from app.wire.text import Name, header_text
 
 
 @cache
@@ -43,9 +35,27 @@ def iso_currency(code: str) -> str:
     return code
 
 
+WEB_ADDRESS = re.compile(r"https?://[^\s/?#@<>\"']+(?:[/?#][^\s<>\"']*)?", re.ASCII)
+
 TimeZone = Annotated[str, AfterValidator(iana_zone), WithJsonSchema({"type": "string", "examples": ["Europe/Rome"]})]
 Currency = Annotated[
     str, AfterValidator(iso_currency), WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$", "examples": ["EUR"]})
+]
+
+
+def web_address(url: str) -> str:
+    """The address of a store on the web."""
+    if not WEB_ADDRESS.fullmatch(url):
+        raise ValueError("must be an address such as https://shop.example")
+    return url
+
+
+Url = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=500),
+    AfterValidator(header_text),
+    AfterValidator(web_address),
+    WithJsonSchema({"type": "string", "format": "uri", "maxLength": 500, "examples": ["https://shop.example"]}),
 ]
 
 
@@ -96,6 +106,7 @@ class NewSource(Strict):
     currency: Currency
     time_zone: TimeZone
     week_start: WeekStart = WeekStart.MONDAY
+    url: Url | None = Field(None, description="of the store on the web; messages may show it")
 
 
 class SourceChange(Strict):
@@ -106,16 +117,17 @@ class SourceChange(Strict):
     name: Name | None = None
     time_zone: TimeZone | None = None
     week_start: WeekStart | None = None
+    url: Url | None = Field(None, description="null removes it")
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if not any(self.settings().values()):
-            raise ValueError("name what to change: name, time_zone or week_start")
+        if not any(self.model_dump().values()) and "url" not in self.model_fields_set:
+            raise ValueError("name what to change: name, time_zone, week_start or url")
         return self
 
-    def settings(self) -> dict[str, str | None]:
-        """The columns to change; None leaves one as it is."""
-        return self.model_dump()
+    def settings(self) -> dict[str, str | bool | None]:
+        """The parameters of UPDATE_SOURCE."""
+        return self.model_dump() | {"sets_url": "url" in self.model_fields_set}
 
 
 class Source(BaseModel):
@@ -128,6 +140,10 @@ class Source(BaseModel):
     currency: str
     time_zone: str
     week_start: WeekStart
+    url: str | None = Field(description="of the store on the web")
+    connection: Annotated[str, OneOf(Connection)] = Field(
+        description="how orders come in by themselves; `none`: send them with POST /sources/{id}/orders or imports"
+    )
     created_at: Instant
 
 
@@ -139,7 +155,6 @@ class Health(BaseModel):
     customers: int
     unattributed: int = Field(description="orders without customer id and e-mail: kept, never ranked")
     foreign_currency: int = Field(description="orders in another currency: kept, never ranked")
-    quarantined: int = Field(description="webhooks that could not be used")
     history_from: Instant | None = Field(description="the first purchase")
     last_order_at: Instant | None = Field(description="the last purchase")
 

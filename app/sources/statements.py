@@ -42,6 +42,7 @@ class SourceRow(NamedTuple):
     currency: str
     time_zone: str
     week_start: str
+    url: str | None
     created_at: datetime
 
 
@@ -63,20 +64,22 @@ def select_sources(*, of_audience: bool) -> TextClause:
 
 
 INSERT_SOURCE = text("""
-    INSERT INTO sources (account_id, audience_id, name, platform, currency, time_zone, week_start,
+    INSERT INTO sources (account_id, audience_id, name, platform, currency, time_zone, week_start, url,
                          boards_due_at, created_at)
-    VALUES (:account_id, :audience_id, :name, :platform, :currency, :time_zone, :week_start, :now, :now)
+    VALUES (:account_id, :audience_id, :name, :platform, :currency, :time_zone, :week_start, :url, :now, :now)
     RETURNING id
 """)
 
 UPDATE_SOURCE = text("""
     UPDATE sources
     SET name = coalesce(cast(:name AS text), name), time_zone = coalesce(cast(:time_zone AS text), time_zone),
-        week_start = coalesce(cast(:week_start AS text), week_start), boards_due_at = :now, version = version + 1
+        week_start = coalesce(cast(:week_start AS text), week_start),
+        url = CASE WHEN :sets_url THEN cast(:url AS text) ELSE url END,
+        boards_due_at = :now, version = version + 1
     WHERE account_id = :account_id AND id = :source_id
     RETURNING id
 """)
-"""NULL leaves a setting as it is. The boards are due at once, because the calendar may be another one."""
+"""NULL leaves a setting as it is, but for the url. The boards are due at once: the calendar may be another one."""
 
 # ---------------------------------------------------------------- health
 

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Annotated
 
 from fastapi import Depends, Request
 from pydantic import BeforeValidator, WithJsonSchema
+
+from app.services import provided, services_of
 
 Clock = Callable[[], datetime]
 """Tells the service's now, in UTC."""
@@ -79,16 +82,17 @@ def now_in_utc() -> datetime:
     return datetime.now(UTC)
 
 
-async def clock_of(request: Request) -> Clock:
-    """The service's clock; async, because a plain function would cost a thread."""
-    clock: Clock = request.app.state.clock
-    return clock
+@dataclass(frozen=True, slots=True)
+class ServiceClock:
+    """The clock of an application."""
+
+    now: Clock
 
 
 async def now_of(request: Request) -> datetime:
     """The service's now."""
-    return (await clock_of(request))()
+    return services_of(request).get(ServiceClock).now()
 
 
-ServiceClock = Annotated[Clock, Depends(clock_of)]
+ClockOfService = Annotated[ServiceClock, provided(ServiceClock)]
 Now = Annotated[datetime, Depends(now_of)]

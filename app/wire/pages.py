@@ -1,7 +1,6 @@
 """Pages: cursors that are sealed and bound to their query, and links to the next page."""
 
 import base64
-import hashlib
 import hmac
 import json
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from fastapi import Request, Response
 from pydantic import Field
 
 from app.problems import Problem
+from app.wire.seals import seal
 from app.wire.strict_json import Strict
 
 
@@ -25,7 +25,7 @@ class InvalidCursor(Problem):
 
 CURSOR_PATTERN = r"^[A-Za-z0-9_-]{24,1000}$"
 
-SEAL_BYTES = 16
+CURSOR_SEAL_BYTES = 16
 
 LARGEST_PAGE = 1000
 
@@ -54,39 +54,37 @@ class Listing:
 
     def start(self, first: Sequence[Any]) -> Sequence[Any]:
         """The position behind which the page begins; `first` without a cursor."""
-        return first if self.page.cursor is None else unseal(self.secret, self.name, self.page.cursor)
+        return first if self.page.cursor is None else open_cursor(self.secret, self.name, self.page.cursor)
 
     def cut(self, rows: Sequence[Row], position: Callable[[Row], Sequence[object]]) -> tuple[Sequence[Row], str | None]:
         """The rows of the page and the cursor of the next one, of one row more than the limit; sets the Link header."""
         if len(rows) <= self.page.limit:
             return rows, None
         shown = rows[: self.page.limit]
-        cursor = seal(self.secret, self.name, position(shown[-1]))
+        cursor = seal_cursor(self.secret, self.name, position(shown[-1]))
         self.response.headers["Link"] = next_link(self.request, cursor)
         return shown, cursor
 
 
-def seal(secret: bytes, query: str, position: Sequence[object]) -> str:
-    """A cursor: where a page ended, signed together with the query that it belongs to."""
+def seal_cursor(secret: bytes, query: str, position: Sequence[object]) -> str:
+    """A cursor: where a page ended, sealed together with the query that it belongs to."""
     content = json.dumps(position, separators=(",", ":"), ensure_ascii=False).encode()
-    return base64.urlsafe_b64encode(_seal_of(secret, query, content) + content).decode().rstrip("=")
+    sealed = seal(secret, query, content, size=CURSOR_SEAL_BYTES) + content
+    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
 
-def unseal(secret: bytes, query: str, cursor: str) -> list[Any]:
+def open_cursor(secret: bytes, query: str, cursor: str) -> list[Any]:
     """The position in a cursor of the same account and query; anything else is InvalidCursor."""
     try:
         sealed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
     except ValueError:
         raise InvalidCursor from None
-    content = sealed[SEAL_BYTES:]
-    if not hmac.compare_digest(sealed[:SEAL_BYTES], _seal_of(secret, query, content)):
+    content = sealed[CURSOR_SEAL_BYTES:]
+    expected = seal(secret, query, content, size=CURSOR_SEAL_BYTES)
+    if not hmac.compare_digest(sealed[:CURSOR_SEAL_BYTES], expected):
         raise InvalidCursor
     position: list[Any] = json.loads(content)
     return position
-
-
-def _seal_of(secret: bytes, query: str, content: bytes) -> bytes:
-    return hmac.new(secret, query.encode() + b"\0" + content, hashlib.sha256).digest()[:SEAL_BYTES]
 
 
 def next_link(request: Request, cursor: str) -> str:

@@ -1,4 +1,8 @@
-"""Text: one line without control characters, fit for the header of an e-mail where that is asked."""
+"""Text: what a line may hold, and what is fit for the header of a mail.
+
+Whatever reads headers may take a control character for the end of a line, and some mail libraries
+decode `=?` into further headers; so there is one rule for both.
+"""
 
 import re
 from typing import Annotated
@@ -6,8 +10,10 @@ from typing import Annotated
 from pydantic import AfterValidator, StringConstraints
 
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
-LINE_ENDS = re.compile("[\x80-\x9f\u2028\u2029]")
-"""What some readers of headers take for control characters or the end of a line, beside what is unprintable."""
+BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+"""Control characters, and everything else that some reader of headers takes for the end of a line."""
+ENCODED_WORD = "=?"
+"""Begins an encoded word of RFC 2047; Python 3.11 writes what it decodes into the header, line breaks too."""
 
 
 def plain(text: str) -> str:
@@ -17,15 +23,29 @@ def plain(text: str) -> str:
     return text
 
 
+def is_fit_for_header(text: str) -> bool:
+    """Whether text can stand in a header as it is."""
+    return not (BREAKS.search(text) or UNPRINTABLE.search(text) or ENCODED_WORD in text)
+
+
 def header_text(text: str) -> str:
-    """Text that can stand in the header of an e-mail: some mail libraries unfold `=?` into further headers."""
-    if "=?" in text or LINE_ENDS.search(text):
+    """Text that can stand in the header of a mail."""
+    if not is_fit_for_header(text):
         raise ValueError("must be one line without control characters and =?")
-    return plain(text)
+    return text
+
+
+def on_one_line(text: str) -> str:
+    """Text that ends no header and that UTF-8 can hold."""
+    return BREAKS.sub(" ", text).encode("utf-8", "replace").decode()
+
+
+def fit_for_header(text: str) -> str:
+    """Text made fit for a header: on one line, and nothing that a reader would decode."""
+    return on_one_line(text).replace(ENCODED_WORD, "= ?")
 
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(plain)]
-
 HeaderText = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(header_text)
 ]

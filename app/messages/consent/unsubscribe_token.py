@@ -6,18 +6,18 @@ that the history of consent can say which one somebody left over. A token has on
 """
 
 import base64
-import hashlib
 import hmac
 import re
 import struct
 from dataclasses import dataclass
 
 from app.wire.ids import LARGEST_ID
+from app.wire.seals import seal
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{52}", re.ASCII)
 IDS = struct.Struct(">QQQ")
-SEAL_BYTES = 15
-PURPOSE = b"unsubscribe"
+TOKEN_SEAL_BYTES = 15
+PURPOSE = "unsubscribe"
 """Keeps these seals apart from those of cursors, which the same secret signs."""
 
 
@@ -33,7 +33,7 @@ class Recipient:
 def token(secret: bytes, recipient: Recipient) -> str:
     """The token for a link in this message; `secret` is the account's."""
     content = IDS.pack(recipient.account_id, recipient.customer_id, recipient.message_id)
-    return base64.urlsafe_b64encode(content + _seal_of(secret, content)).decode()
+    return base64.urlsafe_b64encode(content + seal(secret, PURPOSE, content, size=TOKEN_SEAL_BYTES)).decode()
 
 
 def account_in(text: str) -> int | None:
@@ -54,8 +54,3 @@ def _recipient_in(text: str) -> Recipient | None:
         return None
     ids = IDS.unpack_from(base64.urlsafe_b64decode(text))
     return Recipient(*ids) if all(0 < each <= LARGEST_ID for each in ids) else None
-
-
-def _seal_of(secret: bytes, content: bytes) -> bytes:
-    key = hmac.digest(secret, PURPOSE, hashlib.sha256)
-    return hmac.digest(key, content, hashlib.sha256)[:SEAL_BYTES]

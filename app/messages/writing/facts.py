@@ -4,19 +4,13 @@ A name may be missing and most customers have no place worth telling, so every t
 read well without them: an absent fact is empty, and `{% if rank.place %}` asks for it.
 """
 
-import re
 from dataclasses import asdict, dataclass
 
 from app.leaderboard.options import METRIC_LABELS, TIME_FRAME_LABELS
 from app.periods import TimeFrame
 from app.vocabulary import Metric
+from app.wire.text import fit_for_header
 from app.words import Language, in_language
-
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""What ends a line or no mail can carry. More than JSON needs: Python folds headers at each of these."""
-
-ENCODED_WORD = "=?"
-"""How an encoded word of RFC 2047 begins; Python 3.11 writes out what is decoded from it, line breaks too."""
 
 DESCRIPTIONS = {
     "customer.name": "Name of the customer; may be empty",
@@ -50,9 +44,9 @@ class Facts:
     def by_name(self) -> dict[str, dict[str, str | int | None]]:
         """The facts as templates see them. Names come from stores unchecked and are made harmless for a header."""
         return {
-            "customer": {"name": one_line(self.customer_name)},
+            "customer": {"name": made_fit(self.customer_name)},
             "rank": asdict(self.rank) if self.rank else dict.fromkeys(("place", "metric", "time_frame")),
-            "store": {"name": one_line(self.store_name), "url": one_line(self.store_url)},
+            "store": {"name": made_fit(self.store_name), "url": made_fit(self.store_url)},
         }
 
 
@@ -63,16 +57,11 @@ def ranked(place: int, metric: Metric, time_frame: TimeFrame, language: Language
     )
 
 
-def one_line(text: str | None) -> str | None:
-    """Text without line breaks, controls and encoded words; nothing for what is blank."""
-    return CONTROL.sub(" ", text or "").replace(ENCODED_WORD, "= ?").strip() or None
-
-
-def fit_for_header(text: str) -> bool:
-    """Whether text can stand in a subject as it is."""
-    return not CONTROL.search(text) and ENCODED_WORD not in text
+def made_fit(text: str | None) -> str | None:
+    """Text that is fit for a subject; None for what is blank."""
+    return fit_for_header(text or "").strip() or None
 
 
 def placeholders(language: Language) -> list[dict[str, str]]:
-    """What a sender's own text may ask for, described in a language."""
+    """The placeholders of a text that a store writes itself, described in a language."""
     return [{"name": name, "description": in_language(text, language)} for name, text in DESCRIPTIONS.items()]

@@ -17,8 +17,9 @@ from liquid.builtin.tags import case_tag, if_tag, unless_tag
 from liquid.exceptions import LiquidError, ResourceLimitError
 
 from app.messages.writing.clean_html import clean_html
-from app.messages.writing.facts import DESCRIPTIONS, Facts, fit_for_header
+from app.messages.writing.facts import DESCRIPTIONS, Facts
 from app.problems import Problem
+from app.wire.text import is_fit_for_header
 
 MOST_CHARACTERS = 100_000
 MOST_PLACEHOLDERS = 200
@@ -77,7 +78,7 @@ def filled_text(source: str, facts: Facts) -> str:
 def filled_subject(source: str, facts: Facts) -> str:
     """The subject for this recipient; what a placeholder makes of it has to fit a header too."""
     subject = _filled("subject", source, facts).strip()
-    if not subject or len(subject) > LONGEST_SUBJECT or not fit_for_header(subject):
+    if not subject or len(subject) > LONGEST_SUBJECT or not is_fit_for_header(subject):
         _refuse("subject", f"Must come to one line of 1 to {LONGEST_SUBJECT} characters, without =?")
     return subject
 

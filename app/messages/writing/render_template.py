@@ -12,10 +12,11 @@ from datetime import date
 from babel.dates import format_date
 
 from app.messages.writing.catalogue import TEMPLATES, TemplateName, Variable
-from app.messages.writing.facts import Facts, fit_for_header
+from app.messages.writing.facts import Facts
 from app.messages.writing.written_templates import SHEETS
 from app.problems import FieldError, Problem
 from app.wire.instants import LOCAL_DATE
+from app.wire.text import is_fit_for_header
 from app.words import Language
 
 LONGEST_TEXT = 200
@@ -99,7 +100,7 @@ def _written(variable: Variable, value: str | Sequence[str], language: Language)
 
 
 def _line(text: object) -> str:
-    if not isinstance(text, str) or not 1 <= len(text.strip()) <= LONGEST_TEXT or not fit_for_header(text):
+    if not isinstance(text, str) or not 1 <= len(text.strip()) <= LONGEST_TEXT or not is_fit_for_header(text):
         raise ValueError(f"must be one line of 1 to {LONGEST_TEXT} characters, without control characters and =?")
     return text.strip()
 

@@ -32,6 +32,10 @@ class Reader(Protocol):
         """The name of the store."""
 
     @property
+    def store_url(self) -> str | None:
+        """The address of the store on the web."""
+
+    @property
     def language(self) -> str | None:
         """The language they read."""
 
@@ -45,7 +49,7 @@ def write_message(wording: Wording, reader: Reader, board_rank: BoardRank | None
     rank = None
     if board_rank is not None:
         rank = ranked(board_rank.rank, board_rank.board.metric, board_rank.board.time_frame, language)
-    facts = Facts(store_name=reader.store, customer_name=reader.name, rank=rank)
+    facts = Facts(store_name=reader.store, store_url=reader.store_url, customer_name=reader.name, rank=rank)
     if wording.template is not None:
         return render(wording.template, language, wording.variables, facts)
     subject, text, html = wording.subject or "", wording.text or "", wording.html

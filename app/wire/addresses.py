@@ -1,0 +1,69 @@
+"""Addresses: what counts as an e-mail address, from what is stored to what a mail can be sent to.
+
+`normal_address` is the form that customers are known by; shops send much that no mail can reach, and
+it is stored all the same. `deliverable` is exactly one address that a mail server takes.
+`sender_address` is stricter still: every server must be able to answer to it.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import idna
+from email_validator import EmailNotValidError, validate_email
+
+from app.wire.text import ENCODED_WORD
+
+ADDRESS = re.compile(r"[^\s@,;<>\x00-\x1f\x7f\ud800-\udfff]+@[^\s@,;<>\x00-\x1f\x7f\ud800-\udfff]+")
+ATOMS = re.compile(r"""[^\x00-\x20\x7f"(),.:;<>@\[\\\]]+(?:\.[^\x00-\x20\x7f"(),.:;<>@\[\\\]]+)*""")
+HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+LONGEST_LOCAL_PART, LONGEST_DOMAIN = 64, 253
+
+
+class BadAddress(ValueError):  # noqa: N818 - it says what it is
+    """Not exactly one e-mail address."""
+
+
+def normal_address(address: str) -> str:
+    """The address as customers are known by it: trimmed, NFC, lower case, nothing folded."""
+    address = unicodedata.normalize("NFC", address.strip()).lower()
+    if not ADDRESS.fullmatch(address):
+        raise ValueError("must be one e-mail address")
+    return address
+
+
+def deliverable(email: str) -> str:
+    """The address with its domain in ASCII (IDNA 2008); BadAddress when it is not exactly one.
+
+    Quoted local parts, comments, address literals and encoded words are lawful somewhere, and refused.
+    """
+    local, _, domain = email.rpartition("@")
+    if not ATOMS.fullmatch(local) or ENCODED_WORD in local or not local.isprintable():
+        raise BadAddress
+    if len(local.encode()) > LONGEST_LOCAL_PART or len(domain) > LONGEST_DOMAIN:
+        raise BadAddress
+    return f"{local}@{_ascii_domain(domain)}"
+
+
+@lru_cache(maxsize=10_000)
+def _ascii_domain(domain: str) -> str:
+    host = domain.lower()
+    if not host.isascii():
+        try:
+            host = idna.encode(host, uts46=True).decode()
+        except UnicodeError:  # of which IDNAError is one
+            raise BadAddress from None
+    if len(host) > LONGEST_DOMAIN or not HOST.fullmatch(host):
+        raise BadAddress
+    return host
+
+
+def sender_address(text: str) -> str:
+    """An address that mail can be sent from and answered to, its domain as DNS writes it."""
+    try:
+        address = validate_email(text, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError:
+        raise ValueError("must be one e-mail address") from None
+    if address.ascii_email is None:
+        raise ValueError("must be ASCII before the @: not every server takes other letters there")
+    return address.ascii_email
