@@ -23,7 +23,7 @@ from app.boards.recount import rebuild
 from app.boards.source import SELECT_ACCOUNT_OF_SOURCE, SELECT_ALL_SOURCES, Source, read_source
 from app.boards.verify import verify
 from app.connecting import Urls, connected, postgres, upgrade
-from app.database.errors import ERRORS, told
+from app.database.errors import ERRORS, operator_line
 from app.database.pools import Database
 from app.demo import ensure_demo
 from app.local_postgres import LocalPostgresError
@@ -63,7 +63,7 @@ def run() -> None:
         print(f"loyalty-leaderboard: {problem.detail}", file=sys.stderr)
         sys.exit(1)
     except ERRORS as error:
-        print(f"loyalty-leaderboard: {told(error)}", file=sys.stderr)
+        print(f"loyalty-leaderboard: {operator_line(error)}", file=sys.stderr)
         sys.exit(1)
     except CommandError as error:
         print(f"loyalty-leaderboard: {error}", file=sys.stderr)
@@ -127,7 +127,7 @@ async def _serve(settings: Settings, urls: Urls, listener: socket.socket) -> Non
         )
         console.print(f"Serving {url} (docs at /docs)", highlight=False)
         async with mailing.delivery(settings, database) as delivery:
-            await serving.serve(app, database, listener, delivery if settings.worker else None)
+            await serving.serve_until_stopped(app, database, listener, delivery if settings.worker else None)
 
 
 @commands.command()

@@ -16,11 +16,11 @@ from starlette.requests import Request
 
 from app.problems import InternalError, answer, log, places
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+AsgiScope = MutableMapping[str, Any]
+AsgiMessage = MutableMapping[str, Any]
+AsgiReceive = Callable[[], Awaitable[AsgiMessage]]
+AsgiSend = Callable[[AsgiMessage], Awaitable[None]]
+AsgiApplication = Callable[[AsgiScope, AsgiReceive, AsgiSend], Awaitable[None]]
 
 SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}", re.ASCII)
 QUIET_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
@@ -56,15 +56,15 @@ class AnswerBrokeOffError(Exception):
     """An answer failed when a part of it was sent: the server closes the connection, so that the client knows."""
 
 
-class Envelope:
+class RequestLayer:
     """The outermost layer of the application."""
 
-    def __init__(self, app: Application, metrics: Metrics) -> None:
+    def __init__(self, app: AsgiApplication, metrics: Metrics) -> None:
         """`app` is what it wraps."""
         self.app = app
         self.metrics = metrics
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         """Wrap one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
@@ -75,7 +75,7 @@ class Envelope:
         scope.setdefault("state", {})["request_id"] = request_id
         status = 0
 
-        async def answering(message: Message) -> None:
+        async def answering(message: AsgiMessage) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -95,7 +95,7 @@ class Envelope:
         finally:
             self._note(scope, status, time.perf_counter() - begun, request_id)
 
-    def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
+    def _note(self, scope: AsgiScope, status: int, seconds: float, request_id: str) -> None:
         route = getattr(scope.get("route"), "path", "unknown")
         self.metrics.observe(scope["method"], route, status, seconds)
         if scope["path"] not in QUIET_PATHS:

@@ -38,7 +38,7 @@ from typing import IO, Self
 SHARED_PROGRAMS = Path("/var/lib/loyalty-leaderboard")
 SILENCE_SECONDS = 60.0
 LEFTOVER_SECONDS = STOP_SECONDS = 30.0
-POLL_SECONDS = 0.01
+START_POLL_SECONDS = 0.01
 NOBODY, PR_SET_PDEATHSIG = 65534, 1
 
 # The locale is built in, so that the order of names does not depend on the machine.
@@ -85,7 +85,7 @@ def _join_or_start(folder: Path, held: ExitStack, *, share: bool) -> LocalUrls:
             raise LocalPostgresError(f"another service already runs on {folder}; stop it or set DATA_DIR to another")
         with suppress(FileNotFoundError, ValueError):  # it is still starting
             return _urls(_secret(folder), int((folder / "port").read_text()))
-        time.sleep(POLL_SECONDS)
+        time.sleep(START_POLL_SECONDS)
     held.enter_context(service_lock)
     (folder / "port").unlink(missing_ok=True)
     if (server_lock := _locked(folder / "server.lock", patience_seconds=LEFTOVER_SECONDS)) is None:
@@ -93,7 +93,7 @@ def _join_or_start(folder: Path, held: ExitStack, *, share: bool) -> LocalUrls:
     with server_lock:
         programs = _Programs.found(folder / "cluster", server_lock.fileno())
         _ensure_cluster(folder, programs)
-        port = _start(folder, programs, held)
+        port = _start_server(folder, programs, held)
     held.callback((folder / "port").unlink, missing_ok=True)
     with open(folder / "port", "w", opener=_private) as file:
         file.write(str(port))
@@ -108,11 +108,11 @@ def _private(path: str, flags: int) -> int:
 def _locked(path: Path, patience_seconds: float = 0.0) -> IO[str] | None:
     """The locked file, or None if another process holds it and does not let go."""
     file = open(path, "a", opener=_private)  # noqa: SIM115 - it holds the lock for as long as it is open
-    for _ in range(1 + int(patience_seconds / POLL_SECONDS)):
+    for _ in range(1 + int(patience_seconds / START_POLL_SECONDS)):
         with suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return file
-        time.sleep(POLL_SECONDS)
+        time.sleep(START_POLL_SECONDS)
     file.close()
     return None
 
@@ -198,7 +198,7 @@ class _Programs:
         with self.launch(cluster, *command, dies_by=signal.SIGKILL, output=subprocess.PIPE) as process:
             said, _ = process.communicate(told)
         if process.returncode:
-            raise LocalPostgresError(f"{command[0]} failed on {cluster}: {_reason(said)}")
+            raise LocalPostgresError(f"{command[0]} failed on {cluster}: {_exit_reason(said)}")
 
 
 def _die_with(parent: int, by: signal.Signals) -> None:
@@ -249,7 +249,7 @@ def _ensure_cluster(folder: Path, programs: _Programs) -> None:
     os.sync()
 
 
-def _start(folder: Path, programs: _Programs, held: ExitStack) -> int:
+def _start_server(folder: Path, programs: _Programs, held: ExitStack) -> int:
     """The port of the server, once it accepts."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
     with suppress(OSError, ValueError):  # a container's limit: absent, or the word "max"
@@ -282,11 +282,11 @@ def _accepts(server: subprocess.Popen[str], pid_file: Path, log: int, log_start:
         if ended and b"could not bind" in said:
             return False
         if ended or time.monotonic() > give_up:
-            raise LocalPostgresError(f"PostgreSQL does not start: {_reason(said.decode(errors='replace'))}")
-        time.sleep(POLL_SECONDS)
+            raise LocalPostgresError(f"PostgreSQL does not start: {_exit_reason(said.decode(errors='replace'))}")
+        time.sleep(START_POLL_SECONDS)
 
 
-def _reason(said: str) -> str:
+def _exit_reason(said: str) -> str:
     lines = said.splitlines() or ["it said nothing"]
     return ([line for line in lines if "FATAL" in line or "PANIC" in line or "error:" in line] or lines)[-1]
 

@@ -8,7 +8,7 @@ from app.database.pools import Database
 from app.mail.choose_mailer import feedback_reader, is_private, open_mailer
 from app.mail.contract import Mailer
 from app.messages.open_routes import FeedbackSource
-from app.messages.sending.claim_messages import Limits
+from app.messages.sending.claim_messages import SendingLimits
 from app.messages.sending.compose_mail import Site
 from app.messages.sending.deliver_messages import Delivery
 from app.settings import Settings, SettingsError
@@ -66,7 +66,7 @@ def feedback_source(settings: Settings) -> FeedbackSource | None:
 async def delivery(settings: Settings, database: Database) -> AsyncIterator[Delivery]:
     """What sends in this process; its connections are given back at the end."""
     rate = settings.mail_rate_per_second
-    limits = Limits(
+    limits = SendingLimits(
         concurrency=settings.mail_concurrency,
         rate_per_second=rate,
         burst=max(1, round(rate * BURST_SECONDS)),

@@ -17,7 +17,7 @@ from app.boards.source import SourceCache
 from app.customers import routes as customer_routes
 from app.database import errors as database_errors
 from app.database.pools import Database
-from app.envelope import Envelope, Metrics
+from app.envelope import Metrics, RequestLayer
 from app.leaderboard import routes as leaderboard_routes
 from app.messages import open_routes
 from app.messages import routes as message_routes
@@ -53,10 +53,10 @@ def create_app(
     app.include_router(leaderboard_routes.hot)  # first, because routes are tried one after the other
     for routes in FEATURES:
         app.include_router(routes.router)
-    problems.install(app)
-    database_errors.install(app)
+    problems.install_problem_handlers(app)
+    database_errors.install_error_handlers(app)
     app.include_router(operation.router)
-    _document(app)
+    _serve_document(app)
     app.state.services = Services(
         database,
         ServiceClock(clock),
@@ -102,13 +102,13 @@ def _middleware(metrics: Metrics, cors_origins: tuple[str, ...]) -> list[Middlew
         max_age=600,
     )
     return [
-        Middleware(Envelope, metrics=metrics),
+        Middleware(RequestLayer, metrics=metrics),
         *([across_origins] if cors_origins else []),
         Middleware(GZipMiddleware, minimum_size=SMALLEST_COMPRESSED_BYTES, compresslevel=5),
     ]
 
 
-def _document(app: FastAPI) -> None:
+def _serve_document(app: FastAPI) -> None:
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
     openapi.install_docs(app)
 

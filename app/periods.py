@@ -19,8 +19,8 @@ HISTORY_BEGINS = datetime(1900, 1, 1, tzinfo=UTC)
 FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 """The end of a period that has none: nothing lies in the future."""
 
-INSTANT = timedelta(microseconds=1)
-"""The resolution of the clock: `(…, as_of]` is `[…, as_of + INSTANT)`."""
+CLOCK_TICK = timedelta(microseconds=1)
+"""The resolution of the clock: `(…, as_of]` is `[…, as_of + CLOCK_TICK)`."""
 
 DAYS_WITH_A_BOARD = 365
 """The one trailing interval that has a board."""
@@ -156,19 +156,19 @@ def named_frame(time_frame: TimeFrame, as_of: datetime, calendar: Calendar, *, e
     period = calendar.period(kind, as_of, back=back + earlier)
     if period.counted_until <= as_of:
         return Frame(period.counted_from, period.counted_until, period.counted_until, period)
-    return Frame(period.counted_from, as_of, as_of + INSTANT, period)
+    return Frame(period.counted_from, as_of, as_of + CLOCK_TICK, period)
 
 
 def custom_frame(start: datetime, end: datetime, as_of: datetime) -> Frame:
     """Any interval `[start, end)`, as far as it lies not after `as_of`."""
-    return Frame(start, end, min(end, as_of + INSTANT), None)
+    return Frame(start, end, min(end, as_of + CLOCK_TICK), None)
 
 
 def trailing_frame(days: int, as_of: datetime, calendar: Calendar) -> Frame:
     """The local day of `as_of` until then, and so many whole days before it; 365 have a board."""
     if days == DAYS_WITH_A_BOARD:
         return named_frame(TimeFrame.LAST_365_DAYS, as_of, calendar)
-    return Frame(calendar.midnight(calendar.today(as_of) - timedelta(days=days)), as_of, as_of + INSTANT, None)
+    return Frame(calendar.midnight(calendar.today(as_of) - timedelta(days=days)), as_of, as_of + CLOCK_TICK, None)
 
 
 def previous_frame(time_frame: TimeFrame, frame: Frame, as_of: datetime, calendar: Calendar) -> Frame | None:

@@ -231,7 +231,7 @@ def methods_of(request: Request) -> list[str]:
     return sorted({method for route in routes for method in route.methods or ()})
 
 
-def install(app: FastAPI) -> None:
+def install_problem_handlers(app: FastAPI) -> None:
     """Answer every error of this application with a problem; what nobody foresaw is the envelope's."""
 
     @app.exception_handler(Problem)

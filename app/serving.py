@@ -21,7 +21,7 @@ from app.worker import work
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 LONGEST_HEADERS_BYTES = 64 * 1024
-IDLE_SECONDS = 60
+KEEP_ALIVE_SECONDS = 60
 DRAIN_SECONDS = 25
 
 
@@ -55,7 +55,9 @@ def taken_port(host: str, port: int) -> socket.socket:
     return taken
 
 
-async def serve(app: FastAPI, database: Database, listener: socket.socket, delivery: Delivery | None) -> None:
+async def serve_until_stopped(
+    app: FastAPI, database: Database, listener: socket.socket, delivery: Delivery | None
+) -> None:
     """Answer requests until a signal, then end in order; with a `delivery` do the background work too."""
     config = uvicorn.Config(
         app,
@@ -63,7 +65,7 @@ async def serve(app: FastAPI, database: Database, listener: socket.socket, deliv
         access_log=False,
         server_header=False,
         h11_max_incomplete_event_size=LONGEST_HEADERS_BYTES,
-        timeout_keep_alive=IDLE_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     stop = asyncio.Event()

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, dialect
 
-from app.tenancy import account_reference, enum_type, metadata, one_of, reference, serial_id, tenant_table
+from app.tenancy import account_reference, enum_type, metadata, one_of, row_reference, serial_id, tenant_table
 from app.vocabulary import AttemptOutcome, BoardKind, Marketing, MessageKind, MessageStatus, Metric, OrderStatus, Plan
 
 DIALECT = dialect()  # type: ignore[no-untyped-call]
@@ -125,7 +125,7 @@ sources = tenant_table(
     # When periods change next: the worker opens, moves and drops boards then.
     sa.Column("boards_due_at", INSTANT, nullable=False),
     sa.Column("created_at", INSTANT, nullable=False),
-    reference("audience_id", "audiences"),
+    row_reference("audience_id", "audiences"),
     sa.Index(None, "account_id", "audience_id"),
     sa.Index(None, "boards_due_at"),
     key=("id",),
@@ -148,7 +148,7 @@ customers = tenant_table(
     # The language of messages that name none; NULL is English.
     sa.Column("language", sa.Text),
     sa.Column("created_at", INSTANT, nullable=False),
-    reference("source_id", "sources"),
+    row_reference("source_id", "sources"),
     sa.UniqueConstraint("account_id", "source_id", "external_id"),
     sa.Index(None, "account_id", "source_id", "id"),
     sa.Index(
@@ -178,7 +178,7 @@ consent_changes = tenant_table(
     # A key's public id, or `unsubscribe`, `bounce`, `complaint`.
     sa.Column("changed_by", sa.Text, nullable=False),
     sa.Column("changed_at", INSTANT, nullable=False),
-    reference("customer_id", "customers"),
+    row_reference("customer_id", "customers"),
     sa.Index(None, "account_id", "customer_id"),
     key=("id",),
 )
@@ -190,8 +190,8 @@ addresses = tenant_table(
     sa.Column("source_id", sa.BigInteger, nullable=False),
     sa.Column("email", sa.Text, nullable=False),
     sa.Column("customer_id", sa.BigInteger, nullable=False),
-    reference("source_id", "sources"),
-    reference("customer_id", "customers"),
+    row_reference("source_id", "sources"),
+    row_reference("customer_id", "customers"),
     sa.Index(None, "account_id", "customer_id"),
     key=("source_id", "email"),
 )
@@ -220,8 +220,8 @@ orders = tenant_table(
     # Its person was erased: it belongs to no one, and no later version gives it an owner again.
     sa.Column("erased_at", INSTANT),
     sa.Column("spend", sa.BigInteger, sa.Computed(SPEND_OF_PURCHASE, persisted=True)),
-    reference("source_id", "sources"),
-    reference("customer_id", "customers"),
+    row_reference("source_id", "sources"),
+    row_reference("customer_id", "customers"),
     sa.Index("orders_by_customer_idx", "account_id", "customer_id", "ordered_at"),
     sa.Index(
         "orders_purchases_idx",
@@ -246,7 +246,7 @@ imports = tenant_table(
     sa.Column("started_at", INSTANT, nullable=False),
     sa.Column("progressed_at", INSTANT, nullable=False),
     sa.Column("finished_at", INSTANT),
-    reference("source_id", "sources"),
+    row_reference("source_id", "sources"),
     sa.Index(None, "account_id", "source_id"),
     key=("id",),
 )
@@ -267,7 +267,7 @@ boards = tenant_table(
     sa.Column("purchases", sa.BigInteger, nullable=False),
     sa.Column("spend", sa.Numeric, nullable=False),
     sa.Column("version", sa.BigInteger, nullable=False),
-    reference("source_id", "sources"),
+    row_reference("source_id", "sources"),
     sa.UniqueConstraint("account_id", "source_id", "kind", "start"),
     key=("id",),
 )
@@ -355,7 +355,7 @@ messages = tenant_table(
     # Fences off a worker that has lost its lease: another one has drawn another number.
     sa.Column("lease", sa.BigInteger),
     account_reference(),
-    reference("customer_id", "customers"),
+    row_reference("customer_id", "customers"),
     sa.Index("messages_due_idx", "account_id", "due_at", postgresql_where=sa.text("due_at IS NOT NULL")),
     sa.Index("messages_held_idx", "account_id", "id", postgresql_where=sa.text("status = 'held'")),
     sa.Index(None, "account_id", "created_at", "id"),
@@ -373,7 +373,7 @@ message_attempts = tenant_table(
     sa.Column("outcome", sa.Text, one_of("outcome", AttemptOutcome), nullable=False),
     sa.Column("code", sa.Text, nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
-    reference("message_id", "messages"),
+    row_reference("message_id", "messages"),
     sa.Index(None, "account_id", "message_id", "id"),
     key=("id",),
 )

@@ -41,7 +41,7 @@ def account_reference() -> sa.ForeignKeyConstraint:
     return sa.ForeignKeyConstraint(["account_id"], ["accounts.id"])
 
 
-def reference(column: str, parent: str) -> sa.ForeignKeyConstraint:
+def row_reference(column: str, parent: str) -> sa.ForeignKeyConstraint:
     """A column refers to the id of another row of the same account."""
     return sa.ForeignKeyConstraint(["account_id", column], [f"{parent}.account_id", f"{parent}.id"])
 

@@ -32,7 +32,7 @@ class Platform(StrEnum):
     CUSTOM = "custom"
 
 
-class Connection(StrEnum):
+class SourceConnection(StrEnum):
     """How orders reach a source by themselves; `none` says that somebody has to send them."""
 
     NONE = "none"

@@ -30,13 +30,13 @@ from app.messages.queue_statements import (
     LockedRecipient,
     LockedSender,
 )
-from app.messages.sending.claim_messages import Limits
+from app.messages.sending.claim_messages import SendingLimits
 from app.messages.sending.compose_mail import Site, compose_mail
 from app.messages.sending.deliver_messages import Delivery
 from benchmarks.material import NOW
 from benchmarks.scene import Scene
 
-UNLIMITED = Limits(rate_per_second=1e9, burst=1_000_000)
+UNLIMITED = SendingLimits(rate_per_second=1e9, burst=1_000_000)
 SITE = Site("https://loyal.example.test")
 
 

@@ -24,7 +24,7 @@ from app.database.pools import Database
 from app.mail.choose_mailer import open_mailer
 from app.mail.contract import Mail, Mailer, Outcome
 from app.messages.sending import claim_messages, deliver_messages, settle_messages
-from app.messages.sending.claim_messages import Limits
+from app.messages.sending.claim_messages import SendingLimits
 from app.messages.sending.compose_mail import Site
 from app.messages.sending.deliver_messages import Delivery
 from app.wire.instants import now_in_utc
@@ -117,7 +117,7 @@ async def work(orders: Orders) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    limits = Limits(**orders.limits)
+    limits = SendingLimits(**orders.limits)
     database = Database(orders.write, orders.read, pool_size=2, pool_wait_seconds=20)
     mailer: Mailer = open_mailer(orders.mail, concurrency=limits.concurrency)
     if orders.poison:

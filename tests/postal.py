@@ -18,7 +18,7 @@ from shop import OPERATOR, Store, order
 from app.database.pools import Database
 from app.mail.choose_mailer import open_mailer
 from app.messages.consent.unsubscribe_token import Recipient, token
-from app.messages.sending.claim_messages import Limits
+from app.messages.sending.claim_messages import SendingLimits
 from app.messages.sending.compose_mail import Site
 from app.messages.sending.deliver_messages import Delivery
 
@@ -29,7 +29,7 @@ SENDER = {
     "postal_address": "Via Roma 1\n20121 Milano, Italy",
 }
 SITE = Site("https://loyal.shop.example")
-FAST = Limits(rate_per_second=10_000, burst=10_000)
+FAST = SendingLimits(rate_per_second=10_000, burst=10_000)
 NUMBERS = itertools.count(1)
 
 
@@ -189,7 +189,7 @@ def sink(folder: Path, script: Script | None = None, **options: Any) -> Iterator
         yield running
 
 
-async def deliver(database: Database, clock: Any, url: str, limits: Limits = FAST) -> None:
+async def deliver(database: Database, clock: Any, url: str, limits: SendingLimits = FAST) -> None:
     """Send what is due, once."""
     mailer = open_mailer(url, concurrency=limits.concurrency)
     try:
@@ -199,7 +199,7 @@ async def deliver(database: Database, clock: Any, url: str, limits: Limits = FAS
 
 
 @contextlib.asynccontextmanager
-async def delivering(database: Database, clock: Any, url: str, limits: Limits = FAST) -> AsyncIterator[None]:
+async def delivering(database: Database, clock: Any, url: str, limits: SendingLimits = FAST) -> AsyncIterator[None]:
     """A worker that sends until the block ends."""
     stop = asyncio.Event()
     mailer = open_mailer(url, concurrency=limits.concurrency)

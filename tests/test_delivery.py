@@ -58,7 +58,7 @@ from app.messages.sending.backoff import (
     next_attempt,
     wait_seconds,
 )
-from app.messages.sending.claim_messages import Limits, claim
+from app.messages.sending.claim_messages import SendingLimits, claim
 from app.messages.statements import select_messages
 from app.worker import work_once
 
@@ -315,7 +315,7 @@ async def test_what_a_stopping_worker_lets_go_of_costs_no_attempt_and_keeps_its_
 async def test_a_mail_that_takes_longer_than_its_lease_is_sent_once(store, database, clock, tmp_path):
     clock.now = None
     message = await queued(store, await customer(store, "ada"))
-    limits = Limits(lease_seconds=0.6)
+    limits = SendingLimits(lease_seconds=0.6)
     with sink(tmp_path, answer_delay_seconds=3) as slow:
         async with delivering(database, clock, slow.url, limits), delivering(database, clock, slow.url, limits):
             await until(lambda: is_now(store, message, "sent"))
@@ -480,7 +480,7 @@ async def test_consent_that_is_withdrawn_before_the_sending_cancels_it(store, da
 async def test_a_bounce_cancels_what_is_queued_for_the_same_address(store, database, clock, smtp):
     ada = await customer(store, "r5511")
     first = await queued(store, ada)
-    await deliver(database, clock, smtp.url, Limits(concurrency=1))
+    await deliver(database, clock, smtp.url, SendingLimits(concurrency=1))
     later = [await outdated(store, database, ada, kind) for kind in ("marketing", "transactional")]
     await deliver(database, clock, smtp.url)
 
@@ -517,7 +517,7 @@ async def test_nothing_is_begun_after_a_customer_has_left(store, database, clock
         left_at[who] = datetime.now(UTC)
 
     paths = {who: await unsubscribe_path(store, sql, who, messages[who]) for who in leaving}
-    slow = Limits(concurrency=6, rate_per_second=10_000, burst=10_000)
+    slow = SendingLimits(concurrency=6, rate_per_second=10_000, burst=10_000)
     with sink(tmp_path, answer_delay_seconds=0.02) as smtp:
         async with delivering(database, clock, smtp.url, slow):
             await asyncio.gather(*map(leave_at_a_random_moment, leaving))
@@ -812,7 +812,7 @@ async def test_an_account_sends_no_faster_than_its_rate_and_holds_up_nobody(
     await set_sender(other)
     await flood(sql, store, await customer(store, "ada"), 60)
     await queued(other, await customer(other, "bea"))
-    limits = Limits(rate_per_second=10, burst=5)
+    limits = SendingLimits(rate_per_second=10, burst=5)
 
     sent = []
     for tenth in range(21):

@@ -21,8 +21,12 @@ STATEMENT_VERBS = {
     *("SHIFT", "CLAIM", "MARK", "CLOSE", "CANCEL", "EXTEND", "SETTLE", "PAUSE", "RESUME", "RELEASE", "NOTIFY"),
     *("APPLY", "SUBSCRIBE", "REASSIGN", "INHERIT", "ANONYMISE", "ERASE", "REVOKE", "ANALYZE", "LIMIT"),
 }
+PROVIDERS = "every provider has its own, and none knows another"
+JSON_FORMS = "the JSON that clients see has the same name as what it shows"
 TWINS = {
     "router": "every feature has one",
+    **dict.fromkeys(("feedback", "ENDPOINT", "SENDER_FIELDS", "_message", "_outcome", "_event_feedback"), PROVIDERS),
+    **dict.fromkeys(("Source", "Vip", "Vips"), JSON_FORMS),
 }
 """Names that stand at the top of more than one module, and why."""
 SPEAKS_TO_THE_TERMINAL = {"app/cli.py", "app/demo.py"}
@@ -204,6 +208,16 @@ def top_level_names(path: Path) -> Iterator[str]:
             yield from (target.id for target in node.targets if isinstance(target, ast.Name))
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             yield node.target.id
+
+
+def test_a_name_at_the_top_of_a_module_stands_in_one_module():
+    where: dict[str, list[str]] = {}
+    for path in python("app"):
+        for name in top_level_names(path):
+            where.setdefault(name, []).append(shown(path))
+    twins = {name: paths for name, paths in where.items() if len(paths) > 1 and name not in TWINS}
+    assert twins == {}
+    assert [name for name in TWINS if len(where.get(name, ())) < 2] == [], "no longer twins: take them off the list"
 
 
 def test_only_the_command_line_prints():

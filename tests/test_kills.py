@@ -32,7 +32,7 @@ from postal import SENDER, SITE, deliver, key, set_sender, sink
 from processes import Shop, postgres_of, running
 from shop import Store, order
 
-from app.messages.sending.claim_messages import Limits
+from app.messages.sending.claim_messages import SendingLimits
 from app.wire.instants import now_in_utc
 
 KILLS = int(os.environ.get("KILLS", "60"))
@@ -616,5 +616,5 @@ def test_a_service_and_a_database_that_die_lose_no_message_and_make_none_twice(d
     assert {each["id"] for each in messages} == set(first.values())
     assert [each for each in messages if each["status"] != "sent"] == []
     assert set(copies) == sent
-    assert len(smtp.taken) - len(copies) <= len(faults) * Limits().concurrency
+    assert len(smtp.taken) - len(copies) <= len(faults) * SendingLimits().concurrency
     assert office.answers == first

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from app.envelope import SECURITY_HEADERS
 from app.messages.consent.unsubscribe_page import farewell, question, unknown_link
 from app.messages.consent.unsubscribe_token import Recipient, account_in, recipient_in, token
-from app.messages.writing.clean_html import MOST_CHARACTERS, MOST_TAGS, HtmlTooLarge, clean_html
-from app.messages.writing.footer import Footer, Sender
+from app.messages.writing.clean_html import MOST_HTML_CHARACTERS, MOST_TAGS, HtmlTooLarge, clean_html
+from app.messages.writing.footer import Footer, Signature
 from app.wire.ids import LARGEST_ID
 from app.wire.pages import InvalidCursor, open_cursor, seal_cursor
 from app.words import Language
@@ -25,7 +25,7 @@ IDS = st.integers(1, LARGEST_ID)
 RECIPIENTS = st.builds(Recipient, IDS, IDS, IDS)
 SECRET = b"s" * 32
 URL = "https://api.example/unsubscribe/abc?x=1&y=2"
-SENDER = Sender("Ada & <Söhne>", "Via Roma 1\n 00100 Roma\n\nItalia")
+SENDER = Signature("Ada & <Söhne>", "Via Roma 1\n 00100 Roma\n\nItalia")
 
 
 # ---------------------------------------------------------------- HTML
@@ -131,7 +131,7 @@ def test_what_mail_programs_show_stays_and_the_rest_goes(html, cleaned):
     assert clean_html(html) == cleaned
 
 
-@pytest.mark.parametrize("html", ["x" * (MOST_CHARACTERS + 1), "<" * (MOST_TAGS + 1), "&" * MOST_CHARACTERS])
+@pytest.mark.parametrize("html", ["x" * (MOST_HTML_CHARACTERS + 1), "<" * (MOST_TAGS + 1), "&" * MOST_HTML_CHARACTERS])
 def test_html_that_would_be_cut_off_or_takes_long_is_refused(html):
     with pytest.raises(HtmlTooLarge):
         clean_html(html)
@@ -226,7 +226,7 @@ def test_the_footer_is_the_last_of_the_body(html, before, after):
     st.lists(PIECES | st.text(max_size=5), max_size=20).map("".join), st.text(max_size=50), st.sampled_from(Language)
 )
 def test_whatever_is_written_the_link_is_there_to_be_followed(html, name, language):
-    footer = Footer(Sender(name, f"{name}\n{name}"), language, URL)
+    footer = Footer(Signature(name, f"{name}\n{name}"), language, URL)
     whole = footer.below_html(clean_html(html))
     seen = Seen(whole)
 

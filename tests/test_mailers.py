@@ -510,7 +510,7 @@ async def test_a_connection_that_the_server_has_given_up_is_replaced_without_a_w
             assert isinstance(await mailer.send(mail()), Accepted)
             mailer._idle[0].client.transport.get_extra_info("socket").shutdown(2)  # nobody has noticed yet
             assert isinstance(await mailer.send(mail()), Accepted)
-            monkeypatch.setattr(smtp, "IDLE_SECONDS", 0)
+            monkeypatch.setattr(smtp, "TRUSTED_IDLE_SECONDS", 0)
             assert isinstance(await mailer.send(mail()), Accepted)
         assert [each.connection for each in sink.taken] == [0, 1, 2, 3]
 
@@ -543,7 +543,7 @@ async def test_a_server_that_is_not_there_defers_the_mail():
     "greeting", [b"554 5.7.1 go away\r\n", b"421 busy\r\n", b"HTTP/1.1 400 Bad Request\r\n", b"", None]
 )
 async def test_a_strange_greeting_is_not_the_fault_of_the_mail(greeting, monkeypatch):
-    monkeypatch.setattr(smtp, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(smtp, "SMTP_CONNECT_SECONDS", 0.3)
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if greeting is None:
@@ -899,7 +899,7 @@ async def test_every_documented_answer_of_a_provider_is_one_of_four_outcomes(pro
     ids=lambda reply: repr(reply)[:80],
 )
 async def test_an_answer_that_says_nothing_may_mean_that_the_mail_is_sent(provider, scheme, reply, monkeypatch):
-    monkeypatch.setattr("app.mail.http_provider.TOTAL_SECONDS", 0.5 if reply.stall_seconds else 15)
+    monkeypatch.setattr("app.mail.http_provider.HTTP_TOTAL_SECONDS", 0.5 if reply.stall_seconds else 15)
     outcome = await sent(provider, scheme, mail(), reply)
     assert (type(outcome), outcome.maybe_duplicate) == (Deferred, True)
 

@@ -22,8 +22,8 @@ LABELS = [*FILTER_LABELS.values(), *METRIC_LABELS.values(), *TIME_FRAME_LABELS.v
 MESSAGES = {
     *(text for template in TEMPLATES.values() for text in template.texts),
     *facts.DESCRIPTIONS.values(),
-    *footer.TEXTS,
-    *unsubscribe_page.TEXTS,
+    *footer.FOOTER_TEXTS,
+    *unsubscribe_page.PAGE_TEXTS,
 }
 OUR_OWN_LABELS = {"Last 365 days", "All time", "Custom"}
 DECLINED_ON_THE_PAGE = {

@@ -15,7 +15,7 @@ from app.problems import Problem
 from app.services import services_of
 from app.vocabulary import Plan, Scope
 
-REMEMBERED_SECONDS = 5.0
+KEY_REMEMBERED_SECONDS = 5.0
 REMEMBERED_KEYS = 10_000
 
 
@@ -94,7 +94,7 @@ class Callers:
         caller = Caller(owner.account_id, owner.key_id, frozenset(owner.scopes), owner.plan, owner.cursor_secret)
         if len(self._known) >= REMEMBERED_KEYS:
             self._known.clear()
-        self._known[key_hash] = (time.monotonic() + REMEMBERED_SECONDS, caller)
+        self._known[key_hash] = (time.monotonic() + KEY_REMEMBERED_SECONDS, caller)
         return caller
 
 
@@ -137,7 +137,7 @@ def _admit_operator(request: Request) -> None:
 AnyKey = Annotated[Caller, Depends(Permission(None))]
 Reader = Annotated[Caller, Depends(Permission(Scope.READ))]
 Writer = Annotated[Caller, Depends(Permission(Scope.WRITE))]
-Sender = Annotated[Caller, Depends(Permission(Scope.SEND))]
+MessageSender = Annotated[Caller, Depends(Permission(Scope.SEND))]
 PayingSender = Annotated[Caller, Depends(Permission(Scope.SEND, paid=True))]
 Admin = Annotated[Caller, Depends(Permission(Scope.ADMIN))]
 Operator = Annotated[None, Depends(Permission(None, operator=True))]

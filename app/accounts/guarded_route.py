@@ -36,7 +36,7 @@ LARGEST_BODY_BYTES = 1024 * 1024
 MOST_LENGTH_DIGITS = 18
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+BodyReceive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 def limit_body(most_bytes: int | None) -> Callable[[Endpoint], Endpoint]:
@@ -150,7 +150,7 @@ class StrictRequest(Request):
             raise UnreadableBody from None
 
 
-def limited_receive(request: Request, most_bytes: int | None) -> Receive:
+def limited_receive(request: Request, most_bytes: int | None) -> BodyReceive:
     """The body as it arrives, refused as soon as it is larger than this."""
     if most_bytes is None:
         return request.receive

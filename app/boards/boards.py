@@ -10,7 +10,7 @@ from app.periods import Period
 from app.vocabulary import BoardKind
 
 
-class Board(NamedTuple):
+class StoredBoard(NamedTuple):
     """A stored board and the purchases it counts."""
 
     id: int
@@ -27,9 +27,9 @@ class BoardRow(NamedTuple):
     counted_until: datetime
 
     @property
-    def board(self) -> Board:
+    def board(self) -> StoredBoard:
         """The board with its period."""
-        return Board(self.id, Period(BoardKind(self.kind), self.start, self.counted_from, self.counted_until))
+        return StoredBoard(self.id, Period(BoardKind(self.kind), self.start, self.counted_from, self.counted_until))
 
 
 SELECT_BOARDS = text("""

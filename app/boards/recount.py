@@ -14,7 +14,7 @@ from sqlalchemy import TextClause
 
 from app.boards import boards as board_statements
 from app.boards import standings
-from app.boards.boards import Board, BoardRow, period_columns
+from app.boards.boards import BoardRow, StoredBoard, period_columns
 from app.boards.buckets import BUCKET_EDGES, INSERT_COUNTED_BUCKETS, LOWER_BUCKETS, RAISE_BUCKETS, least_value
 from app.boards.cells import CELLED_KIND, INSERT_COUNTED_CELLS, LOWER_CELLS, RAISE_CELLS
 from app.boards.metrics import metric_values
@@ -35,7 +35,7 @@ REBUILD_SHARE = 3
 # ---------------------------------------------------------------- following the orders
 
 
-async def stored_boards(conn: Connection, source: Source) -> list[Board]:
+async def stored_boards(conn: Connection, source: Source) -> list[StoredBoard]:
     """The boards that the source has."""
     return [row.board for row in await all_rows(conn, board_statements.SELECT_BOARDS, source.key, BoardRow)]
 
@@ -46,7 +46,7 @@ async def refresh(conn: Connection, source: Source, customers: Sequence[int]) ->
         await refresh_on(conn, source, await stored_boards(conn, source), customers)
 
 
-async def refresh_on(conn: Connection, source: Source, boards: Sequence[Board], customers: Sequence[int]) -> None:
+async def refresh_on(conn: Connection, source: Source, boards: Sequence[StoredBoard], customers: Sequence[int]) -> None:
     """Make these customers' standings equal to their orders, on these boards."""
     if not boards:
         return
@@ -190,7 +190,7 @@ async def open_boards(conn: Connection, source: Source, periods: Sequence[Period
         await conn.execute(insert, account | {"bucket_edges": BUCKET_EDGES})
 
 
-async def close_boards(conn: Connection, source: Source, boards: Sequence[Board]) -> None:
+async def close_boards(conn: Connection, source: Source, boards: Sequence[StoredBoard]) -> None:
     """Drop boards: their periods are answered from the orders."""
     if not boards:
         return
@@ -204,7 +204,7 @@ async def close_boards(conn: Connection, source: Source, boards: Sequence[Board]
         await conn.execute(delete, bound)
 
 
-async def move_board(conn: Connection, source: Source, board: Board, period: Period) -> None:
+async def move_board(conn: Connection, source: Source, board: StoredBoard, period: Period) -> None:
     """Let a board count another interval: only customers with purchases between old and new edges are recounted."""
     now = board.period
     touched: set[int] = set()
@@ -215,7 +215,7 @@ async def move_board(conn: Connection, source: Source, board: Board, period: Per
     interval = {"counted_from": period.counted_from, "counted_until": period.counted_until}
     key = {"account_id": source.account_id, "board_id": board.id}
     await conn.execute(board_statements.SHIFT_BOARD_INTERVAL, key | interval)
-    await refresh_on(conn, source, [Board(board.id, period)], sorted(touched))
+    await refresh_on(conn, source, [StoredBoard(board.id, period)], sorted(touched))
 
 
 async def tend(conn: Connection, source: Source, now: datetime) -> None:

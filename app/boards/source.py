@@ -18,7 +18,7 @@ from app.vocabulary import WeekStart
 from app.wire.ids import PublicId
 from app.wire.money import CURRENCIES
 
-REMEMBERED_SECONDS = 5.0
+SOURCE_REMEMBERED_SECONDS = 5.0
 REMEMBERED_SOURCES = 10_000
 
 
@@ -155,7 +155,7 @@ class SourceCache:
             source = await read_source(conn, account_id, source_id)
         if len(self._known) >= REMEMBERED_SOURCES:
             self._known.clear()
-        self._known[account_id, source_id] = (time.monotonic() + REMEMBERED_SECONDS, source)
+        self._known[account_id, source_id] = (time.monotonic() + SOURCE_REMEMBERED_SECONDS, source)
         return source
 
     def forget(self, account_id: int, source_id: int) -> None:

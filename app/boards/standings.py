@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
-from app.boards.boards import Board
+from app.boards.boards import StoredBoard
 
 # ---------------------------------------------------------------- the one aggregation
 
@@ -69,7 +69,7 @@ INSERT_COUNTED_STANDINGS = text(f"""
 """All standings of boards that have none yet."""
 
 
-def board_parameters(boards: Iterable[Board]) -> dict[str, Any]:
+def board_parameters(boards: Iterable[StoredBoard]) -> dict[str, Any]:
     """The parameters by which the aggregation counts these boards."""
     boards = list(boards)
     counted = [(board.id, board.period.counted_from, board.period.counted_until) for board in boards]

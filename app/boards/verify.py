@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 
-from app.boards.boards import Board, summed_standings
+from app.boards.boards import StoredBoard, summed_standings
 from app.boards.buckets import BUCKET_EDGES, counted_buckets
 from app.boards.cells import counted_cells
 from app.boards.recount import stored_boards
@@ -90,7 +90,7 @@ async def verify(database: Database, source: Source) -> list[str]:
         return findings + [f"customer of order {order_id!r}" for order_id in owners]
 
 
-async def _wrong_boards(conn: Connection, source: Source, boards: Sequence[Board]) -> list[str]:
+async def _wrong_boards(conn: Connection, source: Source, boards: Sequence[StoredBoard]) -> list[str]:
     names = {board.id: f"{board.period.kind} of {board.period.start:%Y-%m-%d}" for board in boards}
     most = {"most": MOST_FINDINGS}
     bound = {"account_id": source.account_id, "boards": [*names], "bucket_edges": BUCKET_EDGES} | most

@@ -2,7 +2,7 @@
 
 from app.boards.source import Source
 from app.customers import profile_statements, statements
-from app.customers.profile_statements import CustomerRow, ExportedMessageRow, OrderRow
+from app.customers.profile_statements import CustomerRow, ExportedMessageRow, ShownOrderRow
 from app.customers.read_profile import UnknownCustomer, contact, shown_message, shown_order
 from app.customers.schemas import Consent, Export, ExportedMessage, ExportedOrder
 from app.customers.statements import ConsentChange
@@ -20,7 +20,7 @@ async def export_person(conn: Connection, account_id: int, customer_id: int) -> 
     source = Source(account_id, row.source_id, row.audience_id, row.currency, row.time_zone, row.week_start)
     history = await all_rows(conn, statements.SELECT_CONSENT_HISTORY, key, ConsentChange)
     addresses = (await conn.execute(statements.SELECT_ADDRESSES, key)).scalars().all()
-    orders = await all_rows(conn, profile_statements.SELECT_ALL_ORDERS, key | source.key, OrderRow)
+    orders = await all_rows(conn, profile_statements.SELECT_ALL_ORDERS, key | source.key, ShownOrderRow)
     messages = await all_rows(conn, profile_statements.SELECT_ALL_MESSAGES, key, ExportedMessageRow)
     return Export(
         **contact(row),

@@ -46,7 +46,7 @@ SELECT_CUSTOMER_WITH_SOURCE = text("""
 # ---------------------------------------------------------------- orders
 
 
-class OrderRow(NamedTuple):
+class ShownOrderRow(NamedTuple):
     """An order as it is shown."""
 
     order_id: str
@@ -63,11 +63,11 @@ class OrderRow(NamedTuple):
     deleted_at: datetime | None
 
 
-ORDER_COLUMNS = """order_id, ordered_at, total, refunded, foreign_currency, items, status::text AS status,
+SHOWN_ORDER_COLUMNS = """order_id, ordered_at, total, refunded, foreign_currency, items, status::text AS status,
            spend IS NOT NULL AS is_purchase, updated_at, test, guest_email, deleted_at"""
 
 SELECT_LAST_ORDERS = text(f"""
-    SELECT {ORDER_COLUMNS}
+    SELECT {SHOWN_ORDER_COLUMNS}
     FROM orders
     WHERE account_id = :account_id AND source_id = :source_id AND customer_id = :customer_id AND deleted_at IS NULL
     ORDER BY ordered_at DESC, order_id DESC
@@ -75,7 +75,7 @@ SELECT_LAST_ORDERS = text(f"""
 """)
 
 SELECT_ALL_ORDERS = text(f"""
-    SELECT {ORDER_COLUMNS}
+    SELECT {SHOWN_ORDER_COLUMNS}
     FROM orders
     WHERE account_id = :account_id AND source_id = :source_id AND customer_id = :customer_id
     ORDER BY ordered_at DESC, order_id DESC
@@ -85,7 +85,7 @@ SELECT_ALL_ORDERS = text(f"""
 # ---------------------------------------------------------------- messages
 
 
-class MessageRow(NamedTuple):
+class ShownMessageRow(NamedTuple):
     """A message as it is shown beside its recipient."""
 
     id: int
@@ -117,17 +117,17 @@ class ExportedMessageRow(NamedTuple):
     answers: list[str]
 
 
-MESSAGE_COLUMNS = "m.id, m.kind, m.status, m.reason, m.template, m.subject, m.created_at, m.sent_at"
+SHOWN_MESSAGE_COLUMNS = "m.id, m.kind, m.status, m.reason, m.template, m.subject, m.created_at, m.sent_at"
 
 SELECT_LAST_MESSAGES = text(f"""
-    SELECT {MESSAGE_COLUMNS} FROM messages AS m
+    SELECT {SHOWN_MESSAGE_COLUMNS} FROM messages AS m
     WHERE m.account_id = :account_id AND m.customer_id = :customer_id
     ORDER BY m.created_at DESC, m.id DESC
     LIMIT cast(:limit AS bigint)
 """)
 
 SELECT_ALL_MESSAGES = text(f"""
-    SELECT {MESSAGE_COLUMNS}, m.message_id, m.provider_id, m.language, m.text, m.html,
+    SELECT {SHOWN_MESSAGE_COLUMNS}, m.message_id, m.provider_id, m.language, m.text, m.html,
            ARRAY(SELECT a.code || ' ' || a.detail FROM message_attempts AS a
                  WHERE a.account_id = :account_id AND a.message_id = m.id ORDER BY a.id) AS answers
     FROM messages AS m

@@ -8,7 +8,13 @@ from app.boards.metrics import AMOUNTS, COLUMNS
 from app.boards.source import Source
 from app.boards.standings import interval_parameters
 from app.customers import profile_statements as statements
-from app.customers.profile_statements import CustomerRow, ExportedMessageRow, FrameStanding, MessageRow, OrderRow
+from app.customers.profile_statements import (
+    CustomerRow,
+    ExportedMessageRow,
+    FrameStanding,
+    ShownMessageRow,
+    ShownOrderRow,
+)
 from app.customers.schemas import Criterion, Figures, FrameFigures, Gaps, Profile, Ranks, ShownMessage, ShownOrder, Vip
 from app.customers.statements import Contact, FoundCustomer
 from app.database.driver import first_hot_row, hot_rows
@@ -52,9 +58,9 @@ async def read_profile(conn: Connection, account_id: int, customer_id: int, now:
     frames = {time_frame: named_frame(time_frame, now, source.calendar) for time_frame in PROFILE_FRAMES}
     standings = await _standings(conn, frames, key | source.key)
     last_orders = key | source.key | {"limit": SHOWN_ORDERS}
-    orders = await hot_rows(conn, statements.SELECT_LAST_ORDERS, last_orders, OrderRow)
+    orders = await hot_rows(conn, statements.SELECT_LAST_ORDERS, last_orders, ShownOrderRow)
     last_messages = key | {"limit": SHOWN_MESSAGES}
-    messages = await hot_rows(conn, statements.SELECT_LAST_MESSAGES, last_messages, MessageRow)
+    messages = await hot_rows(conn, statements.SELECT_LAST_MESSAGES, last_messages, ShownMessageRow)
     return Profile(
         **contact(row),
         audience=public_id("aud", source.audience_id),
@@ -181,7 +187,7 @@ def contact(row: CustomerRow | Contact | FoundCustomer) -> dict[str, Any]:
     }
 
 
-def shown_order(row: OrderRow, source: Source) -> dict[str, Any]:
+def shown_order(row: ShownOrderRow, source: Source) -> dict[str, Any]:
     """An order's fields as they are shown."""
     currency = row.foreign_currency or source.currency
     digits = CURRENCIES[currency]
@@ -199,7 +205,7 @@ def shown_order(row: OrderRow, source: Source) -> dict[str, Any]:
     }
 
 
-def shown_message(row: MessageRow | ExportedMessageRow) -> dict[str, Any]:
+def shown_message(row: ShownMessageRow | ExportedMessageRow) -> dict[str, Any]:
     """A message's fields as they are shown beside a customer."""
     return {
         "id": public_id("msg", row.id),

@@ -27,7 +27,7 @@ CUSTOMER_EXAMPLE: JsonDict = {
     "messageable": True,
     "created_at": "2026-01-05T09:30:00Z",
 }
-ORDER_EXAMPLE: JsonDict = {
+PROFILE_ORDER_EXAMPLE: JsonDict = {
     "order_id": "1001",
     "ordered_at": "2026-10-30T11:02:00Z",
     "total": "130.49",
@@ -39,7 +39,7 @@ ORDER_EXAMPLE: JsonDict = {
     "test": False,
     "updated_at": "2026-10-30T11:02:05Z",
 }
-MESSAGE_EXAMPLE: JsonDict = {
+PROFILE_MESSAGE_EXAMPLE: JsonDict = {
     "id": "msg_7",
     "kind": "marketing",
     "status": "sent",
@@ -62,7 +62,7 @@ FRAME_EXAMPLE: JsonDict = FIGURES_EXAMPLE | {
     "gaps": {"number_of_purchases": 1, "total_spend": None, "average_order_amount": "0.26"},
     "ranked_customers": 4448,
 }
-VIP_EXAMPLE: JsonDict = {
+PROFILE_VIP_EXAMPLE: JsonDict = {
     "member": True,
     "matched": ["big_spender"],
     "min_spend": "412.50",
@@ -225,9 +225,9 @@ class Profile(Customer):
                     "last_order_at": "2026-10-30T11:02:00Z",
                     "all_time": FIGURES_EXAMPLE,
                     "time_frames": [FRAME_EXAMPLE],
-                    "vip": VIP_EXAMPLE,
-                    "orders": [ORDER_EXAMPLE],
-                    "messages": [MESSAGE_EXAMPLE],
+                    "vip": PROFILE_VIP_EXAMPLE,
+                    "orders": [PROFILE_ORDER_EXAMPLE],
+                    "messages": [PROFILE_MESSAGE_EXAMPLE],
                 }
             ]
         }
@@ -265,7 +265,7 @@ class Export(Customer):
                         {"marketing": "subscribed", "changed_by": "key_1", "changed_at": "2026-02-01T08:00:00Z"}
                     ],
                     "addresses": ["ada@example.test"],
-                    "orders": [ORDER_EXAMPLE | {"email": None, "deleted_at": None}],
+                    "orders": [PROFILE_ORDER_EXAMPLE | {"email": None, "deleted_at": None}],
                     "messages": [],
                 }
             ]

@@ -9,14 +9,14 @@ from sqlalchemy import Dialect, TextClause
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database.rows import Row, Shape, check_columns
+from app.database.rows import Shape, Shaped, check_columns
 
 DRIVER_DIALECT: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
 
 async def hot_rows(
-    conn: AsyncConnection, statement: TextClause, bound: Mapping[str, Any], shape: Shape[Row]
-) -> list[Row]:
+    conn: AsyncConnection, statement: TextClause, bound: Mapping[str, Any], shape: Shape[Shaped]
+) -> list[Shaped]:
     """The rows of a hot read, fetched through asyncpg because SQLAlchemy's overhead would exceed the query time."""
     records = await _fetch(conn, statement, bound)
     if records:
@@ -44,8 +44,8 @@ async def _fetch(conn: AsyncConnection, statement: TextClause, bound: Mapping[st
 
 
 async def first_hot_row(
-    conn: AsyncConnection, statement: TextClause, bound: Mapping[str, Any], shape: Shape[Row]
-) -> Row | None:
+    conn: AsyncConnection, statement: TextClause, bound: Mapping[str, Any], shape: Shape[Shaped]
+) -> Shaped | None:
     """The only row of a hot read, or None when there is none."""
     rows = await hot_rows(conn, statement, bound, shape)
     return rows[0] if rows else None

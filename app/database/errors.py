@@ -45,7 +45,7 @@ def _sqlstate(error: Exception) -> str:
 
 
 def problem_of(error: Exception) -> Problem:
-    """What a client is told of an error of the database; nothing of its text."""
+    """The problem that a client gets for an error of the database; nothing of the error's text."""
     sqlstate = _sqlstate(error)
     if sqlstate == SUM_TOO_LARGE_SQLSTATE:
         return FiguresTooLarge()
@@ -67,8 +67,8 @@ def instead_of_waiting(problem: Problem) -> Iterator[None]:
         raise
 
 
-def told(error: Exception) -> str:
-    """What an operator is told of an error of the database: one line, and of a statement none of its values."""
+def operator_line(error: Exception) -> str:
+    """An error of the database as one line for an operator, without the values of a statement."""
     sqlstate = _sqlstate(error)
     if sqlstate in NOT_MIGRATED_SQLSTATES:
         return "the database is not migrated: run `python -m app migrate`"
@@ -79,7 +79,7 @@ def told(error: Exception) -> str:
     return f"{error}".partition("\n")[0] or type(error).__name__
 
 
-def install(app: FastAPI) -> None:
+def install_error_handlers(app: FastAPI) -> None:
     """Answer errors of the database with problems."""
 
     async def on_error(request: Request, error: Exception) -> JSONResponse:

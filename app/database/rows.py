@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-Row = TypeVar("Row")
-Shape = Callable[..., Row]
+Shaped = TypeVar("Shaped")
+Shape = Callable[..., Shaped]
 
 
 async def all_rows(
-    conn: AsyncConnection, statement: TextClause, bound: Mapping[str, Any], shape: Shape[Row]
-) -> list[Row]:
+    conn: AsyncConnection, statement: TextClause, bound: Mapping[str, Any], shape: Shape[Shaped]
+) -> list[Shaped]:
     """All rows of the answer."""
     answer = await conn.execute(statement, bound)
     check_columns(tuple(answer.keys()), shape)
@@ -26,14 +26,16 @@ async def all_rows(
 
 
 async def first_row(
-    conn: AsyncConnection, statement: TextClause, bound: Mapping[str, Any], shape: Shape[Row]
-) -> Row | None:
+    conn: AsyncConnection, statement: TextClause, bound: Mapping[str, Any], shape: Shape[Shaped]
+) -> Shaped | None:
     """The only row of the answer, or None when there is none."""
     rows = await all_rows(conn, statement, bound, shape)
     return rows[0] if rows else None
 
 
-async def one_row(conn: AsyncConnection, statement: TextClause, bound: Mapping[str, Any], shape: Shape[Row]) -> Row:
+async def one_row(
+    conn: AsyncConnection, statement: TextClause, bound: Mapping[str, Any], shape: Shape[Shaped]
+) -> Shaped:
     """The only row of the answer; LookupError when there is none."""
     row = await first_row(conn, statement, bound, shape)
     if row is None:

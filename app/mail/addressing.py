@@ -12,7 +12,7 @@ from app.mail.contract import Mail, Misconfigured, Refused
 from app.wire.addresses import BadAddress, deliverable
 from app.wire.text import fit_for_header, on_one_line
 
-LONGEST_DETAIL = 200
+LONGEST_READABLE = 200
 SOME_ADDRESS = re.compile(r"""[^\s<>"'`(),;:]+@[^\s<>"'`(),;:]+""")
 
 
@@ -62,4 +62,4 @@ def named(name: str, email: str) -> str:
 
 def readable(text: object) -> str:
     """A server's answer as one short line; addresses are left out, because the line is stored and logged."""
-    return SOME_ADDRESS.sub("(address)", " ".join(on_one_line(str(text)).split()))[:LONGEST_DETAIL]
+    return SOME_ADDRESS.sub("(address)", " ".join(on_one_line(str(text)).split()))[:LONGEST_READABLE]

@@ -18,21 +18,21 @@ import httpx
 from app.mail.addressing import readable
 from app.mail.contract import Deferred, Misconfigured, Outcome, Refused
 
-CONNECT_SECONDS, TOTAL_SECONDS = 5, 15
+HTTP_CONNECT_SECONDS, HTTP_TOTAL_SECONDS = 5, 15
 LONGEST_ANSWER = 1_000_000
-LONGEST_CODE = 60
+LONGEST_ANSWER_CODE = 60
 LONGEST_WAIT = 10**9
 
 JsonObject = dict[str, Any]
 
-OF_OUR_SETTINGS = {401, 402, 403, 404, 405, 407}
+SETTINGS_STATUSES = {401, 402, 403, 404, 405, 407}
 """The token, the plan, the sender or the endpoint: the same for every mail."""
 GATEWAY_TIMEOUT = 504
-LATER = {408, 425, 429}
+TRANSIENT_STATUSES = {408, 425, 429}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProviderAnswer:
     """What a provider has answered; `body` is None where it is not JSON."""
 
     status: int
@@ -58,20 +58,22 @@ class Provider:
         self._client = httpx.AsyncClient(
             base_url=endpoint,
             headers={"Accept": "application/json", "Accept-Encoding": "identity", **(headers or {})},
-            timeout=httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS),
+            timeout=httpx.Timeout(HTTP_TOTAL_SECONDS, connect=HTTP_CONNECT_SECONDS),
             limits=limits,
             follow_redirects=False,
             trust_env=False,
         )
 
-    async def post(self, path: str, body: JsonObject, headers: Mapping[str, str] | None = None) -> Answer | Deferred:
+    async def post(
+        self, path: str, body: JsonObject, headers: Mapping[str, str] | None = None
+    ) -> ProviderAnswer | Deferred:
         """The provider's answer; Deferred when there is none, `maybe_duplicate` once the request was on its way."""
         sent = _Sent()
         # A lone surrogate is lawful in JSON, but not everybody can read it.
         content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
         try:
             async with (
-                asyncio.timeout(TOTAL_SECONDS),
+                asyncio.timeout(HTTP_TOTAL_SECONDS),
                 self._client.stream(
                     "POST",
                     path,
@@ -80,7 +82,7 @@ class Provider:
                     extensions={"trace": sent.notice},
                 ) as response,
             ):
-                return Answer(response.status_code, response.headers, await _read(response))
+                return ProviderAnswer(response.status_code, response.headers, await _read(response))
         except (TimeoutError, httpx.TimeoutException):
             return Deferred("timeout", "The provider does not answer.", maybe_duplicate=sent.begun)
         except (httpx.HTTPError, OSError):
@@ -113,24 +115,24 @@ async def _read(response: httpx.Response) -> Any:  # noqa: ANN401 - whatever JSO
         return None
 
 
-def unreadable(answer: Answer) -> Deferred:
+def unreadable(answer: ProviderAnswer) -> Deferred:
     """A good status with a body that is not the provider's: something in between may have answered instead."""
     detail = "The answer is not one of this provider."
     return Deferred(f"{answer.status} unreadable", detail, maybe_duplicate=True)
 
 
-def coded(answer: Answer, *words: object) -> str:
+def coded(answer: ProviderAnswer, *words: object) -> str:
     """The status and the provider's own words for what went wrong, as a short code."""
-    return " ".join(filter(None, [str(answer.status), *(readable(word) for word in words)]))[:LONGEST_CODE]
+    return " ".join(filter(None, [str(answer.status), *(readable(word) for word in words)]))[:LONGEST_ANSWER_CODE]
 
 
-def refusal(answer: Answer, detail: object, word: object = "", *, of_address: bool = False) -> Outcome:
+def refusal(answer: ProviderAnswer, detail: object, word: object = "", *, of_address: bool = False) -> Outcome:
     """What a status other than 2xx says, with the provider's own word for it."""
     named, told = coded(answer, word), readable(detail)
-    if answer.status in LATER or not httpx.codes.is_client_error(answer.status):  # 3xx is never followed
+    if answer.status in TRANSIENT_STATUSES or not httpx.codes.is_client_error(answer.status):  # 3xx is never followed
         ambiguous = answer.status == GATEWAY_TIMEOUT
         return Deferred(named, told, retry_after(answer.headers), maybe_duplicate=ambiguous)
-    if answer.status in OF_OUR_SETTINGS:
+    if answer.status in SETTINGS_STATUSES:
         return Misconfigured(named, told)
     return Refused(named, told, of_address=of_address)
 

@@ -21,17 +21,17 @@ from app.mail.contract import (
     Refused,
     Report,
 )
-from app.mail.http_provider import Answer, JsonObject, Provider, coded, refusal, retry_after, unreadable
-from app.mail.webhooks import child, events, header, same, told
+from app.mail.http_provider import JsonObject, Provider, ProviderAnswer, coded, refusal, retry_after, unreadable
+from app.mail.webhooks import child, events, feedback_about, header, same
 from app.problems import UnreadableBody
 from app.wire.text import fit_for_header
 
 ENDPOINT = "https://mandrillapp.com"
 
-TAKEN = {"sent", "queued", "scheduled"}
+ACCEPTED_STATUSES = {"sent", "queued", "scheduled"}
 UNREACHABLE = {"hard-bounce", "spam", "unsub", "custom", "invalid"}
 """The address is on the account's list of those that nothing is ever sent to, or is none."""
-OF_OUR_SETTINGS = {"invalid-sender", "unsigned", "test-mode-limit"}
+SETTINGS_REASONS = {"invalid-sender", "unsigned", "test-mode-limit"}
 
 ERRORS_OF_OUR_SETTINGS = {"Invalid_Key", "PaymentRequired", "Unknown_Subaccount", "PoorReputation"}
 SENDER_FIELD = "from_email"
@@ -56,7 +56,7 @@ class Mailchimp:
             return addressed
         body = {"key": self._key, "message": _message(mail, addressed), "async": False}
         answer = await self._provider.post("/api/1.0/messages/send.json", body)
-        return _outcome(answer) if isinstance(answer, Answer) else answer
+        return _outcome(answer) if isinstance(answer, ProviderAnswer) else answer
 
     async def close(self) -> None:
         """Give its connections back."""
@@ -79,23 +79,23 @@ def _message(mail: Mail, addressed: MailAddresses) -> JsonObject:
     }
 
 
-def _outcome(answer: Answer) -> Outcome:
+def _outcome(answer: ProviderAnswer) -> Outcome:
     if not answer.is_good:
-        return _error(answer)
+        return _error_outcome(answer)
     result = answer.body[0] if isinstance(answer.body, list) and answer.body else None
     if not isinstance(result, dict) or not isinstance(result.get("status"), str):
         return unreadable(answer)
     status, reason = result["status"], readable(result.get("reject_reason") or "")
-    if status in TAKEN:
+    if status in ACCEPTED_STATUSES:
         return Accepted(readable(result.get("_id") or "") or None)
     code = coded(answer, status, reason)
-    if reason in OF_OUR_SETTINGS:
+    if reason in SETTINGS_REASONS:
         return Misconfigured(code, f"Mailchimp refuses the sender: {reason}.")
     of_address = status == "invalid" or reason in UNREACHABLE
     return Refused(code, f"Mailchimp refuses the mail: {reason or readable(status)}.", of_address=of_address)
 
 
-def _error(answer: Answer) -> Outcome:
+def _error_outcome(answer: ProviderAnswer) -> Outcome:
     name, detail = str(answer.fields.get("name") or ""), answer.fields.get("message", "")
     code = coded(answer, name)
     if name in ERRORS_OF_OUR_SETTINGS or (name in ERRORS_OF_THE_MAIL and SENDER_FIELD in str(detail)):
@@ -122,7 +122,7 @@ def feedback(report: Report, secret: str) -> list[Feedback]:
         raise ForgedFeedback
     if not listed:
         raise UnreadableBody("The report is signed, but it has no mandrill_events.")
-    return [each for event in events(listed) for each in _told(event)]
+    return [each for event in events(listed) for each in _event_feedback(event)]
 
 
 def _signature(signed: str, key: str) -> bytes:
@@ -130,19 +130,19 @@ def _signature(signed: str, key: str) -> bytes:
     return base64.b64encode(digest)
 
 
-def _told(event: JsonObject) -> list[Feedback]:
+def _event_feedback(event: JsonObject) -> list[Feedback]:
     mail = child(event, "msg")
     reference = child(mail, "metadata").get("reference")
     match event.get("event"):
         case "send" | "delivered":
-            return told(reference, "delivered")
+            return feedback_about(reference, "delivered")
         case "hard_bounce":
-            return told(reference, "bounced", permanent=True, address=mail.get("email"))
+            return feedback_about(reference, "bounced", permanent=True, address=mail.get("email"))
         case "soft_bounce" | "reject":
-            return told(reference, "bounced", address=mail.get("email"))
+            return feedback_about(reference, "bounced", address=mail.get("email"))
         case "spam":
-            return told(reference, "complained")
+            return feedback_about(reference, "complained")
         case "unsub":
-            return told(reference, "unsubscribed")
+            return feedback_about(reference, "unsubscribed")
         case _:
             return []

@@ -21,8 +21,8 @@ from app.mail.contract import (
     Refused,
     Report,
 )
-from app.mail.http_provider import Answer, JsonObject, Provider, coded, refusal, retry_after, unreadable
-from app.mail.webhooks import child, header, parsed, told
+from app.mail.http_provider import JsonObject, Provider, ProviderAnswer, coded, refusal, retry_after, unreadable
+from app.mail.webhooks import child, feedback_about, header, parsed
 from app.problems import UnreadableBody
 from app.wire.text import fit_for_header
 
@@ -30,7 +30,7 @@ ENDPOINT = "https://api.postmarkapp.com"
 STREAM = "outbound"
 
 MAINTENANCE, INVALID_REQUEST, INACTIVE_RECIPIENT, RATE_LIMIT = 100, 300, 406, 429
-OF_OUR_SETTINGS = {10, 400, 401, 405, 412, 413, *range(500, 515), *range(1220, 1240)}
+SETTINGS_CODES = {10, 400, 401, 405, 412, 413, *range(500, 515), *range(1220, 1240)}
 """The token, the sender's signature, the credits, the account, the message stream."""
 FIELD = re.compile(r"[^']*'(\w+)'")
 """What Postmark finds wrong; only the first quotation is its own word, behind it may stand a customer's name."""
@@ -65,7 +65,7 @@ class Postmark:
         if not isinstance(addressed, MailAddresses):
             return addressed
         answer = await self._provider.post("/email", self._message(mail, addressed))
-        return _outcome(answer) if isinstance(answer, Answer) else answer
+        return _outcome(answer) if isinstance(answer, ProviderAnswer) else answer
 
     async def close(self) -> None:
         """Give its connections back."""
@@ -87,7 +87,7 @@ class Postmark:
         }
 
 
-def _outcome(answer: Answer) -> Outcome:
+def _outcome(answer: ProviderAnswer) -> Outcome:
     error, detail = answer.fields.get("ErrorCode"), answer.fields.get("Message", "")
     if answer.is_good and error == 0:
         return Accepted(readable(answer.fields.get("MessageID") or "") or None)
@@ -99,7 +99,7 @@ def _outcome(answer: Answer) -> Outcome:
     of_address = error == INACTIVE_RECIPIENT or field == "To"
     if error in {MAINTENANCE, RATE_LIMIT}:
         return Deferred(code, readable(detail), retry_after(answer.headers))
-    if error in OF_OUR_SETTINGS or field in SENDER_FIELDS:
+    if error in SETTINGS_CODES or field in SENDER_FIELDS:
         return Misconfigured(code, readable(detail))
     if answer.is_good:
         return Refused(code, readable(detail), of_address=of_address)
@@ -122,11 +122,11 @@ def feedback(report: Report, secret: str) -> list[Feedback]:
     reference = child(record, "Metadata").get("reference")
     kind, bounce = record.get("RecordType"), record.get("Type")
     if kind == "Delivery":
-        return told(reference, "delivered")
+        return feedback_about(reference, "delivered")
     if kind == "SpamComplaint" or (kind == "Bounce" and bounce == "SpamComplaint"):
-        return told(reference, "complained")
+        return feedback_about(reference, "complained")
     if kind == "SubscriptionChange" and record.get("SuppressionReason") == LEFT_BY_A_LINK:
-        return told(reference, "unsubscribed")
+        return feedback_about(reference, "unsubscribed")
     if kind == "Bounce" and isinstance(bounce, str) and bounce in PERMANENT_BOUNCES | OTHER_BOUNCES:
-        return told(reference, "bounced", permanent=bounce in PERMANENT_BOUNCES, address=record.get("Email"))
+        return feedback_about(reference, "bounced", permanent=bounce in PERMANENT_BOUNCES, address=record.get("Email"))
     return []

@@ -8,8 +8,8 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookV
 
 from app.mail.addressing import MailAddresses, addresses_of, named, readable
 from app.mail.contract import Accepted, Deferred, Feedback, ForgedFeedback, Mail, Misconfigured, Outcome, Report
-from app.mail.http_provider import Answer, JsonObject, Provider, coded, refusal, retry_after, unreadable
-from app.mail.webhooks import child, header, parsed, told
+from app.mail.http_provider import JsonObject, Provider, ProviderAnswer, coded, refusal, retry_after, unreadable
+from app.mail.webhooks import child, feedback_about, header, parsed
 from app.problems import UnreadableBody
 from app.wire.text import fit_for_header
 
@@ -33,7 +33,7 @@ class Resend:
             return addressed
         again = {"Idempotency-Key": mail.identity}
         answer = await self._provider.post("/emails", _message(mail, addressed), again)
-        return _outcome(answer) if isinstance(answer, Answer) else answer
+        return _outcome(answer) if isinstance(answer, ProviderAnswer) else answer
 
     async def close(self) -> None:
         """Give its connections back."""
@@ -63,7 +63,7 @@ def _reference(tag: object) -> str:
     return tag.replace("-", ".") if isinstance(tag, str) else ""
 
 
-def _outcome(answer: Answer) -> Outcome:
+def _outcome(answer: ProviderAnswer) -> Outcome:
     identity = answer.fields.get("id")
     if answer.is_good:
         return Accepted(readable(identity)) if isinstance(identity, str) else unreadable(answer)
@@ -86,25 +86,25 @@ def feedback(report: Report, secret: str) -> list[Feedback]:
     record = parsed(report.body)
     if not isinstance(record, dict):
         raise UnreadableBody("The report is signed, but it is no object.")
-    return _told(record, child(record, "data"))
+    return _event_feedback(record, child(record, "data"))
 
 
-def _told(record: JsonObject, mail: JsonObject) -> list[Feedback]:
+def _event_feedback(record: JsonObject, mail: JsonObject) -> list[Feedback]:
     reference, to = _reference(_tags(mail).get("reference")), mail.get("to")
     address = to[0] if isinstance(to, list) and len(to) == 1 else None
     match record.get("type"):
         case "email.delivered":
-            return told(reference, "delivered")
+            return feedback_about(reference, "delivered")
         case "email.bounced":
-            return told(
+            return feedback_about(
                 reference, "bounced", permanent=child(mail, "bounce").get("type") == "Permanent", address=address
             )
         case "email.suppressed":
-            return told(reference, "bounced", permanent=True, address=address)
+            return feedback_about(reference, "bounced", permanent=True, address=address)
         case "email.failed":
-            return told(reference, "bounced", address=address)
+            return feedback_about(reference, "bounced", address=address)
         case "email.complained":
-            return told(reference, "complained")
+            return feedback_about(reference, "complained")
         case _:
             return []
 

@@ -11,18 +11,18 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from app.mail.addressing import MailAddresses, addresses_of, readable
 from app.mail.contract import Accepted, Deferred, Event, Feedback, ForgedFeedback, Mail, Misconfigured, Outcome, Report
-from app.mail.http_provider import Answer, JsonObject, Provider, coded, refusal, unreadable
-from app.mail.webhooks import events, header, told
+from app.mail.http_provider import JsonObject, Provider, ProviderAnswer, coded, refusal, unreadable
+from app.mail.webhooks import events, feedback_about, header
 from app.wire.text import fit_for_header
 
 ENDPOINT = "https://api.sendgrid.com"
-TAKEN, BAD_REQUEST = 202, 400
+ACCEPTED_STATUS, BAD_REQUEST = 202, 400
 """Any other good status means that the mail was looked at and not sent."""
 SENDER_FIELDS = ("from", "reply_to")
 
 OLDEST_SECONDS, NEWEST_SECONDS = 25 * 3600, 300
 """A report is sent again for 24 hours, and nothing says that it is then signed anew; an old one does no harm."""
-PLAIN: dict[str, Event] = {
+EVENTS: dict[str, Event] = {
     "delivered": "delivered",
     "spamreport": "complained",
     "unsubscribe": "unsubscribed",
@@ -45,7 +45,7 @@ class SendGrid:
         if not isinstance(addressed, MailAddresses):
             return addressed
         answer = await self._provider.post("/v3/mail/send", _message(mail, addressed))
-        return _outcome(answer) if isinstance(answer, Answer) else answer
+        return _outcome(answer) if isinstance(answer, ProviderAnswer) else answer
 
     async def close(self) -> None:
         """Give its connections back."""
@@ -55,8 +55,8 @@ class SendGrid:
 def _message(mail: Mail, addressed: MailAddresses) -> JsonObject:
     headers = {"Message-ID": mail.message_id, **mail.unsubscribe_headers}
     return {
-        "personalizations": [{"to": [_address(mail.recipient.name, addressed.recipient)]}],
-        "from": _address(mail.sender.name, addressed.sender),
+        "personalizations": [{"to": [_json_address(mail.recipient.name, addressed.recipient)]}],
+        "from": _json_address(mail.sender.name, addressed.sender),
         **({"reply_to": {"email": addressed.reply_to}} if addressed.reply_to else {}),
         "subject": fit_for_header(mail.subject),
         "content": [
@@ -68,15 +68,15 @@ def _message(mail: Mail, addressed: MailAddresses) -> JsonObject:
     }
 
 
-def _address(name: str, email: str) -> JsonObject:
+def _json_address(name: str, email: str) -> JsonObject:
     return {"email": email, **({"name": fit_for_header(name)} if name.strip() else {})}
 
 
-def _outcome(answer: Answer) -> Outcome:
+def _outcome(answer: ProviderAnswer) -> Outcome:
     if answer.is_good:
         return (
             Accepted(readable(answer.headers.get("x-message-id", "")) or None)
-            if answer.status == TAKEN
+            if answer.status == ACCEPTED_STATUS
             else unreadable(answer)
         )
     errors = answer.fields.get("errors")
@@ -103,7 +103,7 @@ def feedback(report: Report, secret: str) -> list[Feedback]:
     """What a webhook tells; `secret` is the public key that SendGrid shows beside it."""
     timestamp = header(report, "X-Twilio-Email-Event-Webhook-Timestamp")
     _verify(report, timestamp, header(report, "X-Twilio-Email-Event-Webhook-Signature"), secret)
-    return [each for event in events(report.body) for each in _told(event)]
+    return [each for event in events(report.body) for each in _event_feedback(event)]
 
 
 def _verify(report: Report, timestamp: str, signature: str, secret: str) -> None:
@@ -119,16 +119,16 @@ def _verify(report: Report, timestamp: str, signature: str, secret: str) -> None
         raise ForgedFeedback("The report is signed, but too long ago: check the clocks.")
 
 
-def _told(event: JsonObject) -> list[Feedback]:
+def _event_feedback(event: JsonObject) -> list[Feedback]:
     reference, reason, address = event.get("reference"), event.get("reason"), event.get("email")
     match event.get("event"):
-        case str(kind) if kind in PLAIN:
-            return told(reference, PLAIN[kind])
+        case str(kind) if kind in EVENTS:
+            return feedback_about(reference, EVENTS[kind])
         case "bounce":
-            return told(reference, "bounced", permanent=event.get("type") != "blocked", address=address)
+            return feedback_about(reference, "bounced", permanent=event.get("type") != "blocked", address=address)
         case "dropped" if reason in DROPPED_AS_SPAM:
-            return told(reference, "complained")
+            return feedback_about(reference, "complained")
         case "dropped":
-            return told(reference, "bounced", permanent=reason in DROPPED_FOR_GOOD, address=address)
+            return feedback_about(reference, "bounced", permanent=reason in DROPPED_FOR_GOOD, address=address)
         case _:
             return []

@@ -29,12 +29,12 @@ from app.mail.addressing import MailAddresses, readable
 from app.mail.contract import Accepted, Deferred, Mail, Misconfigured, Outcome, Refused
 from app.mail.mime import written
 
-CONNECT_SECONDS = 10
+SMTP_CONNECT_SECONDS = 10
 COMMAND_SECONDS = 30
-IDLE_SECONDS = 30
+TRUSTED_IDLE_SECONDS = 30
 """A connection that was idle longer is not trusted any more: servers and firewalls forget it silently."""
 
-DONE, GO_ON, LATER, NEVER = 2, 3, 4, 5
+COMPLETED, CONTINUE, TRANSIENT, PERMANENT = 2, 3, 4, 5
 """What the first digit of a reply says; it is all that a client should decide by (RFC 5321, 4.2)."""
 SHUTTING_DOWN = 421
 TOO_LARGE, UNKNOWN_PARAMETER = 552, 555
@@ -124,7 +124,7 @@ class Smtp:
         """The connection that was used last, if it is still there."""
         while self._idle:
             line = self._idle.pop()
-            if line.client.is_connected and time.monotonic() - (line.used_at or 0) < IDLE_SECONDS:
+            if line.client.is_connected and time.monotonic() - (line.used_at or 0) < TRUSTED_IDLE_SECONDS:
                 return line
             line.client.close()
         return None
@@ -143,7 +143,7 @@ class Smtp:
         )
         unfit: Outcome | None = None
         try:
-            await client.connect(timeout=CONNECT_SECONDS)
+            await client.connect(timeout=SMTP_CONNECT_SECONDS)
             await client.ehlo()
             if relay.security is Security.STARTTLS:
                 unfit = await _encrypted(client)
@@ -214,9 +214,9 @@ async def _announced(line: _Line, envelope: MailAddresses) -> Outcome | None:
     if options and not client.supports_extension("smtputf8"):
         return Refused("needs_smtputf8", "The mail server takes no addresses that are not ASCII.")
     for stage, command, welcome in (  # nothing is pipelined: aiosmtplib reads one reply at a time
-        (_Stage.SENDER, [b"MAIL", f"FROM:<{envelope.sender}>".encode(), *options], DONE),
-        (_Stage.RECIPIENT, [b"RCPT", f"TO:<{envelope.recipient}>".encode()], DONE),
-        (_Stage.CONTENT, [b"DATA"], GO_ON),
+        (_Stage.SENDER, [b"MAIL", f"FROM:<{envelope.sender}>".encode(), *options], COMPLETED),
+        (_Stage.RECIPIENT, [b"RCPT", f"TO:<{envelope.recipient}>".encode()], COMPLETED),
+        (_Stage.CONTENT, [b"DATA"], CONTINUE),
     ):
         reply = await client.execute_command(*command)
         if reply.code // 100 == welcome:
@@ -224,7 +224,7 @@ async def _announced(line: _Line, envelope: MailAddresses) -> Outcome | None:
         if reply.code == SHUTTING_DOWN and line.used_at is not None:
             raise _Lapsed
         await _reset(client)
-        return _refusal(reply, stage)
+        return _outcome_of_reply(reply, stage)
     return None
 
 
@@ -254,22 +254,22 @@ async def _delivered(client: aiosmtplib.SMTP, content: bytes, answer_seconds: fl
         return Deferred(code, "The mail was sent, its answer was lost.", maybe_duplicate=True)
     if reply.code == SHUTTING_DOWN:
         client.close()
-    if reply.code // 100 == DONE:
+    if reply.code // 100 == COMPLETED:
         return Accepted(readable(reply.message) or None)
-    refusal = _refusal(reply, _Stage.CONTENT)
-    if isinstance(refusal, Deferred) and reply.code // 100 != LATER:
+    refusal = _outcome_of_reply(reply, _Stage.CONTENT)
+    if isinstance(refusal, Deferred) and reply.code // 100 != TRANSIENT:
         return replace(refusal, maybe_duplicate=True)
     return refusal
 
 
-def _refusal(reply: SMTPResponse | SMTPResponseException, stage: _Stage) -> Outcome:
+def _outcome_of_reply(reply: SMTPResponse | SMTPResponseException, stage: _Stage) -> Outcome:
     """What a reply other than yes says: of now, of the address, of the message, or of us."""
     match = ENHANCED.match(reply.message)
     enhanced = match.group() if match else ""
     code = f"{reply.code} {enhanced}".strip()
     detail = readable(reply.message)
-    if reply.code // 100 != NEVER:
-        return Deferred(code if reply.code // 100 == LATER else "garbled", detail)
+    if reply.code // 100 != PERMANENT:
+        return Deferred(code if reply.code // 100 == TRANSIENT else "garbled", detail)
     of_us = stage in {_Stage.HELLO, _Stage.SENDER} and reply.code not in {TOO_LARGE, UNKNOWN_PARAMETER}
     if of_us or reply.code in LOGIN_REFUSED or enhanced in OF_THE_SENDER:
         return Misconfigured(code, detail)
@@ -282,7 +282,7 @@ def _refusal(reply: SMTPResponse | SMTPResponseException, stage: _Stage) -> Outc
 def _unreachable(error: BaseException) -> Outcome:
     """Nothing was taken over; why the server could not even be talked to."""
     if isinstance(error, SMTPResponseException):
-        return _refusal(error, _Stage.HELLO)
+        return _outcome_of_reply(error, _Stage.HELLO)
     if isinstance(error, SMTPTimeoutError | TimeoutError):
         return Deferred("timeout", "The mail server does not answer.")
     if isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):

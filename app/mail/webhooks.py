@@ -49,7 +49,7 @@ def child(parent: dict[str, Any], name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def told(
+def feedback_about(
     reference: object,
     event: Event,
     *,

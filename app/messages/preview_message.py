@@ -11,9 +11,8 @@ from app.messages.queue_messages import require_sender
 from app.messages.rank_recipients import DEFAULT_BOARD, BoardRank, ranks_of
 from app.messages.schemas import Preview, Previewed
 from app.messages.statements import RecipientRow, select_recipients
-from app.messages.writing.footer import Footer
-from app.messages.writing.footer import Sender as Signature
-from app.messages.writing.write_message import Reader, language_for, write_message
+from app.messages.writing.footer import Footer, Signature
+from app.messages.writing.write_message import TextRecipient, language_for, write_message
 from app.vocabulary import MessageKind
 
 SAMPLE_LINK = "https://example.invalid/unsubscribe"
@@ -33,7 +32,7 @@ class Sample:
 async def preview(conn: Connection, account_id: int, wanted: Preview, customer: int | None, now: datetime) -> Previewed:
     """The message for the customer, or for a made-up one; UnknownCustomer where there is none."""
     sender = await require_sender(conn, account_id)
-    reader: Reader = Sample(store=sender.name)
+    reader: TextRecipient = Sample(store=sender.name)
     board_rank: BoardRank | None = BoardRank(1, DEFAULT_BOARD)
     if customer is not None:
         bound = {"account_id": account_id, "customers": [customer]}

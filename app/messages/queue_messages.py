@@ -83,7 +83,7 @@ async def queue_messages(
     listed = account | {"customers": list(customers)}
     found = await all_rows(conn, select_recipients(locked=True), listed, RecipientRow)
     known = {row.id: row for row in found}
-    results = {each: _refusal(each, known.get(each), wording) for each in customers}
+    results = {each: _refused_result(each, known.get(each), wording) for each in customers}
     recipients = [known[each] for each, result in results.items() if result is None]
     if recipients:
         texts = await asyncio.to_thread(_write_all, wording, recipients, ranks)
@@ -124,7 +124,7 @@ async def require_sender(conn: Connection, account_id: int) -> KnownSender:
     return KnownSender(row.name, row.email, row.postal_address)
 
 
-def _refusal(customer_id: int, recipient: RecipientRow | None, wording: Wording) -> Result | None:
+def _refused_result(customer_id: int, recipient: RecipientRow | None, wording: Wording) -> Result | None:
     if recipient is None:
         return Result(customer_id, code="unknown_customer")
     reason = objection(wording.kind, recipient.email, recipient.marketing)

@@ -1,4 +1,4 @@
-"""Reading messages: as they are shown, with what was answered to each attempt."""
+"""Reading messages: as they are shown, with the answer to each attempt."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ class UnknownMessage(NotFound):
     title = "No such message"
 
 
-def shown(row: MessageRow) -> dict[str, Any]:
+def message_fields(row: MessageRow) -> dict[str, Any]:
     """A message's fields as they are shown."""
     fields = (
         "kind",
@@ -64,7 +64,9 @@ async def read_message(conn: Connection, account_id: int, message: int) -> Whole
         )
         for each in await all_rows(conn, SELECT_ATTEMPTS, key, AttemptRow)
     ]
-    return WholeMessage(**shown(row), text=content.text, html=content.html, attempts=attempts, crashes=row.crashes)
+    return WholeMessage(
+        **message_fields(row), text=content.text, html=content.html, attempts=attempts, crashes=row.crashes
+    )
 
 
 async def read_line(conn: Connection, account_id: int, message: int) -> Message:
@@ -72,4 +74,4 @@ async def read_line(conn: Connection, account_id: int, message: int) -> Message:
     row = await first_row(conn, SELECT_MESSAGE, {"account_id": account_id, "id": message}, MessageRow)
     if row is None:
         raise UnknownMessage
-    return Message(**shown(row))
+    return Message(**message_fields(row))

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
-from app.accounts.access import PayingSender, Sender
+from app.accounts.access import MessageSender, PayingSender
 from app.accounts.answer_once import (
     Done,
     IdempotencyKey,
@@ -27,17 +27,17 @@ from app.messages.queue_messages import (
     queue_messages,
 )
 from app.messages.rank_recipients import ranks_of
-from app.messages.read_messages import UnknownMessage, read_line, read_message, shown
+from app.messages.read_messages import UnknownMessage, message_fields, read_line, read_message
 from app.messages.schemas import (
     Batch,
     BatchLine,
     Message,
     MessagePage,
+    MessageStatusValue,
     NewBatch,
     NewMessage,
     Preview,
     Previewed,
-    Status,
     Templates,
     WholeMessage,
 )
@@ -70,7 +70,7 @@ class MessageQuery(PageQuery):
     """Which messages of the account: all that meet every one of these."""
 
     customer: Annotated[int, PublicId("cus", UnknownCustomer)] | None = Field(None, description="to this customer")
-    status: Status | None = None
+    status: MessageStatusValue | None = None
     since: QueryInstant | None = Field(None, description="queued at that instant or later")
 
 
@@ -179,7 +179,7 @@ async def preview_message(new: Preview, caller: PayingSender, conn: ReadConn, no
 
 
 @router.get("/templates", operation_id="listTemplates")
-async def list_templates(_caller: Sender, request: Request, response: Response) -> Templates:
+async def list_templates(_caller: MessageSender, request: Request, response: Response) -> Templates:
     """List the templates, and the placeholders for texts of your own, in the language of the request."""
     language = language_of(request.headers)
     response.headers["Content-Language"] = language
@@ -191,7 +191,7 @@ async def list_templates(_caller: Sender, request: Request, response: Response) 
     operation_id="listMessages",
 )
 async def list_messages(
-    query: Annotated[MessageQuery, Query()], caller: Sender, conn: ReadConn, request: Request, response: Response
+    query: Annotated[MessageQuery, Query()], caller: MessageSender, conn: ReadConn, request: Request, response: Response
 ) -> MessagePage:
     """List messages, newest first: all of them, or those to a customer, of a status, or since an instant."""
     binding = f"messages{query.model_dump_json(exclude={'limit', 'cursor'})}"
@@ -213,11 +213,11 @@ async def list_messages(
     )
     rows = await all_rows(conn, select, bound, MessageRow)
     found, next_cursor = listing.cut(rows, lambda row: [rfc3339(row.created_at), row.id])
-    return MessagePage(items=[Message(**shown(row)) for row in found], next_cursor=next_cursor)
+    return MessagePage(items=[Message(**message_fields(row)) for row in found], next_cursor=next_cursor)
 
 
 @router.get("/{id}", operation_id="readMessage")
-async def show_message(message_id: MessageId, caller: Sender, conn: ReadConn) -> WholeMessage:
+async def show_message(message_id: MessageId, caller: MessageSender, conn: ReadConn) -> WholeMessage:
     """Show a message whole, with what was answered to every attempt to send it."""
     return await read_message(conn, caller.account_id, message_id)
 
@@ -228,7 +228,7 @@ async def show_message(message_id: MessageId, caller: Sender, conn: ReadConn) ->
     operation_id="cancelMessage",
     responses=documented(MessageNotQueued),
 )
-async def cancel_message(message_id: MessageId, caller: Sender, conn: WriteConn, now: Now) -> None:
+async def cancel_message(message_id: MessageId, caller: MessageSender, conn: WriteConn, now: Now) -> None:
     """Cancel a message that is still queued, or held; cancelled twice it stays as it is."""
     known = {"account_id": caller.account_id, "id": message_id}
     if (await conn.execute(CANCEL_MESSAGE, known | {"now": now})).one_or_none() is None:

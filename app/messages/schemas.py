@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic.config import JsonDict
 
 from app.messages.writing.catalogue import TemplateName
-from app.messages.writing.fill_text import LONGEST_SUBJECT, MOST_CHARACTERS
+from app.messages.writing.fill_text import LONGEST_SUBJECT, MOST_FILLED_CHARACTERS
 from app.periods import TimeFrame
 from app.segments.schemas import VipQuery
 from app.vocabulary import AttemptOutcome, MessageKind, MessageStatus, Metric
@@ -16,8 +16,8 @@ from app.wire.strict_json import Strict
 from app.wire.text import header_text
 from app.words import Language
 
-Kind = Annotated[str, OneOf(MessageKind)]
-Status = Annotated[str, OneOf(MessageStatus)]
+MessageKindValue = Annotated[str, OneOf(MessageKind)]
+MessageStatusValue = Annotated[str, OneOf(MessageStatus)]
 MOST_RECIPIENTS = 1000
 MOST_VALUES = 20
 CONTROLS = "".join(chr(code) for code in range(32) if chr(code) not in "\t\n\r") + "\x7f"
@@ -35,8 +35,8 @@ Subject = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_SUBJECT),
     AfterValidator(header_text),
 ]
-Body = Annotated[str, StringConstraints(min_length=1, max_length=MOST_CHARACTERS), AfterValidator(body_text)]
-Variable = Annotated[str, Field(max_length=2000), AfterValidator(body_text)]
+Body = Annotated[str, StringConstraints(min_length=1, max_length=MOST_FILLED_CHARACTERS), AfterValidator(body_text)]
+VariableText = Annotated[str, Field(max_length=2000), AfterValidator(body_text)]
 
 WRITTEN_EXAMPLE: JsonDict = {"subject": "A gift for you, Ada", "text": "Thank you for your loyalty.\n"}
 TEMPLATE_EXAMPLE: JsonDict = {
@@ -49,7 +49,7 @@ TEMPLATE_EXAMPLE: JsonDict = {
 class Wording(Strict):
     """What is written: a text, or a template with its variables."""
 
-    kind: Annotated[Kind, Field(description="marketing goes only to subscribed customers")] = (
+    kind: Annotated[MessageKindValue, Field(description="marketing goes only to subscribed customers")] = (
         MessageKind.MARKETING.value
     )
     subject: Subject | None = None
@@ -60,7 +60,10 @@ class Wording(Strict):
     ] = False
     template: Annotated[TemplateName | None, Field(description="instead of subject and text")] = None
     variables: Annotated[
-        dict[Annotated[str, Field(max_length=50)], Variable | Annotated[list[Variable], Field(max_length=MOST_VALUES)]],
+        dict[
+            Annotated[str, Field(max_length=50)],
+            VariableText | Annotated[list[VariableText], Field(max_length=MOST_VALUES)],
+        ],
         Field(default_factory=dict, max_length=MOST_VALUES, description="of the template, see GET /messages/templates"),
     ]
     language: Annotated[
@@ -184,8 +187,8 @@ class Message(BaseModel):
 
     id: str
     customer: str | None = Field(description="none once the person was erased")
-    kind: Kind
-    status: Status
+    kind: MessageKindValue
+    status: MessageStatusValue
     reason: str | None = Field(description="why it failed, bounced for good, was cancelled or is held")
     language: Language
     template: str | None

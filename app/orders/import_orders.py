@@ -26,7 +26,7 @@ REPORTED_REFUSALS = 100
 ANALYSED_AFTER_BATCHES = frozenset({1, 4, 16, 64, 256, 1024})
 """The planner must not go by what the tables were like before a large import."""
 
-OrderBatch = tuple[list[Order], bool]
+ImportBatch = tuple[list[Order], bool]
 """Orders, and whether they are the last."""
 
 
@@ -57,7 +57,7 @@ async def import_orders(database: Database, source: Source, rows: AsyncIterable[
         progress.id = (await conn.execute(statements.INSERT_IMPORT, begun)).scalar_one()
     deferred = not is_last
     try:
-        await _store(database, source, batches, (batch, is_last), progress, clock)
+        await _store_batches(database, source, batches, (batch, is_last), progress, clock)
     finally:
         if deferred:
             await catch_up(database, source, clock())
@@ -66,11 +66,11 @@ async def import_orders(database: Database, source: Source, rows: AsyncIterable[
     return progress
 
 
-async def _store(
+async def _store_batches(
     database: Database,
     source: Source,
-    batches: AsyncIterator[OrderBatch],
-    first: OrderBatch,
+    batches: AsyncIterator[ImportBatch],
+    first: ImportBatch,
     progress: Import,
     clock: Clock,
 ) -> None:
@@ -112,7 +112,7 @@ async def _note(conn: Connection, source: Source, progress: Import, now: datetim
 
 async def _batches(
     rows: AsyncIterable[list[Line]], source: Source, progress: Import, clock: Clock
-) -> AsyncIterator[OrderBatch]:
+) -> AsyncIterator[ImportBatch]:
     """Batches of orders, each with whether it is the last."""
     batch: list[Order] = []
     async for some in rows:

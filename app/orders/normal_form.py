@@ -98,7 +98,7 @@ def _order_of(row: OrderRow, source: Source, now: datetime) -> Order:
     content = (
         row.order_id,
         row.customer_id,
-        _address(row.email) if row.email else None,
+        _email(row.email) if row.email else None,
         row.name,
         ordered_at,
         _amount("total", row.total, digits),
@@ -144,7 +144,7 @@ def _moment(field: str, text: str, now: datetime) -> datetime:
     return moment
 
 
-def _address(text: str) -> str:
+def _email(text: str) -> str:
     try:
         return normal_address(text)
     except ValueError as error:

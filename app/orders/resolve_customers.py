@@ -44,10 +44,10 @@ class Person:
         A newer date of the same text is kept too: it outdates what arrives late.
         """
         seen_at = order.updated_at or order.ordered_at
-        if order.email and _is_newer(seen_at, order.email, self.email_at, self.email, order.updated_at):
+        if order.email and _is_newer_contact(seen_at, order.email, self.email_at, self.email, order.updated_at):
             self._change(shown=order.email != self.email, stored=seen_at != self.email_at)
             self.email, self.email_at = order.email, seen_at
-        if order.name and _is_newer(seen_at, order.name, self.name_at, self.name, order.updated_at):
+        if order.name and _is_newer_contact(seen_at, order.name, self.name_at, self.name, order.updated_at):
             self._change(shown=order.name != self.name, stored=seen_at != self.name_at)
             self.name, self.name_at = order.name, seen_at
 
@@ -62,7 +62,7 @@ class Person:
         self.changed |= shown or stored
 
 
-def _is_newer(
+def _is_newer_contact(
     at: datetime, text: str | None, known_at: datetime | None, known: str | None, version: datetime | None
 ) -> bool:
     if known_at is None or at > known_at:
@@ -95,7 +95,7 @@ async def resolve_customers(conn: Connection, source: Source, orders: Sequence[O
     for order in orders:
         _claim(resolved, order)
     merged = _merged_away(owners_before, resolved)
-    await _store(conn, source, resolved, persons - merged, now)
+    await _store_customers(conn, source, resolved, persons - merged, now)
     await _hand_over(conn, source, owners_before, resolved, merged)
     return resolved
 
@@ -154,7 +154,7 @@ def _merged_away(owners_before: dict[str, Person], resolved: Resolved) -> set[Pe
     }
 
 
-async def _store(
+async def _store_customers(
     conn: Connection, source: Source, resolved: Resolved, persons: Iterable[Person], now: datetime
 ) -> None:
     everyone = dict.fromkeys([*resolved.by_id.values(), *resolved.by_address.values()])

@@ -12,7 +12,7 @@ from app.wire.strict_json import Strict
 MOST_ORDERS = 1000
 """Orders in one request."""
 
-Status = Annotated[str, OneOf(OrderStatus)]
+OrderStatusValue = Annotated[str, OneOf(OrderStatus)]
 
 
 Text = Annotated[str, Field(max_length=255, pattern="^[^\x00]*$")]
@@ -49,7 +49,7 @@ class OrderRow(Strict):
     refunded: MoneyText | None = Field(None, description="of `total`; default 0")
     currency: Annotated[str | None, Field(max_length=3)] = Field(None, description="ISO 4217; default: the source's")
     items: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
-    status: Status
+    status: OrderStatusValue
     updated_at: InstantText | None = Field(
         None,
         description="the store's version of the order: an older one never replaces a newer one."

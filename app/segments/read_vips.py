@@ -47,7 +47,7 @@ class VipQuestion(Question):
         return bound | {"min_spend": self.kept.min_spend, "min_orders": self.kept.min_orders}
 
 
-class PageRow(NamedTuple):
+class VipPageRow(NamedTuple):
     """The row of a statement that selects a page: version, totals, items as JSON text, and the last row shown."""
 
     version: int
@@ -98,7 +98,7 @@ class Totals:
     version: Version
 
     @classmethod
-    def of(cls, row: PageRow | PreviewRow, origin: Origin) -> "Totals":
+    def of(cls, row: VipPageRow | PreviewRow, origin: Origin) -> "Totals":
         """The totals in a row; only a board that is not late has a version of its own."""
         board_id = row.board_id if origin is Origin.BOARD else None
         members = {
@@ -152,7 +152,7 @@ async def read_vip_page(
     bound = question.parameters() | {"limit": limit} | (start._asdict() if start else {})
     for origin in question.origins:
         statement = select_vip_page(criteria, origin, continued=start is not None)
-        row = await first_hot_row(conn, statement, bound, PageRow)
+        row = await first_hot_row(conn, statement, bound, VipPageRow)
         if row is not None:
             next_start = None
             if row.last_spend is not None and row.last_customer is not None:

@@ -64,7 +64,7 @@ def is_frequent_buyer(row: str, thresholds: str) -> str:
     return f"{row}.purchases > {thresholds}.min_orders"
 
 
-def matches(criteria: Criteria, row: str, thresholds: str) -> str:
+def matches_criteria(criteria: Criteria, row: str, thresholds: str) -> str:
     """Whether a row of figures matches the criteria."""
     rules = {
         Criteria.BIG_SPENDER: is_big_spender(row, thresholds),
@@ -177,7 +177,7 @@ def rows_of_figures(figures: str, criteria: Criteria, *, continued: bool) -> str
     """The rows of figures that match the criteria, behind the start of a page."""
     return f"""SELECT customer_id, {FIGURES} FROM {figures} AS n
         CROSS JOIN (SELECT min_spend, min_orders FROM counted) AS t
-        WHERE {matches(criteria, "n", "t")} {f"AND {after_start(Metric.SPEND)}" if continued else ""}"""
+        WHERE {matches_criteria(criteria, "n", "t")} {f"AND {after_start(Metric.SPEND)}" if continued else ""}"""
 
 
 def board_page_ctes(criteria: Criteria, *, continued: bool, late: bool) -> list[str]:
@@ -262,7 +262,7 @@ def select_whole_segment(criteria: Criteria, *, live: bool, as_json: bool) -> Te
         f"""
         SELECT {JSON_ROW if as_json else SEGMENT_CELLS}
         {with_customers(figures)} CROSS JOIN aimed AS t
-        WHERE {matches(criteria, "p", "t")}
+        WHERE {matches_criteria(criteria, "p", "t")}
         ORDER BY p.spend DESC, p.customer_id""",
     )
 

@@ -12,8 +12,7 @@ from app.accounts.answer_once import (
 )
 from app.accounts.guarded_route import GuardedRoute
 from app.boards.source import RememberedSources, SourceId, UnknownSource
-from app.database.pools import Connection as DatabaseConnection
-from app.database.pools import ReadConn, WriteConn
+from app.database.pools import Connection, ReadConn, WriteConn
 from app.database.rows import all_rows, first_row, one_row
 from app.problems import NotFound, documented
 from app.sources import statements
@@ -30,7 +29,7 @@ from app.sources.schemas import (
     SourceWithHealth,
 )
 from app.sources.statements import AudienceRow, HealthRow, SourceRow
-from app.vocabulary import Connection
+from app.vocabulary import SourceConnection
 from app.wire.ids import PublicId, public_id, row_id
 from app.wire.instants import Now, rfc3339
 from app.wire.pages import Listing, PageQuery
@@ -88,7 +87,7 @@ async def list_audiences(
     return AudiencePage(items=audiences, next_cursor=next_cursor)
 
 
-def shown(row: SourceRow) -> dict[str, Any]:
+def source_fields(row: SourceRow) -> dict[str, Any]:
     """A source's fields as they are shown."""
     return {
         "id": public_id("src", row.id),
@@ -99,7 +98,7 @@ def shown(row: SourceRow) -> dict[str, Any]:
         "time_zone": row.time_zone,
         "week_start": row.week_start,
         "url": row.url,
-        "connection": Connection.NONE.value,
+        "connection": SourceConnection.NONE.value,
         "created_at": rfc3339(row.created_at),
     }
 
@@ -121,7 +120,7 @@ async def create_source(
         await require_audience(conn, caller.account_id, audience_id)
         settings = new.model_dump(exclude={"audience"})
         source = await connect_source(conn, caller.account_id, audience_id, settings, now)
-        return Done(Source(**shown(await one_row(conn, statements.SELECT_SHOWN_SOURCE, source.key, SourceRow))))
+        return Done(Source(**source_fields(await one_row(conn, statements.SELECT_SHOWN_SOURCE, source.key, SourceRow))))
 
     return await answer_once(conn, caller, "connectSource", key, new, now, connect)
 
@@ -142,14 +141,14 @@ async def list_sources(
     bound |= {"after": listing.start([0])[0], "limit": query.limit + 1}
     select = statements.select_sources(of_audience=query.audience is not None)
     found, next_cursor = listing.cut(await all_rows(conn, select, bound, SourceRow), lambda row: [row.id])
-    return SourcePage(items=[Source(**shown(each)) for each in found], next_cursor=next_cursor)
+    return SourcePage(items=[Source(**source_fields(each)) for each in found], next_cursor=next_cursor)
 
 
 @router.get(
     "/sources/{id}",
     operation_id="readSource",
 )
-async def read_source(source_id: SourceId, caller: Reader, conn: ReadConn) -> SourceWithHealth:
+async def show_source(source_id: SourceId, caller: Reader, conn: ReadConn) -> SourceWithHealth:
     """Show a source and its health."""
     key = {"account_id": caller.account_id, "source_id": source_id}
     row = await first_row(conn, statements.SELECT_SHOWN_SOURCE, key, SourceRow)
@@ -159,7 +158,7 @@ async def read_source(source_id: SourceId, caller: Reader, conn: ReadConn) -> So
     counts = health._asdict()
     for moment in ("history_from", "last_order_at"):
         counts[moment] = rfc3339(counts[moment]) if counts[moment] else None
-    return SourceWithHealth(**shown(row), health=Health(**counts))
+    return SourceWithHealth(**source_fields(row), health=Health(**counts))
 
 
 @router.patch(
@@ -179,10 +178,10 @@ async def change_source(
     if (await conn.execute(statements.UPDATE_SOURCE, key | change.settings() | {"now": now})).one_or_none() is None:
         raise UnknownSource
     sources.forget(caller.account_id, source_id)
-    return Source(**shown(await one_row(conn, statements.SELECT_SHOWN_SOURCE, key, SourceRow)))
+    return Source(**source_fields(await one_row(conn, statements.SELECT_SHOWN_SOURCE, key, SourceRow)))
 
 
-async def require_audience(conn: DatabaseConnection, account_id: int, audience_id: int) -> None:
+async def require_audience(conn: Connection, account_id: int, audience_id: int) -> None:
     """UnknownAudience unless the account has it."""
     bound = {"account_id": account_id, "audience_id": audience_id}
     if (await conn.execute(statements.SELECT_AUDIENCE, bound)).one_or_none() is None:

@@ -7,7 +7,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
-from app.vocabulary import Connection, Platform, WeekStart
+from app.vocabulary import Platform, SourceConnection, WeekStart
 from app.wire.enums import OneOf
 from app.wire.instants import Instant
 from app.wire.money import CURRENCIES
@@ -141,7 +141,7 @@ class Source(BaseModel):
     time_zone: str
     week_start: WeekStart
     url: str | None = Field(description="of the store on the web")
-    connection: Annotated[str, OneOf(Connection)] = Field(
+    connection: Annotated[str, OneOf(SourceConnection)] = Field(
         description="how orders come in by themselves; `none`: send them with POST /sources/{id}/orders or imports"
     )
     created_at: Instant

@@ -39,7 +39,7 @@ class PageQuery(Strict):
     )
 
 
-Row = TypeVar("Row")
+Listed = TypeVar("Listed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,9 @@ class Listing:
         """The position behind which the page begins; `first` without a cursor."""
         return first if self.page.cursor is None else open_cursor(self.secret, self.name, self.page.cursor)
 
-    def cut(self, rows: Sequence[Row], position: Callable[[Row], Sequence[object]]) -> tuple[Sequence[Row], str | None]:
+    def cut(
+        self, rows: Sequence[Listed], position: Callable[[Listed], Sequence[object]]
+    ) -> tuple[Sequence[Listed], str | None]:
         """The rows of the page and the cursor of the next one, of one row more than the limit; sets the Link header."""
         if len(rows) <= self.page.limit:
             return rows, None

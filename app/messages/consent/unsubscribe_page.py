@@ -9,25 +9,25 @@ from html import escape
 
 from app.words import Language, in_language
 
-LEAVE = "Unsubscribe"
+PAGE_HEADING = "Unsubscribe"
 QUESTION = "Would you like to get no more offers from {sender}?"
 YES = "Yes, unsubscribe me"
-DONE = "You have unsubscribed"
+PAGE_DONE = "You have unsubscribed"
 FAREWELL = "{sender} will send you no more offers. Messages about your orders may still reach you."
 UNKNOWN = "This link does not work"
 ADVICE = "Part of it may be missing: copy the whole link from the message, or write to the store."
-TEXTS = [LEAVE, QUESTION, YES, DONE, FAREWELL, UNKNOWN, ADVICE]
+PAGE_TEXTS = [PAGE_HEADING, QUESTION, YES, PAGE_DONE, FAREWELL, UNKNOWN, ADVICE]
 
 
 def question(sender: str, language: Language) -> str:
     """The page that asks; its button sends what mail programs send at one click (RFC 8058)."""
     button = f'<button name="List-Unsubscribe" value="One-Click">{_worded(YES, language)}</button>'
-    return _page(LEAVE, _worded(QUESTION, language, sender), language, f'<form method="post">{button}</form>')
+    return _page(PAGE_HEADING, _worded(QUESTION, language, sender), language, f'<form method="post">{button}</form>')
 
 
 def farewell(sender: str, language: Language) -> str:
     """The page once it is done, the first time and every other."""
-    return _page(DONE, _worded(FAREWELL, language, sender), language)
+    return _page(PAGE_DONE, _worded(FAREWELL, language, sender), language)
 
 
 def unknown_link(language: Language) -> str:

@@ -36,7 +36,7 @@ SUSPICIOUS_CRASHES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SendingLimits:
     """How a worker sends."""
 
     concurrency: int = 20
@@ -100,7 +100,7 @@ async def claim(
     *,
     most: int,
     alone: bool,
-    limits: Limits,
+    limits: SendingLimits,
     now: datetime,
     in_flight: Sequence[int] = (),
 ) -> Claim:
@@ -126,11 +126,11 @@ async def claim(
     suspects = [each for each in messages if each.crashes_so_far >= SUSPICIOUS_CRASHES]
     if suspects:
         messages = suspects[:1] if alone else [each for each in messages if each not in suspects]
-    claimed = await _start(conn, account_id, sender, messages, limits, now)
+    claimed = await _start_sending(conn, account_id, sender, messages, limits, now)
     return replace(claimed, is_suspicious=bool(suspects))
 
 
-def allowance(rate_used_until: datetime, now: datetime, limits: Limits) -> int:
+def allowance(rate_used_until: datetime, now: datetime, limits: SendingLimits) -> int:
     """How many messages the account may send now: its rate may run ahead by the burst."""
     ahead = max((rate_used_until - now).total_seconds(), 0.0)
     return math.floor(limits.burst - ahead * limits.rate_per_second + 1e-6)
@@ -143,12 +143,12 @@ class Closing(NamedTuple):
     reason: str
 
 
-async def _start(
+async def _start_sending(
     conn: Connection,
     account_id: int,
     sender: LockedSender,
     messages: Sequence[DueMessage],
-    limits: Limits,
+    limits: SendingLimits,
     now: datetime,
 ) -> Claim:
     """Mark the messages that may go as being sent, and close those that may not."""
@@ -200,7 +200,7 @@ async def _close(
     await conn.execute(CLOSE_MESSAGES, account | {"now": now} | columns)
 
 
-def _closing(message: DueMessage, recipients: dict[int, LockedRecipient], limits: Limits) -> Closing | None:
+def _closing(message: DueMessage, recipients: dict[int, LockedRecipient], limits: SendingLimits) -> Closing | None:
     """How a message ends that must not be sent; None when it may be sent, or has to wait for a locked recipient."""
     if message.customer_id is None:
         return Closing(MessageStatus.CANCELLED, "erased")

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from app.mail.contract import Address, Mail
 from app.messages.consent.unsubscribe_token import Recipient, token
 from app.messages.queue_statements import DueMessage, LockedRecipient, LockedSender
-from app.messages.writing.footer import Footer
-from app.messages.writing.footer import Sender as Signature
+from app.messages.writing.footer import Footer, Signature
 from app.vocabulary import MessageKind
 from app.wire.ids import public_id
 from app.words import Language

@@ -12,7 +12,7 @@ from app.database.driver import first_hot_row
 from app.database.pools import Database
 from app.mail.contract import Deferred, Mailer, Outcome
 from app.messages.queue_statements import CHANNEL, SELECT_NEXT_ACCOUNT, AccountWithMail
-from app.messages.sending.claim_messages import NOTHING, Claim, Claimed, Limits, claim
+from app.messages.sending.claim_messages import NOTHING, Claim, Claimed, SendingLimits, claim
 from app.messages.sending.compose_mail import Site
 from app.messages.sending.keep_leases import keep_leases
 from app.messages.sending.settle_messages import INTERRUPTED, RETRY_SECONDS, Ended, Settler
@@ -30,7 +30,7 @@ GRACE_SECONDS = 20.0
 class Delivery:
     """The messages that one worker process has in flight."""
 
-    def __init__(self, database: Database, mailer: Mailer, clock: Clock, limits: Limits, site: Site) -> None:
+    def __init__(self, database: Database, mailer: Mailer, clock: Clock, limits: SendingLimits, site: Site) -> None:
         """Nothing is in flight; `run` begins."""
         self._database, self._mailer, self._clock, self._limits, self._site = database, mailer, clock, limits, site
         self._in_flight: dict[tuple[int, int], Claimed] = {}

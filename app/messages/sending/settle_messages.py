@@ -22,7 +22,7 @@ PAUSE = timedelta(minutes=10)
 """How long an account's messages wait after a refused login; then one of them tries again."""
 
 RETRY_SECONDS = 0.5
-LONGEST_CODE, LONGEST_DETAIL = 50, 500
+LONGEST_STORED_CODE, LONGEST_STORED_DETAIL = 50, 500
 
 INTERRUPTED = Deferred("interrupted", "The worker was told to stop before an answer came.", maybe_duplicate=True)
 """The outcome of a message that is let go when the worker stops."""
@@ -126,7 +126,7 @@ def settlement_of(each: Ended) -> Settlement:
         starteds_at=claimed.started_at,
         endeds_at=each.at,
         outcomes=ATTEMPT_OUTCOMES[type(outcome)],
-        codes=code[:LONGEST_CODE],
+        codes=code[:LONGEST_STORED_CODE],
         details=shortened(detail),
     )
     if isinstance(outcome, Accepted):
@@ -158,12 +158,12 @@ def _tried_again(each: Ended, waiting: Settlement, outcome: Deferred) -> Settlem
 
 def shortened(detail: str) -> str:
     """A provider's sentence on one line."""
-    return " ".join(detail.split())[:LONGEST_DETAIL]
+    return " ".join(detail.split())[:LONGEST_STORED_DETAIL]
 
 
 def attempt_line(code: str, detail: str) -> str:
     """Code and sentence on one line; enhanced codes that the sentence repeats are said once."""
-    words, said = shortened(detail), code[:LONGEST_CODE]
+    words, said = shortened(detail), code[:LONGEST_STORED_CODE]
     for part in reversed(said.split()):
         if words.startswith(f"{part} "):
             words = words.removeprefix(f"{part} ")

@@ -9,7 +9,7 @@ from typing import Literal
 
 from app.words import Language, in_language
 
-Kind = Literal["text", "texts", "link", "date"]
+VariableKind = Literal["text", "texts", "link", "date"]
 """One line; several of them; an address on the web; a day, which is written out in the language of the recipient."""
 
 
@@ -31,7 +31,7 @@ class Variable:
     name: str
     description: str
     example: str | tuple[str, ...]
-    kind: Kind = "text"
+    kind: VariableKind = "text"
     required: bool = True
 
 
@@ -49,7 +49,7 @@ class Template:
         return [self.label, self.description, *(variable.description for variable in self.variables)]
 
 
-LINK = Variable("link", "Web address that the button opens", "https://shop.example/loyal", kind="link")
+ACTION_LINK = Variable("link", "Web address that the button opens", "https://shop.example/loyal", kind="link")
 UNTIL = Variable("until", "Last day that it is open", "2026-12-31", kind="date", required=False)
 
 TEMPLATES = {
@@ -58,7 +58,7 @@ TEMPLATES = {
         "Shows something new before everyone else sees it",
         (
             Variable("release", "What is new: a product, a collection, a sale", "Aurora 2"),
-            LINK,
+            ACTION_LINK,
             Variable("public_on", "Day on which it opens to everyone", "2026-12-01", kind="date", required=False),
         ),
     ),
@@ -68,7 +68,7 @@ TEMPLATES = {
         (
             Variable("discount", "How much the discount is, with its unit", "15%"),
             Variable("code", "Code to enter at the checkout", "LOYAL-15"),
-            LINK,
+            ACTION_LINK,
             UNTIL,
         ),
     ),
@@ -77,7 +77,7 @@ TEMPLATES = {
         "Gives a product away, as a thank-you or for a post on social media",
         (
             Variable("gift", "What the gift is", "Espresso Bar 250 g"),
-            LINK,
+            ACTION_LINK,
             Variable("hashtag", "Tag to post with, where the gift is for a post", "#auroracoffee", required=False),
             UNTIL,
         ),
@@ -87,7 +87,7 @@ TEMPLATES = {
         "Lets customers choose two or more products as a bundle at a discount",
         (
             Variable("products", "Products to choose from, at least two", ("Aurora", "Bora", "Cima"), kind="texts"),
-            LINK,
+            ACTION_LINK,
             Variable("discount", "How much the discount is; 5% where nothing is said", "10%", required=False),
             Variable("code", "Code to enter at the checkout", "BUNDLE-10", required=False),
             UNTIL,
@@ -96,12 +96,12 @@ TEMPLATES = {
     TemplateName.CONTENT_SURVEY: Template(
         "Survey about your messages",
         "Asks what customers would like to read from you",
-        (LINK, UNTIL),
+        (ACTION_LINK, UNTIL),
     ),
     TemplateName.PRODUCT_SURVEY: Template(
         "Survey about your products",
         "Asks which products or services customers need",
-        (Variable("category", "Category that the survey is about", "Espresso"), LINK, UNTIL),
+        (Variable("category", "Category that the survey is about", "Espresso"), ACTION_LINK, UNTIL),
     ),
 }
 

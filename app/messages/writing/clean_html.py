@@ -10,13 +10,13 @@ import nh3
 
 from app.problems import Problem
 
-MOST_CHARACTERS = 100_000
+MOST_HTML_CHARACTERS = 100_000
 """Larger messages are cut off by mail programs, and the footer with its link would be what is missing."""
 
 MOST_TAGS = 2_000
 """Cleaning takes time with the square of how deep tags nest: a second for the worst of so many, minutes for more."""
 
-TAGS = {
+HTML_TAGS = {
     *("a", "b", "blockquote", "br", "center", "code", "dd", "div", "dl", "dt", "em", "font", "h1", "h2", "h3", "h4"),
     *("hr", "i", "img", "li", "ol", "p", "pre", "s", "small", "span", "strong", "sub", "sup", "u", "ul"),
     *("caption", "col", "colgroup", "table", "tbody", "td", "tfoot", "th", "thead", "tr"),
@@ -56,10 +56,10 @@ class HtmlTooLarge(Problem):
 
 def clean_html(html: str) -> str:
     """The HTML without what an e-mail may not hold. Call it in a thread: the worst takes a second."""
-    if len(html) > MOST_CHARACTERS or html.count("<") > MOST_TAGS:
+    if len(html) > MOST_HTML_CHARACTERS or html.count("<") > MOST_TAGS:
         raise HtmlTooLarge
     cleaned = CLEANER.clean(html)
-    if len(cleaned) > 2 * MOST_CHARACTERS:  # tags that overlap are repeated until they nest
+    if len(cleaned) > 2 * MOST_HTML_CHARACTERS:  # tags that overlap are repeated until they nest
         raise HtmlTooLarge
     return cleaned
 
@@ -72,7 +72,7 @@ def _allowed(tag: str, attribute: str, value: str) -> str | None:
 
 
 CLEANER = nh3.Cleaner(
-    tags=TAGS,
+    tags=HTML_TAGS,
     clean_content_tags={"script", "style", "title", "noscript", "template"},
     attributes=ATTRIBUTES,
     attribute_filter=_allowed,

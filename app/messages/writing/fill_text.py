@@ -21,7 +21,7 @@ from app.messages.writing.facts import DESCRIPTIONS, Facts
 from app.problems import Problem
 from app.wire.text import is_fit_for_header
 
-MOST_CHARACTERS = 100_000
+MOST_FILLED_CHARACTERS = 100_000
 MOST_PLACEHOLDERS = 200
 LONGEST_PLACEHOLDER = 300
 LONGEST_SUBJECT = 250
@@ -30,8 +30,8 @@ DELIMITER = re.compile(r"\{\{|\{%|\}\}|%\}")
 CLOSER = {"{{": "}}", "{%": "%}"}
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 TAG = re.compile(r"-?\s*(\w*)")
-TAGS = {"if", "elsif", "else", "endif", "unless", "endunless", "case", "when", "endcase"}
-FILTERS = {
+LIQUID_TAGS = {"if", "elsif", "else", "endif", "unless", "endunless", "case", "when", "endcase"}
+LIQUID_FILTERS = {
     "capitalize": string.capitalize,
     "default": misc.default,
     "downcase": string.downcase,
@@ -56,7 +56,7 @@ class SmallLiquid(Environment):
 
     block_nesting_limit: ClassVar[int] = 10
     context_depth_limit: ClassVar[int] = 10
-    output_stream_limit: ClassVar[int | None] = 4 * MOST_CHARACTERS
+    output_stream_limit: ClassVar[int | None] = 4 * MOST_FILLED_CHARACTERS
 
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         """Only what is listed above; `extra` is the library's and adds nothing."""
@@ -64,10 +64,10 @@ class SmallLiquid(Environment):
         for tag in (content.Literal, output.Output, illegal.Illegal, if_tag.IfTag, unless_tag.UnlessTag):
             self.add_tag(tag)
         self.add_tag(case_tag.CaseTag)
-        self.filters.update(FILTERS)
+        self.filters.update(LIQUID_FILTERS)
 
 
-PLAIN, HTML = SmallLiquid(), SmallLiquid(autoescape=True)
+OWN_TEXT, OWN_HTML = SmallLiquid(), SmallLiquid(autoescape=True)
 
 
 def filled_text(source: str, facts: Facts) -> str:
@@ -95,7 +95,7 @@ def _filled(field: str, source: str, facts: Facts) -> str:
     try:
         return template.render(**facts.by_name())
     except FAILURES as failure:
-        _refuse(field, _reason(failure, source))
+        _refuse(field, _failure_reason(failure, source))
 
 
 @lru_cache(32)
@@ -103,14 +103,16 @@ def _template(field: str, source: str) -> BoundTemplate:
     """The text parsed and checked; a batch is many recipients of few texts."""
     _measure(field, source)
     try:
-        template = (HTML if field == "html" else PLAIN).from_string(source)
+        template = (OWN_HTML if field == "html" else OWN_TEXT).from_string(source)
         asked = [(name, found[0].span.index) for name, found in _names(template).items()]
     except FAILURES as failure:
-        _refuse(field, _reason(failure, source))
+        _refuse(field, _failure_reason(failure, source))
     for name, place in asked:
         if name not in DESCRIPTIONS:
             known = ", ".join(DESCRIPTIONS)
-            _refuse(field, f"Line {_line(source, place)} asks for something else than {known}", "unknown_variable")
+            _refuse(
+                field, f"Line {_line_number(source, place)} asks for something else than {known}", "unknown_variable"
+            )
     return template
 
 
@@ -125,8 +127,8 @@ def _names(template: BoundTemplate) -> dict[str, list[Any]]:
 
 def _measure(field: str, source: str) -> None:
     """Refuse what would keep the parser busy; linear in the text."""
-    if len(source) > MOST_CHARACTERS:
-        _refuse(field, f"Has more than {MOST_CHARACTERS} characters")
+    if len(source) > MOST_FILLED_CHARACTERS:
+        _refuse(field, f"Has more than {MOST_FILLED_CHARACTERS} characters")
     opened, placeholders = None, 0
     for delimiter in DELIMITER.finditer(source):
         if opened is None:
@@ -134,12 +136,12 @@ def _measure(field: str, source: str) -> None:
             continue
         wrong = _wrong_with(source[opened.end() : delimiter.start()], opened[0], delimiter[0])
         if wrong:
-            _refuse(field, f"Line {_line(source, opened.start())} {wrong}")
+            _refuse(field, f"Line {_line_number(source, opened.start())} {wrong}")
         opened, placeholders = None, placeholders + 1
         if placeholders > MOST_PLACEHOLDERS:
             _refuse(field, f"Has more than {MOST_PLACEHOLDERS} placeholders")
     if opened is not None:
-        _refuse(field, f"Line {_line(source, opened.start())} opens a placeholder that is not closed")
+        _refuse(field, f"Line {_line_number(source, opened.start())} opens a placeholder that is not closed")
 
 
 def _wrong_with(inside: str, opener: str, closer: str) -> str | None:
@@ -148,22 +150,22 @@ def _wrong_with(inside: str, opener: str, closer: str) -> str | None:
     if "(" in QUOTED.sub("", inside):
         return "has a range, which is not known here"
     tag = TAG.match(inside)
-    if opener == "{%" and (tag is None or tag[1] not in TAGS):
-        return f"has another tag than {', '.join(sorted(TAGS))}"
+    if opener == "{%" and (tag is None or tag[1] not in LIQUID_TAGS):
+        return f"has another tag than {', '.join(sorted(LIQUID_TAGS))}"
     return None
 
 
-def _reason(failure: Exception, source: str) -> str:
+def _failure_reason(failure: Exception, source: str) -> str:
     """What is wrong and where, in our words: the library's quote the text."""
     if isinstance(failure, ResourceLimitError):
         return "Nests too deep or becomes too long"
     token = getattr(failure, "token", None)
     place = token.start_index if token is not None else -1
-    where = f"Line {_line(source, place)}" if place >= 0 else "A placeholder"
-    return f"{where} cannot be read; filters are {', '.join(FILTERS)}"
+    where = f"Line {_line_number(source, place)}" if place >= 0 else "A placeholder"
+    return f"{where} cannot be read; filters are {', '.join(LIQUID_FILTERS)}"
 
 
-def _line(source: str, place: int) -> int:
+def _line_number(source: str, place: int) -> int:
     return source.count("\n", 0, place) + 1
 
 

@@ -11,14 +11,14 @@ from html import escape
 from app.words import Language, in_language
 
 REASON = "You are receiving this message because you agreed to get offers from {sender}."
-LEAVE = "Unsubscribe"
-TEXTS = [REASON, LEAVE]
+UNSUBSCRIBE = "Unsubscribe"
+FOOTER_TEXTS = [REASON, UNSUBSCRIBE]
 
 END_OF_BODY = re.compile(r"</body\s*>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class Signature:
     """Who writes; the postal address may have several lines."""
 
     name: str
@@ -29,14 +29,14 @@ class Sender:
 class Footer:
     """The footer of one message; without an `unsubscribe_url` it is that of a transactional one."""
 
-    sender: Sender
+    sender: Signature
     language: Language
     unsubscribe_url: str | None = None
 
     def below_text(self, text: str) -> str:
         """The text with the footer below."""
         link = self.unsubscribe_url
-        leave = [] if link is None else ["", self._reason(), f"{in_language(LEAVE, self.language)}: {link}"]
+        leave = [] if link is None else ["", self._reason(), f"{in_language(UNSUBSCRIBE, self.language)}: {link}"]
         return "\n".join([text.rstrip(), "", "—", self.sender.name, *self._address(), *leave, ""])
 
     def below_html(self, html: str) -> str:
@@ -50,7 +50,7 @@ class Footer:
     def _leave_html(self) -> str:
         if self.unsubscribe_url is None:
             return ""
-        label = escape(in_language(LEAVE, self.language))
+        label = escape(in_language(UNSUBSCRIBE, self.language))
         return f'<p>{escape(self._reason())}<br><a href="{escape(self.unsubscribe_url)}">{label}</a></p>'
 
     def _reason(self) -> str:

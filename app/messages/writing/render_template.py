@@ -23,7 +23,7 @@ LONGEST_TEXT = 200
 LONGEST_LINK = 2_000
 FEWEST_TEXTS, MOST_TEXTS = 2, 20
 
-LINK = re.compile(r"""https?://[^\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff<>"\\^`{|}]+""", re.IGNORECASE)
+LINK_ADDRESS = re.compile(r"""https?://[^\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff<>"\\^`{|}]+""", re.IGNORECASE)
 
 Said = Mapping[str, str | Sequence[str]]
 """What a store says, by the names of the template's variables."""
@@ -66,7 +66,7 @@ def checked(name: TemplateName, language: Language, said: Said) -> dict[str, str
         try:
             written[each] = _written(variables[each], said[each], language)
         except ValueError as error:
-            wrong.append(_error(each, "invalid_variable", str(error)))
+            wrong.append(_variable_error(each, "invalid_variable", str(error)))
     if wrong:
         raise InvalidVariables(errors=wrong[:100])
     return written
@@ -75,13 +75,13 @@ def checked(name: TemplateName, language: Language, said: Said) -> dict[str, str
 def _missing_or_unknown(variables: Mapping[str, Variable], said: Said) -> Iterator[FieldError]:
     for name, variable in variables.items():
         if variable.required and name not in said:
-            yield _error(name, "missing", "This template needs it")
+            yield _variable_error(name, "missing", "This template needs it")
     for name in said:
         if name not in variables:
-            yield _error(name, "unknown_variable", f"This template knows {', '.join(variables)}")
+            yield _variable_error(name, "unknown_variable", f"This template knows {', '.join(variables)}")
 
 
-def _error(name: str, code: str, detail: str) -> FieldError:
+def _variable_error(name: str, code: str, detail: str) -> FieldError:
     shown = name[:80].encode("utf-8", "replace").decode().replace("~", "~0").replace("/", "~1")
     return {"in": "body", "pointer": f"#/variables/{shown}", "code": code, "detail": detail}
 
@@ -91,22 +91,22 @@ def _written(variable: Variable, value: str | Sequence[str], language: Language)
     if variable.kind == "texts":
         if isinstance(value, str) or not FEWEST_TEXTS <= len(value) <= MOST_TEXTS:
             raise ValueError(f"must be a list of {FEWEST_TEXTS} to {MOST_TEXTS} texts")
-        return [_line(each) for each in value]
+        return [_text_variable(each) for each in value]
     if not isinstance(value, str):
         raise ValueError("must be a text")  # noqa: TRY004 - every refusal of a value is one kind
     if variable.kind == "date":
         return _day(value, language)
-    return _address(value) if variable.kind == "link" else _line(value)
+    return _link_variable(value) if variable.kind == "link" else _text_variable(value)
 
 
-def _line(text: object) -> str:
+def _text_variable(text: object) -> str:
     if not isinstance(text, str) or not 1 <= len(text.strip()) <= LONGEST_TEXT or not is_fit_for_header(text):
         raise ValueError(f"must be one line of 1 to {LONGEST_TEXT} characters, without control characters and =?")
     return text.strip()
 
 
-def _address(text: str) -> str:
-    if len(text) > LONGEST_LINK or not LINK.fullmatch(text):
+def _link_variable(text: str) -> str:
+    if len(text) > LONGEST_LINK or not LINK_ADDRESS.fullmatch(text):
         raise ValueError(f"must be an http or https address of at most {LONGEST_LINK} characters")
     return text
 

@@ -20,7 +20,7 @@ def language_for(wording: Wording, own: str | None) -> Language:
     return wording.language or Language(own or Language.ENGLISH)
 
 
-class Reader(Protocol):
+class TextRecipient(Protocol):
     """What a text may say of its recipient."""
 
     @property
@@ -40,7 +40,7 @@ class Reader(Protocol):
         """The language they read."""
 
 
-def write_message(wording: Wording, reader: Reader, board_rank: BoardRank | None) -> Written:
+def write_message(wording: Wording, reader: TextRecipient, board_rank: BoardRank | None) -> Written:
     """Subject, text and HTML for one recipient, without the footer; raises the problems of what cannot be filled in.
 
     HTML that is empty after cleaning is dropped; otherwise HTML readers would see a blank mail instead of the text.

@@ -2,7 +2,7 @@
 
 A file begins with its subject; blank lines part its paragraphs. A line of `- ` is a point of a
 list, `[label]({{ link }})` on a line is a button, a line that is one tag opens or closes what
-is left out together. Text and HTML come from the same words and cannot disagree. They say du,
+is left out together. Text and TEMPLATE_HTML come from the same words and cannot disagree. They say du,
 tu and tú, as the shops do whose customers come back, and no word that has a gender for them.
 """
 
@@ -41,7 +41,7 @@ class OurLiquid(Environment):
     output_stream_limit: ClassVar[int | None] = 100_000
 
 
-PLAIN, HTML = OurLiquid(), OurLiquid(autoescape=True)
+TEMPLATE_TEXT, TEMPLATE_HTML = OurLiquid(), OurLiquid(autoescape=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,9 @@ def sheet_of(source: str, language: Language) -> Sheet:
     paragraphs = [paragraph.splitlines() for paragraph in body.strip().split("\n\n")]
     html = "\n".join(_paragraph(lines, "html") for lines in paragraphs)
     return Sheet(
-        subject=PLAIN.from_string(subject.removeprefix(SUBJECT)),
-        text=PLAIN.from_string("".join(_paragraph(lines, "text") for lines in paragraphs)),
-        html=HTML.from_string(f'<div lang="{language}" style="{PAGE_STYLE}">\n{html}\n</div>'),
+        subject=TEMPLATE_TEXT.from_string(subject.removeprefix(SUBJECT)),
+        text=TEMPLATE_TEXT.from_string("".join(_paragraph(lines, "text") for lines in paragraphs)),
+        html=TEMPLATE_HTML.from_string(f'<div lang="{language}" style="{PAGE_STYLE}">\n{html}\n</div>'),
     )
 
 
@@ -75,12 +75,12 @@ def _paragraph(lines: list[str], form: Form) -> str:
         inside = f"{opened}{''.join(points)}{closed}"
         return f"<ul>{inside}</ul>" if form == "html" else f"{inside}\n"
     between = "<br>" if form == "html" else "\n"
-    words = between.join(_line(line, form) for line in shown)
+    words = between.join(_button_line(line, form) for line in shown)
     element = f"<p>{words}</p>" if form == "html" else f"{words}\n\n"
     return f"{opened}{element}{closed}"
 
 
-def _line(line: str, form: Form) -> str:
+def _button_line(line: str, form: Form) -> str:
     as_html = rf'<a href="\g<link>" style="{BUTTON_STYLE}">\g<label></a>'
     return BUTTON_LINE.sub(as_html if form == "html" else r"\g<label>: \g<link>", line)
 
