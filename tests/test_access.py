@@ -322,7 +322,7 @@ async def test_a_key_is_shown_once_and_stored_as_a_hash(api, open_store, sql):
 
 async def test_a_revoked_key_opens_nothing_after_the_remembered_seconds(api, open_store, monkeypatch):
     assert access.KEY_REMEMBERED_SECONDS <= 5
-    monkeypatch.setattr(access, "REMEMBERED_SECONDS", 0.3)
+    monkeypatch.setattr(access, "KEY_REMEMBERED_SECONDS", 0.3)
     store = await open_store()
     key = await new_key(api, store, "read")
     key_id = (await api.get("/account", headers=bearer(key))).json()["key"]
