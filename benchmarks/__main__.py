@@ -8,16 +8,13 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.export import measure_export
-from benchmarks.ingestion import Files, measure_ingestion
-from benchmarks.material import DAYS, NOW, customers_of, write_files
-from benchmarks.messages import measure_messages
-from benchmarks.profiles import measure_profiles
-from benchmarks.reads import measure_reads
+from benchmarks.board_page import measure_reads, measure_requests
+from benchmarks.customer_profile import measure_profiles
+from benchmarks.import_orders import Files, measure_export, measure_ingestion
 from benchmarks.report import table
-from benchmarks.requests import measure_requests
-from benchmarks.scene import opened, run_as_superuser
-from benchmarks.vips import measure_vips
+from benchmarks.scene import DAYS, NOW, customers_of, opened, run_as_superuser, write_files
+from benchmarks.send_messages import measure_messages
+from benchmarks.vip_page import measure_vips
 
 DEFAULT_ORDERS = 1_000_000
 SMOKE_ORDERS = 100_000

@@ -1,29 +1,84 @@
-"""Usual server: FastAPI, SQLAlchemy and a Pydantic response model, as tutorials combine them.
+"""Reference servers: the same page by the least code, by the usual one, and by the service itself."""
 
-It reads the same standings and joins the same names, so it differs only in how an answer is
-made: 100 rows become Python objects, are validated and are written as JSON. It checks no key.
-"""
-
-from collections.abc import AsyncIterator
+import asyncio
+import json
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
+import asyncpg
+import uvicorn
+from asyncpg.prepared_stmt import PreparedStatement
 from fastapi import Depends, FastAPI, Query
 from sqlalchemy import Row as Record
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from app.cli import collect_seldom, log_as_json
 from app.leaderboard.schemas import Board, BoardQuery, Row
+from app.main import create_app
 from app.orders.schemas import Buyer
-from app.periods import Calendar, Period
+from app.periods import Calendar, Period, TimeFrame
 from app.settings import asyncpg_url
 from app.tables import boards, customers, standings
 from app.vocabulary import BoardKind
 from app.wire.ids import public_id
 from app.wire.instants import rfc3339
 from app.wire.money import decimal_string
-from benchmarks.material import NOW
-from benchmarks.scene import POOL_SIZE, STORE, Scene
+from benchmarks.board_page import question, statement_of
+from benchmarks.scene import NOW, POOL_SIZE, STORE, Scene
+
+Message = dict[str, Any]
+
+
+class Bare:
+    """An ASGI application that answers everything with one page."""
+
+    def __init__(self, scene: Scene) -> None:
+        """Connections are made when the server starts."""
+        self._scene = scene
+        self._idle: asyncio.LifoQueue[PreparedStatement[asyncpg.Record]] = asyncio.LifoQueue()
+        self._parameters: tuple[Any, ...] = ()
+
+    async def start(self) -> None:
+        """Connect and prepare, as often as the service has connections."""
+        sql, self._parameters = await statement_of(self._scene, await question(self._scene, TimeFrame.LAST_MONTH))
+        for _ in range(POOL_SIZE):
+            conn = await asyncpg.connect(self._scene.read)
+            self._idle.put_nowait(await conn.prepare(sql))
+
+    async def __call__(
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        """Answer a request."""
+        if scope["type"] == "lifespan":
+            await receive()
+            await self.start()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        statement = await self._idle.get()
+        try:
+            row = await statement.fetchrow(*self._parameters)
+        finally:
+            self._idle.put_nowait(statement)
+        body = row["items"].encode() if row else b""
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def bare_app(scene: Scene) -> Any:  # noqa: ANN401 - uvicorn's own type of an application is wider than what it calls
+    """The application."""
+    return Bare(scene)
+
 
 DIGITS = 2
 
@@ -116,3 +171,39 @@ def usual_app(scene: Scene) -> FastAPI:
         }
 
     return app
+
+
+def service(scene: Scene) -> FastAPI:
+    """The service as `python -m app serve` makes it."""
+    log_as_json()
+    collect_seldom()
+    return create_app(scene.database(), clock=lambda: NOW)
+
+
+APPLICATIONS: dict[str, Callable[[Scene], Any]] = {
+    "service": service,
+    "bare": bare_app,
+    "usual": usual_app,
+}
+
+
+def main() -> None:
+    """Serve what the command line names."""
+    scene = Scene(**json.loads(sys.stdin.readline()))
+    config = uvicorn.Config(
+        APPLICATIONS[sys.argv[1]](scene),
+        loop="uvloop",
+        http="httptools",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=60,
+    )
+    listening = socket.create_server(("127.0.0.1", 0))
+    print(listening.getsockname()[1], flush=True)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()

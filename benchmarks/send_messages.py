@@ -17,9 +17,9 @@ from typing import Any
 import asyncpg
 
 from app.wire.ids import public_id
-from benchmarks.processes import ROOT, Server, serving
 from benchmarks.report import Figure
 from benchmarks.scene import Scene, run_as_superuser
+from benchmarks.servers import ROOT, Server, serving
 
 PEOPLE = 1_000
 CLIENTS = 8
@@ -156,10 +156,10 @@ def _queued(server: Server, people: list[str], batches: int) -> float:
 
 
 @contextmanager
-def _told(module: str, *arguments: str) -> Iterator[Any]:
-    """A module's process, which answers every line with one; ended with the block."""
+def _mail_process(*arguments: str) -> Iterator[Any]:
+    """One of the `mail_processes`, which answers every line with one; ended with the block."""
     with subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", module, *arguments],
+        [sys.executable, "-m", "benchmarks.mail_processes", *arguments],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -174,7 +174,7 @@ def _told(module: str, *arguments: str) -> Iterator[Any]:
 @contextmanager
 def _sink(kind: str) -> Iterator[tuple[int, Any]]:
     """The port of an SMTP server, and what tells how many mails it has taken."""
-    with _told("benchmarks.sink", kind) as process:
+    with _mail_process("take", kind) as process:
         port = int(process.stdout.readline())
 
         def taken() -> int:
@@ -187,7 +187,7 @@ def _sink(kind: str) -> Iterator[tuple[int, Any]]:
 @contextmanager
 def _sending(way: str, scene: Scene, port: int) -> Iterator[Any]:
     """What sends all that is queued and tells the seconds."""
-    with _told("benchmarks.mails", way) as process:
+    with _mail_process("send", way) as process:
         print(json.dumps({"scene": asdict(scene), "port": port}), file=process.stdin, flush=True)
 
         def sent() -> float:

@@ -1,4 +1,4 @@
-"""Ingestion: orders in requests and as a file, against COPY of the same rows into the same table."""
+"""Importing orders: in requests and as a file, against COPY of the same rows; and the memory of imports and exports."""
 
 import asyncio
 import http.client
@@ -13,10 +13,9 @@ from typing import Any
 import asyncpg
 
 from app.wire.ids import public_id
-from benchmarks.material import COPY_COLUMNS, CSV_COLUMNS, customers_of
-from benchmarks.processes import Server, serving
 from benchmarks.report import Figure
-from benchmarks.scene import Scene, run_as_superuser
+from benchmarks.scene import COPY_COLUMNS, CSV_COLUMNS, Scene, customers_of, run_as_superuser
+from benchmarks.servers import Server, serving
 
 MOST_POSTED = 50_000
 ROWS_A_REQUEST = 1_000
@@ -148,3 +147,23 @@ def fetch(server: Server, path: str, media_type: str) -> int:
             size += len(part)
     conn.close()
     return size
+
+
+CSV = "text/csv"
+
+
+def measure_export(scene: Scene) -> list[Figure]:
+    """The board of all time as CSV, from a service that has answered a page before."""
+    size, taken = 0, 0.0
+
+    def task() -> None:
+        nonlocal size, taken
+        begun = time.perf_counter()
+        size = fetch(server, scene.board_path(time_frame="all_time"), CSV)
+        taken = time.perf_counter() - begun
+
+    with serving("service", scene) as server:
+        fetch(server, scene.board_path(limit=100), "application/json")
+        memory = server.memory_during(task)
+    what = f"memory above idle during a CSV export of {size / 1e6:,.0f} MB in {taken:,.1f} s"
+    return [memory_figure(what, memory)]

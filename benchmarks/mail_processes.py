@@ -1,9 +1,4 @@
-"""Mails: what sends those that are queued, ours or the plainest way, in a process of its own.
-
-It reads the scene, then sends all that is queued at every line that it reads and tells the seconds. The plain ways
-hand the mails over one by one, on one connection of aiosmtplib, and store nothing: `bytes` has them written beforehand,
-`usual` makes an EmailMessage of each.
-"""
+"""Mail processes: what sends the queued messages, ours or the plainest way, and the SMTP server that takes them."""
 
 import asyncio
 import json
@@ -12,9 +7,11 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from email.message import EmailMessage
+from typing import cast
 
 import aiosmtplib
 import uvloop
+from aiosmtpd.smtp import SMTP
 
 from app.cli import log_as_json
 from app.database.pools import Database
@@ -33,8 +30,7 @@ from app.messages.queue_statements import (
 from app.messages.sending.claim_messages import SendingLimits
 from app.messages.sending.compose_mail import Site, compose_mail
 from app.messages.sending.deliver_messages import Delivery
-from benchmarks.material import NOW
-from benchmarks.scene import Scene
+from benchmarks.scene import NOW, Scene
 
 UNLIMITED = SendingLimits(rate_per_second=1e9, burst=1_000_000)
 SITE = Site("https://loyal.example.test")
@@ -113,17 +109,99 @@ async def _mails(scene: Scene, database: Database) -> list[Mail]:
 WAYS: dict[str, Callable[[Scene, int, Database], Awaitable[float]]] = {"ours": ours, "bytes": as_bytes, "usual": usual}
 
 
-async def main() -> None:
-    """Send in the way that the command line names, again and again."""
+async def send(way: str) -> None:
+    """Send all that is queued, once for each line of the standard input, and print the seconds it took."""
     log_as_json()
     order = json.loads(sys.stdin.readline())
     scene = Scene(**order["scene"])
     database = scene.database()
     loop = asyncio.get_running_loop()
     while await loop.run_in_executor(None, sys.stdin.readline):
-        print(await WAYS[sys.argv[1]](scene, order["port"], database), flush=True)
+        print(await WAYS[way](scene, order["port"], database), flush=True)
     await database.close()
 
 
+AIOSMTPD = "aiosmtpd"
+CONTENT_END = b"\r\n.\r\n"
+REPLIES = {b"MAIL": b"250 OK\r\n", b"RCPT": b"250 OK\r\n", b"DATA": b"354 Go on\r\n", b"RSET": b"250 OK\r\n"}
+GREETING, HELLO, TAKEN, BYE = b"220 sink\r\n", b"250-sink\r\n250 8BITMIME\r\n", b"250 2.0.0 Ok\r\n", b"221 Bye\r\n"
+
+
+class Sink:
+    """What all connections have taken."""
+
+    taken = 0
+
+    def __init__(self, seconds: float) -> None:
+        """How long it takes to take one."""
+        self.seconds = seconds
+
+
+class Taking(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, sink: Sink) -> None:
+        """Nothing has been said yet."""
+        self._sink, self._buffer, self._in_content = sink, b"", False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.write(GREETING)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while self._step():
+            pass
+
+    def _step(self) -> bool:
+        """Answer one command, or one whole mail; false where more has to come first."""
+        end = CONTENT_END if self._in_content else b"\r\n"
+        before, found, after = self._buffer.partition(end)
+        if not found:
+            return False
+        self._buffer = after
+        if self._in_content:
+            self._in_content = False
+            self._sink.taken += 1
+            if self._sink.seconds:
+                asyncio.get_running_loop().call_later(self._sink.seconds, self._transport.write, TAKEN)
+            else:
+                self._transport.write(TAKEN)
+            return True
+        command = before[:4].upper()
+        self._in_content = command == b"DATA"
+        self._transport.write(BYE if command == b"QUIT" else REPLIES.get(command, HELLO))
+        return True
+
+
+class Handler:
+    """What aiosmtpd asks."""
+
+    def __init__(self, sink: Sink) -> None:
+        """Counts where the others do."""
+        self._sink = sink
+
+    async def handle_DATA(self, _server: object, _session: object, _envelope: object) -> str:  # noqa: N802
+        """Take a mail."""
+        self._sink.taken += 1
+        return "250 2.0.0 Ok"
+
+
+def connection(kind: str, sink: Sink) -> asyncio.Protocol:
+    """What talks to one client."""
+    return SMTP(Handler(sink)) if kind == AIOSMTPD else Taking(sink)
+
+
+async def take(kind: str) -> None:
+    """Take mails until the standard input is closed; print the port, then the number taken for each line of it."""
+    loop = asyncio.get_running_loop()
+    sink = Sink(0.0 if kind == AIOSMTPD else float(kind))
+    server = await loop.create_server(lambda: connection(kind, sink), "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    while await loop.run_in_executor(None, sys.stdin.readline):
+        print(sink.taken, flush=True)
+
+
 if __name__ == "__main__":
-    uvloop.run(main())
+    _, task, name = sys.argv
+    uvloop.run(take(name) if task == "take" else send(name))

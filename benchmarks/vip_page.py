@@ -11,11 +11,9 @@ from app.periods import DAYS_WITH_A_BOARD
 from app.segments.read_vips import Limits, VipPage, read_vip_page, resolve_vips
 from app.segments.statements import Criteria
 from app.wire.ids import public_id
-from benchmarks.first_page import LIMIT
-from benchmarks.material import NOW
-from benchmarks.report import Figure
-from benchmarks.scene import Scene
-from benchmarks.timing import compare, goal_for, shown
+from benchmarks.board_page import LIMIT
+from benchmarks.report import Figure, compare, goal_for, shown
+from benchmarks.scene import NOW, Scene
 
 PAGES_A_ROUND = 60
 GOALS = ((10_000_000, 2_000.0), (1_000_000, 200.0))

@@ -1,21 +1,58 @@
-"""Reads: a page and an exact rank from standings, each against counting it at the time of asking."""
+"""Board page: a page and an exact rank, each against counting it at the time of asking, and requests over HTTP."""
 
 import asyncio
 import json
+import statistics
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
 
 import asyncpg
-from sqlalchemy import Row, TextClause, text
+from sqlalchemy import Row, TextClause, event, text
 
 from app.boards.answers import customers_above
 from app.boards.questions import read_version
 from app.database.pools import Connection
-from app.leaderboard.read_board import BoardQuestion
+from app.leaderboard.read_board import BoardQuestion, Page, read_page, resolve
 from app.periods import TimeFrame
 from app.vocabulary import Metric
-from benchmarks.first_page import LIMIT, first_page, question, statement_of
-from benchmarks.report import Figure
-from benchmarks.scene import Scene
-from benchmarks.timing import compare, goal_for, shown
+from benchmarks.report import Figure, compare, goal_for, shown
+from benchmarks.scene import NOW, Scene
+from benchmarks.servers import serving
+
+LIMIT = 100
+
+
+async def question(scene: Scene, time_frame: TimeFrame) -> BoardQuestion:
+    """The spenders of a time frame."""
+    database = scene.database()
+    source = await scene.source(database)
+    await database.close()
+    return resolve(source, Metric.SPEND, time_frame, NOW)
+
+
+async def first_page(conn: Connection, asked: BoardQuestion) -> Page:
+    """The page as the service reads it from standings."""
+    page = await read_page(conn, asked, limit=LIMIT)
+    if page.version.board_id is None:
+        raise RuntimeError("no board answers")
+    return page
+
+
+async def statement_of(scene: Scene, asked: BoardQuestion) -> tuple[str, tuple[Any, ...]]:
+    """The SQL and the parameters that asyncpg is given for that page."""
+    seen: list[tuple[str, tuple[Any, ...]]] = []
+    database = scene.database()
+
+    @event.listens_for(database.reading.sync_engine, "before_cursor_execute")
+    def remember(_conn: object, _cursor: object, sql: str, parameters: tuple[Any, ...], *_rest: object) -> None:
+        seen.append((sql, parameters))
+
+    async with database.read() as conn:
+        await first_page(conn, asked)
+    await database.close()
+    return seen[-1]
+
 
 PAGES_A_ROUND = 60
 RANKS_A_ROUND = 40
@@ -159,3 +196,48 @@ async def _rank(conn: Connection, board: dict[str, object], customers: int, dept
 
 async def _one(conn: Connection, statement: TextClause, bound: dict[str, object]) -> Row[tuple[object, ...]]:
     return (await conn.execute(statement, bound)).one()
+
+
+ROUNDS = 3
+CONNECTIONS = 12
+WARM_UP_SECONDS = 1.0
+REQUEST_GOALS = {"bare": 0.6, "usual": 3.0}
+NAMES = {"bare": "bare: ASGI, asyncpg", "usual": "usual: FastAPI, SQLAlchemy, Pydantic"}
+
+
+def measure_requests(scene: Scene, seconds: float) -> list[Figure]:
+    """The service and both references in turn, so that a slow moment of the machine meets all of them."""
+    path = scene.board_path(limit=LIMIT)
+    servers = ("service", *REQUEST_GOALS)
+    with ExitStack() as held:
+        running = {name: held.enter_context(serving(name, scene)) for name in servers}
+        for name in servers:
+            running[name].under_load(path, seconds=WARM_UP_SECONDS, connections=CONNECTIONS)
+        rounds = [
+            {name: running[name].under_load(path, seconds=seconds, connections=CONNECTIONS) for name in servers}
+            for _ in range(ROUNDS)
+        ]
+
+    def middle(name: str, figure: str) -> float:
+        return statistics.median(each[name][figure] for each in rounds)
+
+    def beside(spoken: Callable[[str], str]) -> tuple[str, str]:
+        return spoken("service"), ", ".join(f"{spoken(name)} {name}" for name in REQUEST_GOALS)
+
+    return [
+        *(
+            Figure(
+                f"GET /leaderboard?limit={LIMIT}, one worker",
+                f"{middle('service', 'requests'):,.0f}/s",
+                f"{middle(name, 'requests'):,.0f}/s {NAMES[name]}",
+                statistics.median(each["service"]["requests"] / each[name]["requests"] for each in rounds),
+                goal,
+            )
+            for name, goal in REQUEST_GOALS.items()
+        ),
+        Figure(
+            f"p50, p99 of {CONNECTIONS} connections",
+            *beside(lambda name: f"{middle(name, 'p50'):.1f}, {middle(name, 'p99'):.1f} ms"),
+        ),
+        Figure("CPU of the worker for a request", *beside(lambda name: f"{middle(name, 'processor'):.2f} ms")),
+    ]

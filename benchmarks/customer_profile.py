@@ -17,11 +17,9 @@ from app.customers.schemas import Profile
 from app.database.pools import Connection, Database
 from app.periods import TimeFrame
 from app.vocabulary import Metric
-from benchmarks.first_page import question
-from benchmarks.material import NOW
-from benchmarks.report import Figure
-from benchmarks.scene import Scene
-from benchmarks.timing import Compared, compare, goal_for, shown
+from benchmarks.board_page import question
+from benchmarks.report import Compared, Figure, compare, goal_for, shown
+from benchmarks.scene import NOW, Scene
 
 PROFILES_A_ROUND = 20
 DEPTHS = (0.001, 0.1, 0.5, 0.9, 0.999)
