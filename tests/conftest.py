@@ -246,7 +246,7 @@ def open_account(api: httpx.AsyncClient) -> Any:
 
 
 @pytest.fixture
-def open_store(api: httpx.AsyncClient, open_account: Any) -> Any:
+def open_store(api: httpx.AsyncClient, open_account: Any, sql: asyncpg.Connection) -> Any:
     """Opens stores, each in an account of its own unless `beside` names another store."""
 
     async def opened(beside: Store | None = None, plan: str = "paid", **fields: Any) -> Store:
@@ -263,7 +263,7 @@ def open_store(api: httpx.AsyncClient, open_account: Any) -> Any:
         }
         answer = await api.post("/sources", json=wanted, headers=auth)
         assert answer.status_code == 201, answer.text
-        return Store(api, key, account, audience, answer.json()["id"], wanted["currency"])
+        return Store(api, key, account, audience, answer.json()["id"], sql, wanted["currency"])
 
     return opened
 

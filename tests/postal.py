@@ -46,7 +46,7 @@ async def customer(store: Store, name: str, email: str | None = "", marketing: s
     found = await store.api.get("/customers", params={"source": store.source, "external_id": name}, headers=store.auth)
     customer_id: str = found.json()["items"][0]["id"]
     if marketing is not None:
-        await consent(store, customer_id, marketing)
+        await store.agree(customer_id, marketing)
     return customer_id
 
 
@@ -59,13 +59,8 @@ async def customers(store: Store, *names: str, marketing: str | None = "subscrib
     found = (await store.api.get("/customers", params=params, headers=store.auth)).json()["items"]
     ids = {row["external_id"]: row["id"] for row in found if row["external_id"] in names}
     if marketing is not None:
-        await asyncio.gather(*(consent(store, each, marketing) for each in ids.values()))
+        await asyncio.gather(*(store.agree(each, marketing) for each in ids.values()))
     return ids
-
-
-async def consent(store: Store, customer_id: str, marketing: str) -> None:
-    answer = await store.api.patch(f"/customers/{customer_id}", json={"marketing": marketing}, headers=store.auth)
-    assert answer.status_code == 200, answer.text
 
 
 def key() -> dict[str, str]:
@@ -106,11 +101,6 @@ async def all_seen(store: Store, **question: Any) -> dict[str, dict[str, Any]]:
         if page["next_cursor"] is None:
             return rows
         params["cursor"] = page["next_cursor"]
-
-
-async def erase(store: Store, customer_id: str) -> None:
-    answer = await store.api.delete(f"/customers/{customer_id}", headers=store.auth)
-    assert answer.status_code == 204, answer.text
 
 
 async def known(store: Store, customer_id: str) -> tuple[str, list[tuple[str, str]]]:

@@ -1,13 +1,21 @@
 """Shop: what a store of a test is, tells and asks."""
 
+import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import asyncpg
 import httpx
 
 OPERATOR = "operator-key-of-the-tests"
+
+METRICS = ("number_of_purchases", "average_order_amount", "total_spend")
+STATUSES = (
+    *("pending", "authorized", "partially_paid", "paid"),
+    *("partially_refunded", "refunded", "cancelled", "voided"),
+)
 
 
 @dataclass
@@ -19,6 +27,7 @@ class Store:
     account: str
     audience: str
     source: str
+    sql: asyncpg.Connection
     currency: str = "EUR"
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -73,6 +82,46 @@ class Store:
             page = await self.ask(**question, cursor=page["next_cursor"])
             rows += page["items"]
         return rows
+
+    async def agree(self, customer: str, marketing: str = "subscribed") -> dict[str, Any]:
+        """The customer, who now agrees to offers, or says otherwise."""
+        answer = await self.api.patch(f"/customers/{customer}", json={"marketing": marketing}, headers=self.auth)
+        assert answer.status_code == 200, answer.text
+        changed: dict[str, Any] = answer.json()
+        return changed
+
+    async def erase(self, customer: str) -> None:
+        answer = await self.api.delete(f"/customers/{customer}", headers=self.auth)
+        assert (answer.status_code, answer.content) == (204, b"")
+
+    # What no request can do: the rest changes tables behind the service's back.
+
+    async def without_boards(self, *kinds: str) -> None:
+        """Delete the store's boards of these kinds, or all of them: answers then come from the orders."""
+        await self.sql.execute(
+            "DELETE FROM boards WHERE source_id = $1 AND (kind = ANY($2) OR cardinality($2::text[]) = 0)",
+            self.source_id, kinds,
+        )  # fmt: skip
+
+    @contextlib.asynccontextmanager
+    async def with_yesterdays_boards(self, *kinds: str) -> AsyncIterator[None]:
+        """The boards of these kinds, or all of them, end a day early, so that they can answer nothing of today."""
+        move = """UPDATE boards SET counted_until = counted_until + $3 * interval '1 day'
+                  WHERE source_id = $1 AND (kind = ANY($2) OR cardinality($2::text[]) = 0)"""
+        await self.sql.execute(move, self.source_id, kinds, -1)
+        yield
+        await self.sql.execute(move, self.source_id, kinds, 1)
+
+    @contextlib.asynccontextmanager
+    async def with_an_import_running(self) -> AsyncIterator[None]:
+        """One customer's standings are out of date, as during an import: boards do not answer."""
+        await self.sql.execute(
+            "INSERT INTO outdated_standings (account_id, source_id, customer_id)"
+            " SELECT account_id, id, 0 FROM sources WHERE id = $1",
+            self.source_id,
+        )
+        yield
+        await self.sql.execute("DELETE FROM outdated_standings WHERE source_id = $1", self.source_id)
 
 
 def order(

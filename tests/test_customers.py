@@ -14,7 +14,7 @@ from answers import pointers, problem
 from conftest import NOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shop import Store, order
+from shop import METRICS, Store, order
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.util import await_only
@@ -28,7 +28,6 @@ from app.wire.pages import CURSOR_PATTERN
 
 pytestmark = pytest.mark.usefixtures("midday")
 
-METRICS = ("number_of_purchases", "total_spend", "average_order_amount")
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
 CHANGED_BY_A_KEY = r"key_[1-9][0-9]*"
 
@@ -65,18 +64,6 @@ async def export(store: Store, customer: str) -> dict[str, Any]:
     return whole
 
 
-async def agree(store: Store, customer: str, marketing: str) -> dict[str, Any]:
-    answer = await store.api.patch(f"/customers/{customer}", json={"marketing": marketing}, headers=store.auth)
-    assert answer.status_code == 200, answer.text
-    changed: dict[str, Any] = answer.json()
-    return changed
-
-
-async def forget(store: Store, customer: str) -> None:
-    answer = await store.api.delete(f"/customers/{customer}", headers=store.auth)
-    assert (answer.status_code, answer.content) == (204, b"")
-
-
 async def differences(database: Any, store: Store) -> list[str]:
     """What is not as the orders say."""
     async with database.read() as conn:
@@ -111,7 +98,7 @@ async def agrees_with_boards(store: Store, whole: dict[str, Any]) -> None:
             mine = [row for row in rows if row["customer"]["id"] == whole["id"]]
             assert frame["ranks"][metric] == (mine[0]["rank"] if mine else None)
             if not mine:
-                assert [frame[each] for each in METRICS] == [0, "0.00", None]
+                assert [frame[each] for each in METRICS] == [0, None, "0.00"]
                 assert frame["gaps"] == dict.fromkeys(METRICS)
                 continue
             assert {each: frame[each] for each in METRICS} == {each: mine[0][each] for each in METRICS}
@@ -155,10 +142,8 @@ async def test_a_profile_says_what_the_boards_say_with_and_without_them(open_sto
     assert sum(whole["vip"]["member"] for whole in live.values()) >= 2
     assert any(whole["time_frames"][0]["ranks"]["total_spend"] is None for whole in live.values())
 
-    await sql.execute("UPDATE boards SET counted_until = counted_until - interval '1 day'")
-
-    assert {customer: await profile(store, customer) for customer in live} == live
-    await sql.execute("UPDATE boards SET counted_until = counted_until + interval '1 day'")
+    async with store.with_yesterdays_boards():
+        assert {customer: await profile(store, customer) for customer in live} == live
     assert await differences(database, store) == []
 
 
@@ -168,10 +153,10 @@ async def test_frames_that_no_board_can_answer_come_from_the_orders(open_store, 
     customer = (await ids(store))["c1"]
     with statements.during() as live:
         before = await profile(store, customer)
-    await sql.execute("DELETE FROM boards WHERE kind IN ('month', 'all_time')")
+    await store.without_boards("month", "all_time")
     with statements.during() as some:
         assert await profile(store, customer) == before
-    await sql.execute("DELETE FROM boards")
+    await store.without_boards()
     with statements.during() as none:
         assert await profile(store, customer) == before
 
@@ -188,10 +173,8 @@ async def test_while_an_import_is_under_way_the_profile_comes_from_the_orders(op
     customers = await ids(store)
     before = await profile(store, customers["c2"])
     await sql.execute("UPDATE standings SET spend = spend + 100")
-    await sql.execute(
-        "INSERT INTO outdated_standings (account_id, source_id, customer_id) SELECT account_id, id, 1 FROM sources"
-    )
-    assert await profile(store, customers["c2"]) == before
+    async with store.with_an_import_running():
+        assert await profile(store, customers["c2"]) == before
 
 
 async def test_what_a_profile_shows_of_a_customer(open_store, clock):
@@ -216,7 +199,7 @@ async def test_what_a_profile_shows_of_a_customer(open_store, clock):
     )  # fmt: skip
     assert (whole["source"], whole["audience"], whole["currency"]) == (store.source, store.audience, "EUR")
     assert (whole["first_order_at"], whole["last_order_at"]) == ("2026-02-01T12:00:00Z", "2026-03-11T12:00:00Z")
-    assert whole["all_time"] == dict(zip(METRICS, (12, "230.00", "19.17"), strict=True))
+    assert whole["all_time"] == dict(zip(METRICS, (12, "19.17", "230.00"), strict=True))
     assert [frame["time_frame"] for frame in whole["time_frames"]] == [*RANKED_FRAMES]
     assert [each["order_id"] for each in whole["orders"]] == [
         "test",
@@ -237,9 +220,9 @@ async def test_a_customer_without_a_purchase_has_zeros_and_no_ranks(open_store):
     whole = await profile(store, (await ids(store))["ada"])
 
     assert (whole["first_order_at"], whole["last_order_at"]) == (None, None)
-    assert whole["all_time"] == dict(zip(METRICS, (0, "0.00", None), strict=True))
+    assert whole["all_time"] == dict(zip(METRICS, (0, None, "0.00"), strict=True))
     for frame in whole["time_frames"]:
-        assert [frame[each] for each in METRICS] == [0, "0.00", None]
+        assert [frame[each] for each in METRICS] == [0, None, "0.00"]
         assert (frame["ranks"], frame["gaps"]) == (dict.fromkeys(METRICS), dict.fromkeys(METRICS))
         assert frame["ranked_customers"] == 0
     assert whole["vip"] == {
@@ -457,10 +440,10 @@ async def test_consent_is_kept_with_who_changed_it_and_when_and_no_import_overwr
     ada = (await ids(store))["ada"]
     key = (await store.api.get("/account", headers=store.auth)).json()["key"]
 
-    changed = await agree(store, ada, "subscribed")
+    changed = await store.agree(ada, "subscribed")
     clock.now = NOW + timedelta(hours=1)
-    await agree(store, ada, "subscribed")
-    await agree(store, ada, "unsubscribed")
+    await store.agree(ada, "subscribed")
+    await store.agree(ada, "unsubscribed")
     await store.send(order("2", "ada", email="new@example.test", name="Ada L."))
     await store.load(b"order_id,customer_id,ordered_at,total,status\n3,ada,2026-03-01T12:00:00Z,1.00,paid\n")
 
@@ -478,7 +461,7 @@ async def test_an_explicit_choice_of_the_default_is_noted_too(open_store):
     await store.sold(("ada", "1.00"))
     ada = (await ids(store))["ada"]
     for _ in range(2):
-        await agree(store, ada, "non_subscribed")
+        await store.agree(ada, "non_subscribed")
     history = (await export(store, ada))["consent_history"]
     assert [change["marketing"] for change in history] == ["non_subscribed"]
 
@@ -492,7 +475,7 @@ async def test_boards_follow_a_consent(open_store):
         ("/leaderboard", {"time_frame": "custom", "start": "2026-01-01", "end": "2026-04-01"}),
         ("/segments/vip", {"min_orders": 0}),
     ):
-        await agree(store, customers["ada"], "unsubscribed")
+        await store.agree(customers["ada"], "unsubscribed")
 
         async def asked(etag: str = "", path: str = path, question: dict[str, Any] = question) -> Any:
             headers = store.auth | ({"If-None-Match": etag} if etag else {})
@@ -501,7 +484,7 @@ async def test_boards_follow_a_consent(open_store):
         before = await asked()
         assert (await asked(before.headers["ETag"])).status_code == 304
         for customer in customers.values():
-            await agree(store, customer, "subscribed")
+            await store.agree(customer, "subscribed")
         after = await asked(before.headers["ETag"])
         assert after.status_code == 200
         shown = [
@@ -517,11 +500,11 @@ async def test_a_guest_who_gets_an_id_keeps_what_they_agreed_to(open_store, cloc
     email = "ada@example.test"
     if known_before:
         await store.send(order("0", "ada", at="2026-03-10T12:00:00Z", name="Ada", email="newer@example.test"))
-        await agree(store, (await ids(store))["ada"], "unsubscribed")
+        await store.agree((await ids(store))["ada"], "unsubscribed")
     clock.now = NOW + timedelta(hours=1)
     await store.send(order("1", None, email=email, status="voided"))  # merging it moves no figure
     guest = (await ids(store))[email]
-    await agree(store, guest, "subscribed")
+    await store.agree(guest, "subscribed")
     shown = {"time_frame": "all_time"}
     etag = (await store.api.get("/leaderboard", params=store.board(**shown), headers=store.auth)).headers["ETag"]
 
@@ -589,7 +572,7 @@ async def test_an_export_holds_everything_that_is_known(open_store):
     )
     await store.api.delete(f"/sources/{store.source}/orders/3", headers=store.auth)
     ada = (await ids(store))["ada"]
-    await agree(store, ada, "subscribed")
+    await store.agree(ada, "subscribed")
 
     whole = await export(store, ada)
 
@@ -667,14 +650,14 @@ async def test_who_is_erased_is_gone_from_everywhere_and_the_boards_close_up(ope
         await store.send(*persons_orders())
         await store.api.delete(f"/sources/{store.source}/orders/p5", headers=store.auth)
         person = (await ids(store))["canaryid"]
-        await agree(store, person, "subscribed")
+        await store.agree(person, "subscribed")
         first = (await store.ask(time_frame="month_to_date"))["items"][0]
         assert first["customer"]["id"] == person
         held = await dump(sql)
         assert all(canary in held.lower() for canary in CANARIES)
 
         clock.now = NOW + timedelta(minutes=1)
-        await forget(store, person)
+        await store.erase(person)
 
         clock.now = NOW
         assert await boards(store) == never_known
@@ -702,7 +685,7 @@ async def test_the_same_orders_sent_again_do_not_bring_the_person_back(open_stor
     store = await open_store()
     await store.sold(("bea", "1.00"))
     await store.send(*persons_orders())
-    await forget(store, (await ids(store))["canaryid"])
+    await store.erase((await ids(store))["canaryid"])
     after = await dump(sql)
 
     newer = "2026-03-17T12:00:00Z"
@@ -733,7 +716,7 @@ async def test_versions_that_change_nothing_do_not_bring_the_person_back_either(
     await store.send(*before)
     await store.api.delete(f"/sources/{store.source}/orders/deleted", headers=store.auth)
     await store.send(order("moved", "bea", updated_at="2026-03-06T12:00:00Z"))
-    await forget(store, (await ids(store))["canaryid"])
+    await store.erase((await ids(store))["canaryid"])
 
     for _ in range(2):
         assert (await store.send(*before))["unchanged"] == 3
@@ -755,7 +738,7 @@ async def test_an_address_that_others_have_too_is_theirs_after_an_erasure(open_s
     heirs = await ids(store)
 
     for gone, heir, left in (("Bea", "ada", {"ada", "cyd"}), ("ada", "cyd", {"cyd"})):
-        await forget(store, heirs[gone])
+        await store.erase(heirs[gone])
         await store.send(order(f"guest after {gone}", None, "5.00", email=shared))
         assert (await export(store, heirs[heir]))["addresses"] == [shared]
         assert set(await ids(store)) == left
@@ -766,8 +749,8 @@ async def test_a_new_order_of_an_erased_person_makes_a_new_customer_without_the_
     store = await open_store()
     await store.send(*persons_orders())
     old = (await ids(store))["canaryid"]
-    await agree(store, old, "subscribed")
-    await forget(store, old)
+    await store.agree(old, "subscribed")
+    await store.erase(old)
 
     await store.send(*persons_orders(), order("new", "canaryid", "3.00", email="new@example.test"))
 
@@ -785,7 +768,7 @@ async def test_a_new_order_of_an_erased_person_makes_a_new_customer_without_the_
 async def test_an_erased_guest_is_forgotten_and_an_erased_order_can_still_be_deleted(open_store, sql, database):
     store = await open_store()
     await store.send(order("1", None, email="canaryone@example.test"), order("2", "bea"))
-    await forget(store, (await ids(store))["canaryone@example.test"])
+    await store.erase((await ids(store))["canaryone@example.test"])
     assert "canaryone" not in await dump(sql)
 
     gone = await store.api.delete(f"/sources/{store.source}/orders/1", headers=store.auth)
@@ -805,7 +788,7 @@ async def test_during_an_import_a_person_can_be_erased(open_store, sql, database
         "INSERT INTO outdated_standings (account_id, source_id, customer_id) SELECT account_id, source_id, id"
         " FROM customers WHERE external_id = 'canaryid'"
     )
-    await forget(store, person)
+    await store.erase(person)
 
     assert await sql.fetch("SELECT FROM outdated_standings") == []
     assert await differences(database, store) == []

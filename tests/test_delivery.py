@@ -15,17 +15,16 @@ from conftest import NOW
 from hypothesis import example, given
 from hypothesis import strategies as st
 from mail_sinks import smtp_sink
+from plans import plan_of
 from postal import (
     FAST,
     SENDER,
     all_seen,
     change_plan,
-    consent,
     customer,
     customers,
     deliver,
     delivering,
-    erase,
     has_taken,
     is_now,
     key,
@@ -42,7 +41,6 @@ from postal import (
     until,
 )
 from shop import order
-from test_statements import plan_of
 
 from app import worker
 from app.mail import smtp as smtp_mailer
@@ -174,7 +172,7 @@ async def test_a_cleaned_address_is_not_written_to_until_the_shop_says_otherwise
     for kind in ("marketing", "transactional"):
         body = problem_with_reason(await post(store, ada, kind=kind))
         assert body["reason"] == "cleaned"
-    await consent(store, ada, "subscribed")
+    await store.agree(ada, "subscribed")
     await queued(store, ada)
 
 
@@ -449,11 +447,11 @@ async def unsubscribe(store, sql, who, message):
 
 
 WITHDRAWN = {
-    "ada": (lambda store, _sql, who, _message: consent(store, who, "unsubscribed"), "consent_withdrawn"),
-    "bea": (lambda store, _sql, who, _message: consent(store, who, "non_subscribed"), "consent_withdrawn"),
-    "cyd": (lambda store, _sql, who, _message: consent(store, who, "cleaned"), "cleaned"),
+    "ada": (lambda store, _sql, who, _message: store.agree(who, "unsubscribed"), "consent_withdrawn"),
+    "bea": (lambda store, _sql, who, _message: store.agree(who, "non_subscribed"), "consent_withdrawn"),
+    "cyd": (lambda store, _sql, who, _message: store.agree(who, "cleaned"), "cleaned"),
     "dot": (unsubscribe, "consent_withdrawn"),
-    "eve": (lambda store, _sql, who, _message: erase(store, who), "erased"),
+    "eve": (lambda store, _sql, who, _message: store.erase(who), "erased"),
 }
 
 
@@ -492,9 +490,9 @@ async def test_a_bounce_cancels_what_is_queued_for_the_same_address(store, datab
 
 async def outdated(store, database, customer_id, kind):
     """A message that was queued before the address was known to be bad."""
-    await consent(store, customer_id, "subscribed")
+    await store.agree(customer_id, "subscribed")
     message = await queued(store, customer_id, kind=kind)
-    await consent(store, customer_id, "cleaned")
+    await store.agree(customer_id, "cleaned")
     return message
 
 
@@ -511,7 +509,7 @@ async def test_nothing_is_begun_after_a_customer_has_left(store, database, clock
         path = paths[who]
         await asyncio.sleep(some.random())
         if some.random() < 0.5:
-            await consent(store, who, "unsubscribed")
+            await store.agree(who, "unsubscribed")
         else:
             assert (await store.api.post(path)).status_code == 200
         left_at[who] = datetime.now(UTC)
@@ -644,7 +642,7 @@ async def a_canary(store):
     params = {"source": store.source, "external_id": "c1"}
     found = (await store.api.get("/customers", params=params, headers=store.auth)).json()
     who = found["items"][0]["id"]
-    await consent(store, who, "subscribed")
+    await store.agree(who, "subscribed")
     return who
 
 
@@ -659,7 +657,7 @@ async def test_what_is_queued_for_the_erased_is_cancelled_and_says_nothing_any_m
             message = await queued(store, who, personalise=True, **WRITTEN)
             await deliver(database, clock, smtp.url)
             assert canaries_in(await dump(sql)) == [*CANARIES]
-            await erase(store, who)
+            await store.erase(who)
             clock.now = NOW + timedelta(hours=1)
             await deliver(database, clock, smtp.url)
 
@@ -701,7 +699,7 @@ async def test_who_is_erased_while_a_mail_is_under_way_does_not_come_back(
         message = await queued(store, who, personalise=True, **WRITTEN)
         async with delivering(database, clock, smtp.url):
             await until(lambda: is_now(store, message, "sending"))
-            await erase(store, who)
+            await store.erase(who)
             assert (await seen(store, message))["status"] == "sending"
             await until(lambda: has_ended(store, message))
         whole = await seen(store, message)
@@ -727,7 +725,7 @@ async def test_what_is_answered_during_an_erasure_is_forgotten_too(store, sql):
     message = number_in(await queued(store, who))
     async with sql.transaction():
         await sql.execute("SELECT FROM messages WHERE id = $1 FOR UPDATE", message)
-        erasing = asyncio.create_task(erase(store, who))
+        erasing = asyncio.create_task(store.erase(who))
         await until(lambda: somebody_waits(sql))
         await sql.execute(
             "INSERT INTO message_attempts (account_id, message_id, started_at, ended_at, outcome, code, detail)"
@@ -745,7 +743,7 @@ async def test_who_goes_while_several_mails_are_settled_waits_for_them_in_the_sa
         "/customers", params={"source": store.source, "email": "guest@example.test"}, headers=store.auth
     )
     guest = found.json()["items"][0]["id"]
-    await consent(store, guest, "subscribed")
+    await store.agree(guest, "subscribed")
     first, second = [number_in(await queued(store, guest)) for _ in range(2)]
     # Queued by machines whose clocks differ.
     await sql.execute("UPDATE messages SET created_at = created_at - interval '1 second' WHERE id = $1", second)
@@ -758,7 +756,7 @@ async def test_who_goes_while_several_mails_are_settled_waits_for_them_in_the_sa
     async with sql.transaction():
         await sql.execute("UPDATE messages SET attempts = 1 WHERE id = $1", first)
         merged = order("3", "ada", email="guest@example.test")
-        going = asyncio.create_task(erase(store, guest) if ending == "erased" else store.send(merged))
+        going = asyncio.create_task(store.erase(guest) if ending == "erased" else store.send(merged))
         await until(lambda: somebody_waits(sql))
         await sql.execute("UPDATE messages SET attempts = 1 WHERE id = $1", second)
     await going
@@ -861,8 +859,8 @@ async def test_a_few_leave_while_another_account_has_thousands_queued(store, ope
 async def test_what_a_purchase_calls_for_is_sent_to_who_left_but_never_to_a_dead_address(store, database, clock, smtp):
     people = await customers(store, "ada", "bea")
     messages = await queued_for_all(store, people.values(), kind="transactional")
-    await consent(store, people["ada"], "unsubscribed")
-    await consent(store, people["bea"], "cleaned")
+    await store.agree(people["ada"], "unsubscribed")
+    await store.agree(people["bea"], "cleaned")
     await deliver(database, clock, smtp.url)
 
     (mail,) = smtp.taken

@@ -20,12 +20,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from postal import (
     SITE,
     all_seen,
-    consent,
     customer,
     customers,
     deliver,
     delivering,
-    erase,
     has_taken,
     known,
     number_in,
@@ -39,10 +37,10 @@ from postal import (
     unsubscribe_path,
     until,
 )
+from provider_secrets import KEY, SECRETS
 from shop import order
 from sqlalchemy import text
 from standardwebhooks import Webhook
-from test_mailers import KEY, SECRETS
 
 from app.database.pools import Database
 from app.mail.choose_mailer import READERS
@@ -174,7 +172,7 @@ async def test_a_link_that_we_did_not_write_changes_nothing(store, open_store, s
 async def test_who_is_erased_may_still_follow_the_link(store, sql):
     ada = await customer(store, "ada")
     path = await unsubscribe_path(store, sql, ada, await queued(store, ada))
-    await erase(store, ada)
+    await store.erase(ada)
     for _ in range(2):
         assert (await store.api.get(path)).status_code == 200
         assert (await store.api.post(path, data=ONE_CLICK)).status_code == 200
@@ -186,7 +184,7 @@ async def test_a_guest_who_became_a_customer_leaves_by_the_old_link_too(store, s
     rows = (await store.api.get("/customers", params={"source": store.source}, headers=store.auth)).json()["items"]
     guest = next(row["id"] for row in rows if row["email"] == "guest@example.test")
     heir = next(row["id"] for row in rows if row["id"] != guest)
-    await consent(store, guest, "subscribed")
+    await store.agree(guest, "subscribed")
     path = await unsubscribe_path(store, sql, guest, await queued(store, guest))
     await store.send(order("3", "ada", email="guest@example.test"))
     assert await known(store, heir) == ("subscribed", [BY_KEY])
@@ -205,7 +203,7 @@ async def test_who_leaves_while_a_guest_becomes_a_customer_has_left(
     rows = (await store.api.get("/customers", params={"source": store.source}, headers=store.auth)).json()["items"]
     guest = next(row["id"] for row in rows if row["email"] == "guest@example.test")
     heir = next(row["id"] for row in rows if row["id"] != guest)
-    await consent(store, guest, "subscribed")
+    await store.agree(guest, "subscribed")
     message = await queued(store, guest)
     await deliver(database, clock, smtp.url)
     path = await unsubscribe_path(store, sql, guest, message)
@@ -226,7 +224,7 @@ async def test_who_leaves_while_a_guest_becomes_a_customer_has_left(
 async def test_an_address_that_bounces_stays_unusable_when_its_owner_leaves(store, sql):
     ada = await customer(store, "ada")
     path = await unsubscribe_path(store, sql, ada, await queued(store, ada))
-    await consent(store, ada, "cleaned")
+    await store.agree(ada, "cleaned")
     for _ in range(2):
         assert (await store.api.post(path, data=ONE_CLICK)).status_code == 200
     cleaned, left = ("cleaned", BY_KEY[1]), ("unsubscribed", "unsubscribe")
@@ -459,7 +457,7 @@ async def test_a_hard_bounce_that_is_told_again_does_not_undo_what_the_shop_has_
     messages, people = await sent(store, database, clock, smtp, "ada")
     told = report(provider, "hard", reference(store, messages["ada"]))
     await tell(hook, provider, told)
-    await consent(store, people["ada"], "subscribed")
+    await store.agree(people["ada"], "subscribed")
     await tell(hook, provider, told)
     assert (await known(store, people["ada"]))[0] == "subscribed"
 
@@ -593,7 +591,7 @@ async def test_reports_of_messages_that_are_not_there_are_taken_and_forgotten(
     await set_sender(other)
     messages, people = await sent(store, database, clock, smtp, "ada", "bea")
     erased = messages["bea"]
-    await erase(store, people["bea"])
+    await store.erase(people["bea"])
     ada = messages["ada"]
     for name in (
         *(f"{other.account}.{ada}", "acc_1.msg_999999", "acc_999999999999999999.msg_1", f"acc_0.{ada}", ada),

@@ -4,33 +4,17 @@ import csv
 import gzip
 import hashlib
 import io
-import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
-from pathlib import Path
 
 import pytest
-from conftest import shared
+from golden_logs import LOGS, golden_cases, packed_log
+from shop import METRICS
 
-METRICS = ("number_of_purchases", "average_order_amount", "total_spend")
 FIGURES = ("customer_id", *METRICS)
 SHOWN_OF_A_LARGE_GROUP = 20
 LAST_RANK = 20
-LOGS = ("cdnow_sample", "chinook", "northwind", "sakila")
-
-
-def log_folder(name: str) -> Path:
-    beside = Path(__file__).parent / "data" / name
-    return beside if beside.exists() else shared("data", name)
-
-
-def golden(name: str) -> list[dict]:
-    return json.loads((log_folder(name) / "golden.json").read_text())["cases"]
-
-
-def packed_log(name: str) -> bytes:
-    return (log_folder(name) / "orders.csv.gz").read_bytes()
 
 
 def log_until(name: str, now: datetime) -> bytes:
@@ -98,7 +82,7 @@ async def assert_as_golden(store, case: dict, **question: str) -> None:
 
 @pytest.mark.parametrize("log", [pytest.param(log, marks=pytest.mark.slow if log == "sakila" else ()) for log in LOGS])
 async def test_a_log_ranks_as_was_worked_out_by_other_means(open_store, log):
-    cases = golden(log)
+    cases = golden_cases(log)
     store = await open_store(currency="USD")
     packed = packed_log(log)
     done = await store.load(packed, **{"Content-Encoding": "gzip"})
@@ -135,8 +119,8 @@ LIVE = [
 async def test_the_boards_of_the_day_say_the_same_from_standings_and_from_orders(
     api, open_store, clock, statements, sql, log, place
 ):
-    nows = sorted({case["now"] for case in golden(log)})
-    cases = [case for case in golden(log) if case["now"] == nows[place]]
+    nows = sorted({case["now"] for case in golden_cases(log)})
+    cases = [case for case in golden_cases(log) if case["now"] == nows[place]]
     clock.now = datetime.fromisoformat(nows[place])
     store = await open_store(currency="USD")
     imported = await store.load(log_until(log, clock.now))
@@ -159,8 +143,7 @@ async def test_the_boards_of_the_day_say_the_same_from_standings_and_from_orders
         assert "FROM standings" in statement
         assert "ranked AS MATERIALIZED" not in statement
 
-    await sql.execute("DELETE FROM standings")
-    await sql.execute("DELETE FROM boards")
+    await store.without_boards()
     for question, answer in zip(questions, live, strict=True):
         with statements.during() as block:
             from_orders = await api.get("/leaderboard", params=question, headers=store.auth)

@@ -243,3 +243,9 @@ def test_no_file_names_a_package_index_or_a_path_of_one_machine():
         if match
     ]
     assert found == []
+
+
+def test_no_test_imports_another():
+    tests = [path for path in python("tests") if path.stem.startswith("test_")]
+    borrowing = [f"{shown(path)}: {name}" for path in tests for name in imports(path) if name.startswith("test_")]
+    assert borrowing == []

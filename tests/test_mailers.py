@@ -28,10 +28,10 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mail_sinks import HttpSink, Reply, SmtpSink, smtp_sink
+from provider_secrets import KEY, SECRETS
 from standardwebhooks import Webhook
 
 from app.mail import smtp
@@ -961,16 +961,7 @@ def test_a_garbled_retry_after_is_none(value):
 
 # ---------------------------------------------------------------- feedback
 
-KEY = ec.generate_private_key(ec.SECP256R1())
 HOOK = "https://shop.example/hooks/mail?x=1"
-SECRETS = {
-    "postmark": "user:pässword",
-    "sendgrid": base64.b64encode(
-        KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    ).decode(),
-    "mailchimp": "mandrill-key",
-    "resend": f"whsec_{base64.b64encode(b'k' * 24).decode()}",
-}
 
 
 def signed(provider: str, body: bytes, at: float | None = None) -> Report:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from answers import problem
 from conftest import NOW
-from postal import SENDER, consent, customer, deliver, key, post, queued, seen, set_sender, sink
+from postal import SENDER, customer, deliver, key, post, queued, seen, set_sender, sink
 from shop import OPERATOR, order
 from sqlalchemy import text
 
@@ -238,7 +238,7 @@ async def test_keys_that_differ_by_a_quote_are_two(store, sql):
 async def test_what_was_refused_may_be_repeated_with_the_same_key(store):
     ada, once = await customer(store, "ada", marketing="unsubscribed"), key()
     problem(await post(store, ada, once), 409, "recipient_not_messageable")
-    await consent(store, ada, "subscribed")
+    await store.agree(ada, "subscribed")
     assert (await post(store, ada, once)).status_code == 202
 
 

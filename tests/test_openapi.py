@@ -11,7 +11,7 @@ from answers import operations, problem
 from conftest import ROOT
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
-from postal import consent, key, set_sender
+from postal import key, set_sender
 from shop import OPERATOR, order
 
 from app.problems import every_problem
@@ -111,7 +111,7 @@ async def test_every_example_of_a_body_is_accepted(api, open_store, document, cl
     customer = (await store.ask(time_frame="all_time"))["items"][0]["customer"]["id"]
     await set_sender(store)
     await store.send(order("with-address", "ada", email="ada@example.test"))
-    await consent(store, customer, "subscribed")
+    await store.agree(customer, "subscribed")
     real = {"aud_1": store.audience, "src_1": store.source, "cus_42": customer, "cus_43": customer}
     operator = {"Authorization": f"Bearer {OPERATOR}"}
     sent = 0

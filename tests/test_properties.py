@@ -22,7 +22,7 @@ from conftest import Clock, Server, Statements, serving, with_asyncpg
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from shop import OPERATOR, Store, order
+from shop import METRICS, OPERATOR, STATUSES, Store, order
 
 from app.boards.source import Source, read_source
 from app.boards.verify import verify
@@ -34,15 +34,7 @@ from app.worker import work_once
 
 FRAMES = [frame.value for frame in TimeFrame if frame is not TimeFrame.CUSTOM]
 TO_DATE = [frame for frame in FRAMES if not frame.startswith("last_") or frame == "last_365_days"]
-METRICS = {
-    "number_of_purchases": "purchases",
-    "average_order_amount": "average",
-    "total_spend": "spend",
-}
-STATUSES = (
-    *("pending", "authorized", "partially_paid", "paid"),
-    *("partially_refunded", "refunded", "cancelled", "voided"),
-)
+COLUMNS = dict(zip(METRICS, ("purchases", "average", "spend"), strict=True))
 COUNTED = {"partially_paid", "paid", "partially_refunded"}
 EVENINGS = (
     "2026-03-28T21:30:00+00:00",  # the evening before Berlin's clocks go forward
@@ -147,20 +139,12 @@ class Scene:
         audience = (await made("/audiences", key, name="Everyone"))["id"]
         shop = {"name": "Shop", "platform": "custom", "currency": "EUR", "time_zone": zone}
         source = await made("/sources", key, audience=audience, **shop)
-        return Store(api, key, account["id"], audience, source["id"])
+        return Store(api, key, account["id"], audience, source["id"], self.sql)
 
     async def source(self) -> Source:
         account = int(self.store.account.removeprefix("acc_"))
         async with self.database.read() as conn:
             return await read_source(conn, account, self.store.source_id)
-
-    @contextlib.asynccontextmanager
-    async def boards_behind(self):
-        """As during an import: while anything is set aside, answers come from the orders."""
-        account = int(self.store.account.removeprefix("acc_"))
-        await self.sql.execute("INSERT INTO outdated_standings VALUES ($1, $2, 0)", account, self.store.source_id)
-        yield
-        await self.sql.execute("DELETE FROM outdated_standings WHERE customer_id = 0")
 
     async def get(self, params: dict, **headers: str) -> httpx.Response:
         return await self.store.api.get("/leaderboard", params=params, headers=self.store.auth | headers)
@@ -168,7 +152,7 @@ class Scene:
     async def both_ways(self, params: dict) -> dict:
         """The page from the boards and from the orders, which must be the same bytes but for the cursor."""
         first = await self.get(params)
-        async with self.boards_behind():
+        async with self.store.with_an_import_running():
             second = await self.get(params)
         assert (first.status_code, second.status_code) == (200, 200), (first.text, second.text)
         assert first.content.rpartition(b', "next_cursor": ')[0] == second.content.rpartition(b', "next_cursor": ')[0]
@@ -196,7 +180,7 @@ async def figured_out(scene: Scene, start: datetime | None, before: datetime) ->
 
 def ranked(figures: dict[str, dict[str, int]], metric: str) -> list[tuple[int, str, int, str, str]]:
     """The board of these figures: `(rank, customer, purchases, spend, average)`."""
-    measure = METRICS[metric]
+    measure = COLUMNS[metric]
     order_on_board = sorted(figures.items(), key=lambda item: (-item[1][measure], int(item[0].removeprefix("cus_"))))
     values = [figure[measure] for _, figure in order_on_board]
     return [
@@ -360,7 +344,7 @@ class Shop(RuleBasedStateMachine):
 
     @rule(
         frame=st.sampled_from(FRAMES),
-        metric=st.sampled_from([*METRICS]),
+        metric=st.sampled_from(METRICS),
         limit=st.integers(1, 7),
         ago=st.one_of(st.none(), st.none(), AGES),
         compared=st.booleans(),
@@ -377,7 +361,7 @@ class Shop(RuleBasedStateMachine):
             self.scene.run(self.scene.both_ways(params | {"compare": "previous"}))
 
     @rule(first=st.dates(date(2025, 1, 1), date(2028, 12, 31)), length=st.integers(0, 400),
-          metric=st.sampled_from([*METRICS]))  # fmt: skip
+          metric=st.sampled_from(METRICS))  # fmt: skip
     def look_at_days(self, first, length, metric):
         days = {"start": first.isoformat(), "end": (first + timedelta(days=length)).isoformat()}
         self.scene.run(look(self.scene, {"time_frame": "last_week", "rank_by": metric}, 3))
@@ -405,7 +389,7 @@ class Shop(RuleBasedStateMachine):
         if self.scene is None:
             return
         self.looks = n = getattr(self, "looks", -1) + 1
-        question = {"time_frame": FRAMES[n * 3 % len(FRAMES)], "rank_by": [*METRICS][n % len(METRICS)]}
+        question = {"time_frame": FRAMES[n * 3 % len(FRAMES)], "rank_by": METRICS[n % len(METRICS)]}
         newest = "SELECT ordered_at FROM orders WHERE spend IS NOT NULL ORDER BY 1 DESC LIMIT 1 OFFSET $1"
         moment = self.scene.run(self.scene.sql.fetchval(newest, n // 2 % 3))
         if n % 2 and moment is not None:

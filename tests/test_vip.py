@@ -11,8 +11,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from conftest import NOW, ROOT, shared
-from shop import order
+from conftest import NOW
+from golden_logs import LOGS, golden_cases, packed_log
+from shop import Store, order
 
 from app.boards.recount import rebuild
 from app.boards.source import Source, read_source
@@ -54,28 +55,18 @@ def ids(rows: list[dict[str, Any]]) -> list[str]:
     return [row["customer"]["external_id"] for row in rows]
 
 
-async def without_boards(sql: Any, action: Any) -> Any:
-    """What is answered when no board can."""
-    await sql.execute("UPDATE boards SET counted_until = counted_until - interval '1 day' WHERE kind = 'last_365_days'")
-    try:
+async def from_orders(store: Store, action: Any) -> Any:
+    """What an action returns while the store's board of 365 days answers nothing."""
+    async with store.with_yesterdays_boards("last_365_days"):
         return await action()
-    finally:
-        await sql.execute(
-            "UPDATE boards SET counted_until = counted_until + interval '1 day' WHERE kind = 'last_365_days'"
-        )
 
 
 # ---------------------------------------------------------------- against the golden files
 
-DATASETS = ("cdnow_sample", "chinook", "northwind", "sakila")
 
-
-def golden(dataset: str) -> tuple[list[dict[str, Any]], list[str]]:
-    """The cases of a data set and the lines of its orders, header first."""
-    beside = ROOT / "tests" / "data" / dataset
-    folder = beside if beside.exists() else shared("data", dataset)
-    cases = json.loads((folder / "golden.json").read_text())["vip"]
-    return cases, gzip.decompress((folder / "orders.csv.gz").read_bytes()).decode().splitlines()
+def lines_of(log: str) -> list[str]:
+    """The lines of a log's orders, header first."""
+    return gzip.decompress(packed_log(log)).decode().splitlines()
 
 
 async def check_case(store: Any, case: dict[str, Any], **question: Any) -> None:
@@ -104,9 +95,9 @@ async def check_case(store: Any, case: dict[str, Any], **question: Any) -> None:
     assert sum(Decimal(row["total_spend"]) for row in everyone) == Decimal(case["revenue"])
 
 
-@pytest.mark.parametrize("dataset", DATASETS)
-async def test_the_orders_give_the_golden_segments(open_store, dataset):
-    cases, lines = golden(dataset)
+@pytest.mark.parametrize("log", LOGS)
+async def test_the_orders_give_the_golden_segments(open_store, log):
+    cases, lines = golden_cases(log, "vip"), lines_of(log)
     store = await open_store(currency="USD", time_zone=cases[0]["time_zone"])
     assert (await store.load("\n".join(lines).encode())).json()["rejected_count"] == 0
 
@@ -114,9 +105,9 @@ async def test_the_orders_give_the_golden_segments(open_store, dataset):
         await check_case(store, case, as_of=case["now"])
 
 
-@pytest.mark.parametrize("dataset", DATASETS)
-async def test_the_boards_give_the_golden_segments_day_by_day(open_store, clock, database, statements, dataset):
-    cases, (header, *lines) = golden(dataset)
+@pytest.mark.parametrize("log", LOGS)
+async def test_the_boards_give_the_golden_segments_day_by_day(open_store, clock, database, statements, log):
+    cases, (header, *lines) = golden_cases(log, "vip"), lines_of(log)
     clock.now = datetime.fromisoformat(cases[0]["now"])
     store = await open_store(currency="USD", time_zone=cases[0]["time_zone"])
     moments = [datetime.fromisoformat(row[4]) for row in csv.reader(lines)]
@@ -150,7 +141,7 @@ async def test_a_customer_exactly_at_a_threshold_is_not_above_it(open_store, sql
         assert ids(page["items"]) == ["bea"]
         return page
 
-    assert await without_boards(sql, checked) == await checked()
+    assert await from_orders(store, checked) == await checked()
 
 
 async def test_given_thresholds_are_taken_and_say_so(open_store, sql):
@@ -172,7 +163,7 @@ async def test_given_thresholds_are_taken_and_say_so(open_store, sql):
         ] * 2
         return page
 
-    assert await without_boards(sql, checked) == await checked()
+    assert await from_orders(store, checked) == await checked()
 
 
 @pytest.mark.parametrize(
@@ -188,7 +179,7 @@ async def test_thresholds_have_the_digits_of_the_currency(open_store, sql, curre
         assert (page["thresholds"]["min_spend"]["value"], page["averages"]["total_spend"]) == (min_spend, mean)
         return page
 
-    assert await without_boards(sql, checked) == await checked()
+    assert await from_orders(store, checked) == await checked()
     too_precise = {"min_spend": "1.2345"}
     for path in ("", "/preview"):
         answer = await store.api.get(f"/segments/vip{path}", params=store.board(**too_precise), headers=store.auth)
@@ -210,7 +201,7 @@ async def test_an_empty_store_has_no_thresholds_and_no_members(open_store, sql):
         assert given["members"] == 0
         return page, preview
 
-    assert await without_boards(sql, checked) == await checked()
+    assert await from_orders(store, checked) == await checked()
 
 
 # ---------------------------------------------------------------- windows
@@ -290,11 +281,11 @@ async def test_counts_histograms_and_pages_are_those_of_a_recount(open_store, sq
         counts = {criteria: len(found) for criteria, found in members.items()}
         preview = await find(store, "/preview", **asked)
         assert preview["members_by_criteria"] == counts
-        assert await without_boards(sql, lambda asked=asked: find(store, "/preview", **asked)) == preview
+        assert await from_orders(store, lambda asked=asked: find(store, "/preview", **asked)) == preview
         assert BODIES[-1] == BODIES[-2]
         criteria = chance.choice(CRITERIA)
         page = await find(store, criteria=criteria, limit=1000, **asked)
-        await without_boards(sql, lambda asked=asked, c=criteria: find(store, criteria=c, limit=1000, **asked))
+        await from_orders(store, lambda asked=asked, c=criteria: find(store, criteria=c, limit=1000, **asked))
         assert BODIES[-1] == BODIES[-2]
         assert page["members_by_criteria"] == counts
         assert sorted(ids(page["items"])) == sorted(members[criteria])
@@ -330,11 +321,11 @@ async def test_pages_put_together_are_the_whole_segment_by_either_path(open_stor
         whole = await find(store, criteria=criteria, limit=1000, min_orders=2)
         keys = [(-Decimal(row["total_spend"]), int(row["customer"]["id"][4:])) for row in whole["items"]]
         assert (len(keys), keys) == (whole["members"], sorted(keys))
-        assert await without_boards(sql, lambda c=criteria: find(store, criteria=c, limit=1000, min_orders=2)) == whole
+        assert await from_orders(store, lambda c=criteria: find(store, criteria=c, limit=1000, min_orders=2)) == whole
         for limit in (7, 40, len(keys)):
             asked = {"criteria": criteria, "limit": limit, "min_orders": 2}
             assert await all_pages(store, **asked) == whole["items"]
-        assert await without_boards(sql, lambda asked=asked: all_pages(store, **asked)) == whole["items"]
+        assert await from_orders(store, lambda asked=asked: all_pages(store, **asked)) == whole["items"]
 
 
 @pytest.mark.parametrize("criteria", CRITERIA)
@@ -362,8 +353,8 @@ async def test_paging_a_busy_store_goes_on_as_it_stood_at_the_first_page(
     assert rows == before
     then = {"as_of": NOW.isoformat()}
     late, late_preview = await find(store, **asked, **then), await find(store, "/preview", **then)
-    assert await without_boards(sql, lambda: find(store, **asked, **then)) == late
-    assert await without_boards(sql, lambda: find(store, "/preview", **then)) == late_preview
+    assert await from_orders(store, lambda: find(store, **asked, **then)) == late
+    assert await from_orders(store, lambda: find(store, "/preview", **then)) == late_preview
 
 
 # ---------------------------------------------------------------- HTTP
@@ -454,7 +445,7 @@ async def test_the_whole_segment_streams_as_csv_and_ndjson(open_store, sql):
         assert [json.loads(line) for line in texts[1].splitlines()] == page["items"]
         return texts
 
-    assert await without_boards(sql, checked) == await checked()
+    assert await from_orders(store, checked) == await checked()
 
 
 async def test_what_does_not_belong_together_is_not_there(open_store):

@@ -114,7 +114,10 @@ def _order_of(row: OrderRow, source: Source, now: datetime) -> Order:
 
 
 def content_hash(content: tuple[object, ...]) -> int:
-    """64 bits that tell whether two versions of an order say the same; `updated_at` is not content."""
+    """64 bits that tell whether two versions of an order say the same; `updated_at` is not content.
+
+    A field that is added to the content changes the hash of every stored order: leave it out where it is None.
+    """
     digest = hashlib.blake2b(repr(content).encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 
