@@ -52,7 +52,7 @@ class CommandError(Exception):
 
 
 def run() -> None:
-    """Run the command of the command line; what an operator did wrong is one line, never a traceback."""
+    """Run the command; an operator's mistake is reported in one line, never by a traceback."""
     log_as_json()
     try:
         commands()
@@ -78,9 +78,9 @@ def run_until_done(task: Coroutine[Any, Any, None]) -> None:
 
 
 def collect_seldom() -> None:
-    """Let the garbage collector leave alone what lives as long as the process, and look for cycles less often.
+    """Keep the garbage collector off objects that live as long as the process, and run it less often.
 
-    Rows by the thousand are no garbage, yet each few hundred of them made it look: a sixth of the time of an import.
+    Large batches triggered a collection every few hundred objects: a sixth of the time of an import.
     """
     gc.collect()
     gc.freeze()
@@ -88,7 +88,7 @@ def collect_seldom() -> None:
 
 
 def log_as_json() -> None:
-    """One JSON object a line on standard error; only what is named in the code, never a person's data."""
+    """Log one JSON object a line to standard error; the code names every field, and none holds personal data."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -241,7 +241,7 @@ def work_now() -> None:
 
 @commands.command("held")
 def list_held() -> None:
-    """List the messages that were being sent in so many crashes that they wait for an operator."""
+    """List the held messages: each was being sent in several crashes and now waits for an operator."""
 
     async def run_list(database: Database) -> None:
         async with database.read() as conn:

@@ -47,7 +47,7 @@ async def connected(urls: Urls, settings: Settings) -> AsyncIterator[Database]:
 
 
 def upgrade(urls: Urls) -> None:
-    """Bring the schema to what this code needs; SettingsError when the database is of a version unknown here."""
+    """Migrate the schema to the version of this code; SettingsError when the database has a version unknown to it."""
     config = Config(ROOT / "alembic.ini")
     config.attributes["url"] = urls.write
     try:

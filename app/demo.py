@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import text
 
@@ -44,25 +45,34 @@ SUBSCRIBE_CUSTOMERS = text("""
 GIVEN = ("Ada", "Bea", "Carlo", "Dora", "Emil", "Fatima", "Gino", "Hana", "Ivo", "Jun", "Kaja", "Luis", "Mara", "Noor")
 FAMILY = ("Rossi", "Weber", "García", "Tanaka", "Novak", "Moreau", "Silva", "Larsen", "Okafor", "Sato", "Costa")
 
-SHOPS = (
-    {"name": "Bottega Roma", "currency": "EUR", "time_zone": "Europe/Rome", "orders": 35_000, "customers": 6_000,
-     "middle_minor": 4_200},
-    {"name": "Kyoto Tea", "currency": "JPY", "time_zone": "Asia/Tokyo", "orders": 15_000, "customers": 2_500,
-     "middle_minor": 5_400},
-)  # fmt: skip
+
+class DemoStore(NamedTuple):
+    """A made-up store; `median_minor` is its median order in minor units."""
+
+    name: str
+    currency: str
+    time_zone: str
+    orders: int
+    customers: int
+    median_minor: int
 
 
-def demo_orders(shop: dict[str, object], source: Source, now: datetime) -> Iterator[dict[str, object]]:
-    """The orders of a demo shop, oldest first; the same numbers at every call."""
-    dice = random.Random(str(shop["name"]))  # noqa: S311 - a demo must repeat itself, nothing is secret here
-    count, customers = int(str(shop["orders"])), int(str(shop["customers"]))
-    middle = math.log(float(str(shop["middle_minor"])))
-    step = timedelta(days=DAYS) / count
-    for number in range(count):
-        customer = int(customers * dice.random() ** 2.6)
+DEMO_STORES = (
+    DemoStore("Bottega Roma", "EUR", "Europe/Rome", orders=35_000, customers=6_000, median_minor=4_200),
+    DemoStore("Kyoto Tea", "JPY", "Asia/Tokyo", orders=15_000, customers=2_500, median_minor=5_400),
+)
+
+
+def demo_orders(store: DemoStore, source: Source, now: datetime) -> Iterator[dict[str, object]]:
+    """The orders of a demo store, oldest first; the same numbers at every call."""
+    dice = random.Random(store.name)  # noqa: S311 - a demo must repeat itself, nothing is secret here
+    middle = math.log(store.median_minor)
+    step = timedelta(days=DAYS) / store.orders
+    for number in range(store.orders):
+        customer = int(store.customers * dice.random() ** 2.6)
         total = max(100, int(dice.lognormvariate(middle, 0.8)))
         total -= total % 10 if source.digits else total % 100
-        ordered_at = now - step * (count - number) + step * dice.random()
+        ordered_at = now - step * (store.orders - number) + step * dice.random()
         kind = dice.random()
         status = "refunded" if kind < 0.01 else "cancelled" if kind < 0.03 else "paid"
         refunded = total if status == "refunded" else 0
@@ -95,18 +105,18 @@ async def ensure_demo(database: Database, url: str, key_file: Path) -> None:
     async with database.write() as conn:
         account_id, key = await open_account(conn, "Demo", "paid", now)
         await conn.execute(UPSERT_SENDER, SENDER | {"account_id": account_id, "now": now})
-        sources = [await _open_shop(conn, account_id, shop, now) for shop in SHOPS]
+        sources = [await _open_store(conn, account_id, store, now) for store in DEMO_STORES]
         _keep(key_file, key)
     _tell(url, key, key_file, sources[0])
 
 
-async def _open_shop(conn: Connection, account_id: int, shop: dict[str, object], now: datetime) -> Source:
-    audience = {"account_id": account_id, "name": f"{shop['name']} customers", "now": now}
-    settings = {name: str(shop[name]) for name in ("name", "currency", "time_zone")}
+async def _open_store(conn: Connection, account_id: int, store: DemoStore, now: datetime) -> Source:
+    audience = {"account_id": account_id, "name": f"{store.name} customers", "now": now}
+    settings = {"name": store.name, "currency": store.currency, "time_zone": store.time_zone}
     settings |= {"platform": "custom", "week_start": "monday"}
     audience_id = (await conn.execute(INSERT_AUDIENCE, audience)).scalar_one()
     source = await connect_source(conn, account_id, audience_id, settings, now)
-    rows = (normalised(row, source, now) for row in demo_orders(shop, source, now))
+    rows = (normalised(row, source, now) for row in demo_orders(store, source, now))
     while batch := [order for order in islice(rows, BATCH_ROWS) if isinstance(order, Order)]:
         await ingest(conn, source, batch, now, defer_standings=True)
     await rebuild(conn, source, now)

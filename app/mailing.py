@@ -1,4 +1,4 @@
-"""Mailing: from the settings to what sends messages, and to who may report on them."""
+"""Mailing: the mailer, the delivery and the source of feedback that the settings describe."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,18 +15,18 @@ from app.settings import Settings, SettingsError
 from app.wire.instants import now_in_utc
 
 BURST_SECONDS = 5
-"""After a pause an account may send at once what it could have sent in so long."""
+"""Burst allowance of an account, in seconds of its normal rate."""
 
 
 def url(settings: Settings) -> str:
-    """How mail is sent: what is set, else files on this machine, so that nothing leaves it."""
+    """MAIL_URL, by default a folder on this machine, so that nothing leaves it."""
     if settings.mail_url is not None:
         return settings.mail_url.get_secret_value()
     return f"maildir:{quote(str(settings.data_dir / 'mail'))}"
 
 
 def scheme(settings: Settings) -> str:
-    """The way that mail is sent: `maildir`, `smtps`, `postmark`; URLs say it in any case."""
+    """The scheme of MAIL_URL in lower case: `maildir`, `smtps`, `postmark`."""
     return url(settings).partition(":")[0].lower()
 
 
@@ -39,18 +39,18 @@ def mailer(settings: Settings) -> Mailer:
 
 
 def check(settings: Settings) -> None:
-    """Refuse a wrong MAIL_URL before anything is begun, and links that would lead recipients to their own machines."""
+    """Refuse, before anything starts, a wrong MAIL_URL and a PUBLIC_URL that recipients cannot open."""
     mailer(settings)
     if scheme(settings) == "maildir":
         return
     if settings.public_url is None:
-        raise SettingsError("PUBLIC_URL: set where recipients reach this service, their links to unsubscribe begin so")
+        raise SettingsError("PUBLIC_URL: must be the public address of this service, used in unsubscribe links")
     if not is_private(settings.public_url):  # RFC 8058
-        raise SettingsError("PUBLIC_URL: must begin with https://, mail programs unsubscribe over nothing else")
+        raise SettingsError("PUBLIC_URL: must begin with https://, because mail programs unsubscribe over https only")
 
 
 def site(settings: Settings) -> Site:
-    """Where recipients reach the service."""
+    """The public address of this service."""
     return Site(settings.public_url or f"http://127.0.0.1:{settings.port}")
 
 

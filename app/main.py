@@ -92,7 +92,7 @@ def _application(database: Database, metrics: Metrics, cors_origins: tuple[str, 
 
 
 def _middleware(metrics: Metrics, cors_origins: tuple[str, ...]) -> list[Middleware]:
-    """What wraps every request, outermost first; pages of other origins get nothing unless they are named."""
+    """The layers around every request, outermost first; only the origins named here may read answers in a browser."""
     across_origins = Middleware(
         CORSMiddleware,
         allow_origins=list(cors_origins),

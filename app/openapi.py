@@ -42,7 +42,7 @@ DOCS_ASSETS = {
 
 PROBLEM = {
     "title": "Problem",
-    "description": "RFC 9457: what went wrong and what to do.",
+    "description": "An error (RFC 9457): what went wrong and what to do.",
     "type": "object",
     "required": ["type", "title", "status", "code", "detail", "request_id"],
     "properties": {
@@ -52,7 +52,7 @@ PROBLEM = {
         "code": {"type": "string"},
         "detail": {"type": "string"},
         "request_id": {"type": "string"},
-        "reason": {"type": "string", "description": "of recipient_not_messageable: why"},
+        "reason": {"type": "string", "description": "only with the code recipient_not_messageable: the reason"},
         "errors": {
             "type": "array",
             "items": {
@@ -135,7 +135,7 @@ def guarded_routes(routes: list[BaseRoute]) -> list[RouteContext]:
 
 
 def _complete(dependant: Dependant, operation: dict[str, Any]) -> None:
-    """Add what the route's signature says: who may call, and the problems that it can answer."""
+    """Add what follows from the route's signature: who may call it, and the problems that it can answer."""
     permission = permission_of(dependant)
     if permission is None:
         operation["security"] = []

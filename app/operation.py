@@ -85,7 +85,7 @@ def migration_head() -> str | None:
 
 @router.get("/livez", operation_id="readLiveness")
 async def livez() -> dict[str, str]:
-    """Say that the process runs; touches nothing."""
+    """Say that the process runs; this uses neither database nor disk."""
     return {"status": "ok"}
 
 
@@ -103,15 +103,15 @@ async def readyz(conn: ReadConn) -> dict[str, str]:
 
 @router.get("/version", operation_id="readVersion")
 async def version() -> dict[str, str]:
-    """Tell the versions of service and database schema."""
+    """Show the versions of service and database schema."""
     return {"version": VERSION, "migration": migration_head() or ""}
 
 
 @router.get("/metrics", operation_id="readMetrics", response_class=PlainTextResponse)
 async def read_metrics(metrics: ServiceMetrics, database: Pools, now: Now) -> Response:
-    """Give the figures of this process, and of the work that waits, to Prometheus.
+    """Give Prometheus the figures of this process and of the work that waits.
 
-    While the database cannot be asked there are none of the latter, and database_up is 0.
+    While the database does not answer, the latter are missing and `database_up` is 0.
     """
     try:
         async with database.read() as conn:

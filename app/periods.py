@@ -165,7 +165,7 @@ def custom_frame(start: datetime, end: datetime, as_of: datetime) -> Frame:
 
 
 def trailing_frame(days: int, as_of: datetime, calendar: Calendar) -> Frame:
-    """The local day of `as_of` until then, and so many whole days before it; 365 have a board."""
+    """`days` whole local days before the day of `as_of`, and that day up to `as_of`; only 365 has a board."""
     if days == DAYS_WITH_A_BOARD:
         return named_frame(TimeFrame.LAST_365_DAYS, as_of, calendar)
     return Frame(calendar.midnight(calendar.today(as_of) - timedelta(days=days)), as_of, as_of + CLOCK_TICK, None)

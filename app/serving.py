@@ -26,11 +26,11 @@ DRAIN_SECONDS = 25
 
 
 class Server(uvicorn.Server):
-    """Stops at a signal and returns; uvicorn's own would raise it again and end the process at once."""
+    """A server that stops at a signal and returns; uvicorn's own would raise the signal again and end the process."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take the signals for as long as requests are answered."""
+        """Handle the signals while requests are answered."""
         before = {number: signal.signal(number, self.handle_exit) for number in STOPPING}
         try:
             yield

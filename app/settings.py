@@ -28,7 +28,7 @@ def asyncpg_url(url: str) -> str:
 
 
 class Settings(BaseSettings):
-    """What can be set; every field is an environment variable of the same name in capitals."""
+    """The settings; each field is an environment variable of the same name in capitals."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -40,20 +40,24 @@ class Settings(BaseSettings):
     read_database_url: SecretStr | None = Field(
         None, description="a role that cannot write, or a replica; without it reads set their session read-only"
     )
-    pool_size: int = Field(10, ge=1, le=200, description="connections for reads, and as many for writes")
+    pool_size: int = Field(10, ge=1, le=200, description="database connections for reads, and as many for writes")
     pool_wait_seconds: float = Field(0.5, gt=0, le=60)
     worker: bool = Field(default=True, description="run the background work in the serving process too")
     demo: bool = Field(default=True, description="fill an empty embedded database with a demo store")
-    public_url: str | None = Field(
-        None, description="where recipients reach this service: links to unsubscribe begin so"
+    public_url: str | None = Field(None, description="the public address of this service, used in unsubscribe links")
+    mail_url: SecretStr | None = Field(
+        None, description="how e-mail is sent; without it mails become files in DATA_DIR/mail"
     )
-    mail_url: SecretStr | None = Field(None, description="how e-mail is sent; without it files in DATA_DIR/mail")
     mail_webhook_secret: SecretStr | None = Field(
-        None, description="what the mail provider signs its reports with; without it none are taken"
+        None, description="the secret that the mail provider signs its feedback with; without it feedback is refused"
     )
-    mail_rate_per_second: float = Field(100, gt=0, le=10_000, description="of one account, with a burst of five times")
-    mail_concurrency: int = Field(20, ge=1, le=500, description="mails that a worker has in flight")
-    mail_lease_seconds: float = Field(60, ge=1, le=3600, description="until another worker takes up a dead one's mails")
+    mail_rate_per_second: float = Field(
+        100, gt=0, le=10_000, description="mails that an account may send a second; a burst may have five times as many"
+    )
+    mail_concurrency: int = Field(20, ge=1, le=500, description="mails that a worker sends at the same time")
+    mail_lease_seconds: float = Field(
+        60, ge=1, le=3600, description="seconds after which another worker takes over the mails of a crashed one"
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
     @field_validator("database_url", "read_database_url")

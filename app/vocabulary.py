@@ -51,7 +51,7 @@ class WeekStart(StrEnum):
 
 
 class OrderStatus(StrEnum):
-    """How far an order has come, in the order of progress: of two versions of the same age the further one is newer."""
+    """The status of an order, in the order of progress: of two versions of the same age the further one is newer."""
 
     PENDING = "pending"
     AUTHORIZED = "authorized"
@@ -83,7 +83,7 @@ class BoardKind(StrEnum):
 
 
 class Marketing(StrEnum):
-    """What a customer has said to offers by e-mail; `cleaned` is a customer whose address refuses mail for good."""
+    """A customer's consent to offers by e-mail; `cleaned` is a customer whose address refuses mail for good."""
 
     SUBSCRIBED = "subscribed"
     UNSUBSCRIBED = "unsubscribed"
@@ -99,7 +99,7 @@ class MessageKind(StrEnum):
 
 
 class MessageStatus(StrEnum):
-    """How far a message has come."""
+    """The status of a message, in the order of progress."""
 
     QUEUED = "queued"
     SENDING = "sending"

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 TRANSLATIONS = Path(__file__).parent / "translations"
 
 LONGEST_WISH = 500
-"""Characters of an Accept-Language that are read; a longer one wishes for nothing."""
+"""The longest Accept-Language that is read; a longer one is ignored."""
 
 REMEMBERED_WISHES = 1024
 
@@ -27,7 +27,7 @@ LANGUAGE_RANGE = re.compile(
 
 
 class Language(StrEnum):
-    """What people are answered in; the first where nothing else is wished for."""
+    """The languages of answers; the first is the default."""
 
     ENGLISH = "en"
     GERMAN = "de"

@@ -55,7 +55,7 @@ async def _run_rounds(database: Database, clock: Clock, stop: asyncio.Event) -> 
 
 
 async def work_once(database: Database, clock: Clock) -> None:
-    """Everything that is due now but the messages; a task that fails does not keep the others waiting."""
+    """Do everything that is due now, except sending; a task that fails does not stop the others."""
     for task in await _due_tasks(database, clock):
         try:
             await task.run()

@@ -58,7 +58,7 @@ PAGES_A_ROUND = 60
 RANKS_A_ROUND = 40
 DEPTHS = (0.001, 0.01, 0.1, 0.5, 0.9)
 GOALS = ((10_000_000, 3_000.0), (1_000_000, 300.0))
-"""From how many orders on a page must be so many times faster than the window query."""
+"""`(orders, factor)`: from this many orders on, a page must be faster than the window query by the factor."""
 
 WINDOW_QUERY = text("""
     SELECT r.rank, r.customer_id, c.external_id, c.name, c.email, c.marketing,

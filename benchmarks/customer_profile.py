@@ -24,7 +24,7 @@ from benchmarks.scene import NOW, Scene
 PROFILES_A_ROUND = 20
 DEPTHS = (0.001, 0.1, 0.5, 0.9, 0.999)
 GOALS = ((10_000_000, 50.0), (1_000_000, 10.0))
-"""From how many orders on, of a tenth as many customers, a profile must be so many times faster than counting."""
+"""`(orders, factor)`: from this many orders on, a profile must be faster than counting by the factor."""
 
 COUNTED = {
     metric: text(f"""

@@ -37,7 +37,7 @@ SITE = Site("https://loyal.example.test")
 
 
 def clock() -> datetime:
-    """The time of the benchmarks, which goes on, and is the same in all processes: rates and leases need that."""
+    """The time of the benchmarks. It moves, and is the same in all processes: rates and leases need that."""
     return NOW + timedelta(seconds=time.monotonic())
 
 

@@ -143,7 +143,7 @@ def _posted_singly(server: Server, people: list[str], seconds: float) -> float:
 
 
 def _queued(server: Server, people: list[str], batches: int) -> float:
-    """Seconds that so many batches took."""
+    """The seconds that queueing the batches took."""
     begun = time.perf_counter()
     for _ in range(batches):
         answer = _ask(server, "POST", "/messages/batch", WORDING | {"to": {"customers": people}})

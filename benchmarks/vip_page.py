@@ -17,7 +17,7 @@ from benchmarks.scene import NOW, Scene
 
 PAGES_A_ROUND = 60
 GOALS = ((10_000_000, 2_000.0), (1_000_000, 200.0))
-"""From how many orders on a page must be so many times faster than the window query."""
+"""`(orders, factor)`: from this many orders on, a page must be faster than the window query by the factor."""
 
 WINDOW_QUERY = text("""
     SELECT v.*, c.external_id, c.name, c.email, c.marketing

@@ -98,7 +98,7 @@ def test_the_way_that_mail_is_sent_is_known_in_any_case(monkeypatch):
 @pytest.mark.parametrize(
     ("public_url", "wrong"),
     [
-        ("", "set where recipients reach"),
+        ("", "must be the public address"),
         ("http://shop.example", "must begin with https://"),
         ("https://shop.example/loyal", None),
         ("http://127.0.0.1:8000", None),

@@ -249,3 +249,53 @@ def test_no_test_imports_another():
     tests = [path for path in python("tests") if path.stem.startswith("test_")]
     borrowing = [f"{shown(path)}: {name}" for path in tests for name in imports(path) if name.startswith("test_")]
     assert borrowing == []
+
+
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/semantics.md", "migrations/README.md")
+NAMED_PATH = re.compile(r"`((?:app|tests|docs|migrations|openapi|benchmarks)/[\w/.-]*|pyproject\.toml|README\.md)`")
+NAMED_TARGET = re.compile(r"`make (\w+)")
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+def test_documents_name_files_that_exist():
+    missing = [
+        f"{document}: {name}"
+        for document in DOCUMENTS
+        for text in [(ROOT / document).read_text("utf-8")]
+        for base, pattern in ((ROOT, NAMED_PATH), ((ROOT / document).parent, LINK))
+        for name in pattern.findall(text)
+        if not (base / name).exists()
+    ]
+    assert missing == []
+
+
+def test_documents_name_targets_of_make_that_exist():
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    named = {name for document in DOCUMENTS for name in NAMED_TARGET.findall((ROOT / document).read_text("utf-8"))}
+    assert named - targets == set()
+
+
+def test_every_folder_of_the_application_is_on_the_map():
+    folders = {shown(path.parent) for path in python("app") if path.name == "__init__.py" and path.parent != APP}
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    top = {folder for folder in folders if folder.count("/") == 1}
+    assert [folder for folder in sorted(top) if f"`{folder}/`" not in text] == []
+
+
+SYNONYMS = re.compile(
+    r"\b(?:whoever|whom a|of whom|so many|is no news|told apart|goes on|what came of|what became of|addressees?)\b"
+    r"|(?<!style )\bsheets?\b|\bmeasures?\b",
+    re.IGNORECASE,
+)
+"""What CONTRIBUTING.md has better words for: synonyms, and phrases that take two readings."""
+
+
+def test_the_words_are_those_of_the_glossary():
+    written = [*python("app"), ROOT / "README.md", ROOT / "openapi/openapi.json", *sorted((ROOT / "docs").glob("*.md"))]
+    found = [
+        f"{shown(path)}:{number} {match.group()}"
+        for path in written
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        for match in SYNONYMS.finditer(line)
+    ]
+    assert found == []

@@ -13,12 +13,12 @@ from app.messages.writing.clean_html import clean_html
 from app.messages.writing.facts import DESCRIPTIONS, Facts, placeholders, ranked
 from app.messages.writing.fill_text import InvalidPlaceholder, filled_html, filled_subject, filled_text
 from app.messages.writing.render_template import InvalidVariables, Written, checked, render
-from app.messages.writing.written_templates import BUTTON_LINE, FOLDER, SHEETS, TAG_LINE
+from app.messages.writing.written_templates import BUTTON_LINE, FOLDER, TAG_LINE, WRITTEN_TEMPLATES
 from app.periods import TimeFrame
 from app.vocabulary import Metric
 from app.words import Language
 
-EVERY_SHEET = pytest.mark.parametrize(("name", "language"), SHEETS)
+EVERY_SHEET = pytest.mark.parametrize(("name", "language"), WRITTEN_TEMPLATES)
 LONGEST_SECONDS = 20
 """Of a test; each takes milliseconds, and what is refused here ran for minutes or for ever."""
 
@@ -60,7 +60,7 @@ def test_there_is_a_file_per_template_and_language_and_no_other():
 
 @EVERY_SHEET
 def test_every_file_names_every_variable_in_text_and_html_and_asks_for_nothing_else(name, language):
-    sheet = SHEETS[name, language]
+    sheet = WRITTEN_TEMPLATES[name, language]
     declared = {variable.name for variable in TEMPLATES[name].variables}
 
     for body in (sheet.text, sheet.html):

@@ -27,7 +27,7 @@ class KeyRequired(Problem):
     status = 401
 
     def __init__(self) -> None:
-        """Tell the scheme, as RFC 9110 asks."""
+        """Add the `WWW-Authenticate` header that RFC 9110 requires."""
         super().__init__(headers={"WWW-Authenticate": 'Bearer realm="loyalty-leaderboard"'})
 
 
@@ -40,7 +40,7 @@ class ScopeRequired(Problem):
 
 
 class PlanRequired(Problem):
-    """E-mails to customers are part of the paid plan, and this account is on the free one; the rest is open to it."""
+    """Sending e-mail to customers needs the paid plan; this account is on the free plan."""
 
     slug = "plan-required"
     title = "This is part of the paid plan"
@@ -49,7 +49,7 @@ class PlanRequired(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: an account, by one of its keys."""
+    """The caller of a request: an account, and the key that it used."""
 
     account_id: int
     key_id: int
@@ -66,14 +66,14 @@ class OperatorKey:
 
 
 class Callers:
-    """The callers of the last seconds, so that a request costs no look-up of its key."""
+    """The callers of the last seconds, so that most requests need no look-up of their key."""
 
     def __init__(self) -> None:
-        """Nobody has called yet."""
+        """Start without callers."""
         self._known: dict[bytes, tuple[float, Caller]] = {}
 
     async def caller(self, request: Request) -> Caller:
-        """Who sends this request; KeyRequired when the key is missing or unknown."""
+        """The caller of this request; KeyRequired when the key is missing or unknown."""
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         account_id = account_of(key.strip()) if scheme.lower() == "bearer" else None
         if account_id is None:
@@ -99,7 +99,7 @@ class Callers:
 
 
 class Permission:
-    """A dependency that gives the caller; the check itself has run before the body was read."""
+    """A dependency that returns the caller, whom `admit` has checked before the body was read."""
 
     def __init__(self, scope: Scope | None, *, operator: bool = False, paid: bool = False) -> None:
         """`scope` None: any valid key; `paid`: only of a paying account."""
@@ -113,7 +113,7 @@ class Permission:
         return caller
 
     async def admit(self, request: Request) -> None:
-        """Let the request in, or raise KeyRequired, PlanRequired or ScopeRequired, in this order."""
+        """Store the caller in the request, or raise KeyRequired, PlanRequired or ScopeRequired, in this order."""
         request.state.caller = None
         if self.operator:
             _admit_operator(request)

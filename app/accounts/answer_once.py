@@ -1,7 +1,7 @@
 """Answering once: a request that is repeated with its Idempotency-Key gets the answer of the first one.
 
-The key is taken, the work done and the answer kept in one transaction, so that a crash
-leaves either all or nothing of it. Only what has committed is repeated: a problem keeps nothing.
+The key, the work and the answer are stored in one transaction, so that a crash leaves all of it or nothing. A request
+that ended with a problem has stored nothing and can be tried again with the same key.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ IdempotencyKey = Annotated[
     Header(
         alias=KEY_HEADER,
         pattern=KEY_PATTERN,
-        description="names this request, for 24 hours: repeated with it, it is done once and answered the same",
+        description="your own name for this request: a repeat within 24 hours gets the first answer again",
         examples=["5f0c6d1e-spring-42"],
     ),
 ]
@@ -38,7 +38,7 @@ OptionalIdempotencyKey = Annotated[
     Header(
         alias=KEY_HEADER,
         pattern=KEY_PATTERN,
-        description="makes it safe to repeat this request: it is done once and answered the same",
+        description="makes this request safe to repeat: a repeat with the same key gets the first answer again",
     ),
 ]
 
@@ -67,12 +67,12 @@ class RequestInProgress(Problem):
     status = 409
 
     def __init__(self) -> None:
-        """Tell when it is worth asking again."""
+        """Add the `Retry-After` header."""
         super().__init__(headers={"Retry-After": "2"})
 
 
 LIMIT_LOCK_WAIT = text("SET LOCAL lock_timeout = '5s'")
-"""For the rest of the transaction: a request that is repeated while the first is still running is told so."""
+"""How long a repeated request waits for the first one before it is answered 409, for the rest of the transaction."""
 
 CLAIM_IDEMPOTENCY_KEY = text("""
     INSERT INTO idempotency_keys AS k (account_id, operation, key, fingerprint, created_at)
@@ -82,11 +82,11 @@ CLAIM_IDEMPOTENCY_KEY = text("""
         WHERE k.created_at < :expired
     RETURNING account_id
 """)
-"""No row when another request has the key. Waits for one that has not committed yet."""
+"""Returns no row when another request has the key; waits for a request that has not committed yet."""
 
 
 class FirstAnswer(NamedTuple):
-    """The request that had a key first, and its answer."""
+    """The first request with a key, and its answer."""
 
     fingerprint: bytes
     status: int
@@ -114,7 +114,7 @@ DELETE_EXPIRED_KEYS = text("DELETE FROM idempotency_keys WHERE account_id = :acc
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of a request."""
+    """The answer of a request whose work is done."""
 
     body: BaseModel
     status: int = 201
@@ -130,7 +130,7 @@ async def answer_once(
     now: datetime,
     work: Callable[[], Awaitable[Done]],
 ) -> Response:
-    """Do the work and answer, or give the answer of the request that had this key before."""
+    """Do the work and return its answer, or return the stored answer of the first request with this key."""
     if key is None:
         return _response(await work())
     known = {"account_id": caller.account_id, "operation": operation, "key": unquoted(key)}
@@ -148,7 +148,7 @@ async def answer_once(
 
 
 def unquoted(key: str) -> str:
-    """The key itself: bare and quoted it is the same one, but a quote in it is a part of it."""
+    """The key without quotes around it: `"abc"` and `abc` are the same key."""
     return key[1:-1] if key.startswith('"') else key
 
 

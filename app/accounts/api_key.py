@@ -1,4 +1,4 @@
-"""API key: a secret that opens an account, told from a typing error without asking the database."""
+"""API key: a secret that opens an account; its checksum finds typing errors without asking the database."""
 
 import hashlib
 import secrets
@@ -28,19 +28,19 @@ def _checksum(text: str) -> str:
 def fresh_key(account_id: int) -> str:
     """A new key: fixed prefix, the account, 256 random bits, a checksum.
 
-    The account is in the key so that it is found on the machine that holds the account.
+    The key names its account, so that it is looked up on the machine that holds the account.
     """
     text = f"{KEY_PREFIX}_{account_id}_{_base62(secrets.randbits(256), RANDOM_DIGITS)}"
     return text + _checksum(text)
 
 
 def hash_of(key: str) -> bytes:
-    """What is stored of a key; 256 random bits need no slow hash."""
+    """The hash that is stored in place of a key; 256 random bits need no slow hash."""
     return hashlib.sha256(key.encode()).digest()
 
 
 def account_of(key: str) -> int | None:
-    """The account a key names; nothing when its form or checksum is wrong, without asking the database."""
+    """The account that a key names, read from its text; None when its form or checksum is wrong."""
     prefix, _, rest = key.partition("_")
     account, _, tail = rest.partition("_")
     if prefix != KEY_PREFIX or len(tail) != RANDOM_DIGITS + CHECK_DIGITS or not key.isascii():

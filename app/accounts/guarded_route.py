@@ -40,7 +40,7 @@ BodyReceive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 def limit_body(most_bytes: int | None) -> Callable[[Endpoint], Endpoint]:
-    """Let a route take a larger body than others; None: a stream of any size, which the route itself limits."""
+    """Mark a route that takes larger bodies than others; None means a stream, which the route itself limits."""
 
     def marked(endpoint: Endpoint) -> Endpoint:
         endpoint.most_body_bytes = most_bytes  # type: ignore[attr-defined]
@@ -60,7 +60,7 @@ class OpenRoute(APIRoute):
     """A route that anybody may call."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler behind the limit on the body."""
+        """Put the limit on the body before the handler."""
         handler = super().get_route_handler()
         most_bytes: int | None = getattr(self.endpoint, "most_body_bytes", LARGEST_BODY_BYTES)
 
@@ -70,7 +70,7 @@ class OpenRoute(APIRoute):
         return limited
 
     def matches(self, scope: Any) -> tuple[Match, Any]:  # noqa: ANN401 - Starlette's scope
-        """A path without parameters is never taken for an id: `GET /messages/preview` is no message."""
+        """Keeps fixed paths from being read as ids: `GET /messages/preview` is 405, not a message of that name."""
         match, child_scope = super().matches(scope)
         if match is Match.FULL and self.param_convertors:
             fixed = services_of(Request(scope)).get(FixedPaths)
@@ -79,10 +79,10 @@ class OpenRoute(APIRoute):
 
 
 class GuardedRoute(OpenRoute):
-    """A route that authenticates before it reads the body, and reads only JSON as JSON."""
+    """A route that checks the key before it reads the body, and that takes no body but JSON."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler behind the guard."""
+        """Put the checks before the handler."""
         handler = super().get_route_handler()
         permission = permission_of(self.dependant)
         if permission is None:
@@ -104,13 +104,14 @@ class GuardedRoute(OpenRoute):
 
 
 class DirectRoute(GuardedRoute):
-    """A hot route: a query model, `request`, and dependencies that are coroutines of the request alone.
+    """A hot route: its parameters are a query model, `request`, and dependencies that take the request alone.
 
-    FastAPI documents it like any other, but solving its dependencies would cost more than the endpoint.
+    FastAPI documents it like any other route, but does not solve its dependencies: that would cost more than the
+    endpoint.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The endpoint behind the guard."""
+        """Put the checks before the endpoint."""
         permission = permission_of(self.dependant)
         known = query_names(self.dependant)
         parameter = self.dependant.query_params[0].name
@@ -140,7 +141,7 @@ class DirectRoute(GuardedRoute):
 
 
 class StrictRequest(Request):
-    """A request whose JSON is read narrowly: no duplicate names, NaN or bad UTF-8."""
+    """A request whose JSON is read strictly: no duplicate names, NaN or bad UTF-8."""
 
     async def json(self) -> Any:  # noqa: ANN401 - JSON
         """The body as Python values; UnreadableBody when it is not JSON."""
@@ -185,7 +186,7 @@ def _is_plain_json(request: Request) -> bool:
 
 
 def query_names(dependant: Dependant) -> frozenset[str]:
-    """The query parameters that a route takes, those of a model among them."""
+    """The query parameters that a route takes, including the fields of its query models."""
     elsewhere = {field.alias for field in (*dependant.path_params, *dependant.header_params)}
     return frozenset(field.alias for field in get_flat_params(dependant)) - elsewhere
 

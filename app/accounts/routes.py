@@ -68,7 +68,7 @@ KeyId = Annotated[int, Path(alias="id"), PublicId("key", UnknownKey)]
     operation_id="createAccount",
 )
 async def create_account(new: NewAccount, _operator: Operator, conn: WriteConn, now: Now) -> OpenedAccount:
-    """Open an account; its first key has every scope and is shown this once."""
+    """Open an account; its first key has every scope and is shown only in this answer."""
     account_id, key = await open_account(conn, new.name, new.plan, now)
     return OpenedAccount(
         id=public_id("acc", account_id), name=new.name, plan=new.plan, created_at=rfc3339(now), api_key=key
@@ -80,7 +80,7 @@ async def create_account(new: NewAccount, _operator: Operator, conn: WriteConn, 
     operation_id="changeAccount",
 )
 async def change_account(account_id: AccountId, change: AccountChange, _operator: Operator, conn: WriteConn) -> Account:
-    """Change an account's plan; calls know it within 5 seconds."""
+    """Change an account's plan; the change takes effect within 5 seconds."""
     row = await first_row(conn, statements.SET_PLAN, {"account_id": account_id, "plan": change.plan}, AccountRow)
     if row is None:
         raise UnknownAccount
@@ -89,7 +89,7 @@ async def change_account(account_id: AccountId, change: AccountChange, _operator
 
 @router.get("/account", operation_id="readAccount")
 async def read_account(caller: AnyKey, conn: ReadConn, now: Now) -> Me:
-    """Tell who is calling, what this key may do, and who e-mails are from."""
+    """Show the account, the key of this call with its scopes, and the sender of e-mails."""
     account = {"account_id": caller.account_id}
     return me(caller, await one_row(conn, statements.SELECT_ACCOUNT_WITH_SENDER, account, AccountWithSender), now)
 
@@ -99,7 +99,7 @@ async def read_account(caller: AnyKey, conn: ReadConn, now: Now) -> Me:
     operation_id="changeOwnAccount",
 )
 async def change_own_account(change: OwnChange, caller: Admin, conn: WriteConn, now: Now) -> Me:
-    """Set who the account's e-mails are from; sending goes on where a refused login had paused it."""
+    """Set the sender of the account's e-mails; this also ends a pause after a refused login."""
     account = {"account_id": caller.account_id}
     await conn.execute(statements.UPSERT_SENDER, account | change.sender.model_dump() | {"now": now})
     return me(caller, await one_row(conn, statements.SELECT_ACCOUNT_WITH_SENDER, account, AccountWithSender), now)
@@ -150,7 +150,7 @@ async def list_keys(
     operation_id="createKey",
 )
 async def create_key(new: NewKey, caller: Admin, conn: WriteConn, now: Now) -> OpenedKey:
-    """Create a key; it is shown this once."""
+    """Create a key; it is shown only in this answer."""
     key = fresh_key(caller.account_id)
     scopes = [scope for scope in Scope if scope in new.scopes]
     stored = {"account_id": caller.account_id, "name": new.name, "scopes": scopes, "hash": hash_of(key), "now": now}
@@ -165,7 +165,7 @@ async def create_key(new: NewKey, caller: Admin, conn: WriteConn, now: Now) -> O
     responses=documented(LastAdminKey),
 )
 async def revoke_key(key_id: KeyId, caller: Admin, conn: WriteConn, now: Now) -> None:
-    """Revoke a key; it opens nothing any more after 5 seconds at the latest."""
+    """Revoke a key; it stops working within 5 seconds."""
     account = {"account_id": caller.account_id}
     await conn.execute(statements.LOCK_ACCOUNT, account)
     rows = await all_rows(conn, statements.SELECT_KEYS, account | {"after": 0, "limit": None}, KeyRow)

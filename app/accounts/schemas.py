@@ -37,7 +37,7 @@ SENDER_EXAMPLE: JsonDict = {
 
 
 class NewAccount(Strict):
-    """What an operator says of a new account."""
+    """A new account, as the operator describes it."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Ada's shops", "plan": "paid"}]})
 
@@ -46,7 +46,7 @@ class NewAccount(Strict):
 
 
 class AccountChange(Strict):
-    """What an operator may change."""
+    """What an operator may change of an account."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"plan": "paid"}]})
 
@@ -63,7 +63,7 @@ class Account(BaseModel):
 
 
 class Sender(Strict):
-    """Who an account's e-mails are from; the postal address stands at the end of each, as the law asks."""
+    """The sender of an account's e-mails; the postal address is printed at the end of each, as the law requires."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [SENDER_EXAMPLE]})
 
@@ -74,7 +74,7 @@ class Sender(Strict):
 
 
 class OwnChange(Strict):
-    """What an account may change of itself."""
+    """What an account may change about itself."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"sender": SENDER_EXAMPLE}]})
 
@@ -82,29 +82,29 @@ class OwnChange(Strict):
 
 
 class Pause(BaseModel):
-    """Why the account's e-mails wait, and until when; setting the sender anew ends it at once."""
+    """Why the account's e-mails are paused, and until when; setting the sender ends the pause at once."""
 
     until: Instant
     because: str
 
 
 class OpenedAccount(Account):
-    """A new account with its first key, which is shown this once."""
+    """A new account with its first key, which is shown only here."""
 
     api_key: str
 
 
 class Me(Account):
-    """Who is calling: the account, and the key that it is called with."""
+    """The account of this call, and the key that was used."""
 
     key: str = Field(description="the id of the key")
     scopes: list[Scope]
-    sender: Sender | None = Field(description="without one no e-mail can be sent")
+    sender: Sender | None = Field(description="must be set before e-mail can be sent")
     sending_paused: Pause | None
 
 
 class NewKey(Strict):
-    """What a key is for and what it may do."""
+    """The name and the scopes of a new key."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "shop front", "scopes": ["read"]}]})
 
@@ -122,7 +122,7 @@ class Key(BaseModel):
 
 
 class OpenedKey(Key):
-    """A new key, which is shown this once."""
+    """A new key, which is shown only here."""
 
     key: str
 

@@ -26,7 +26,7 @@ INSERT_ACCOUNT = text("""
 SET_PLAN = text("UPDATE accounts SET plan = :plan WHERE id = :account_id RETURNING id, name, plan, created_at")
 
 LOCK_ACCOUNT = text("SELECT id FROM accounts WHERE id = :account_id FOR UPDATE")
-"""Decisions about all keys of an account are taken one after the other."""
+"""Makes requests that decide about all keys of an account run one after the other."""
 
 SELECT_HAS_ACCOUNTS = text("SELECT count(*) AS accounts FROM (SELECT 1 FROM accounts LIMIT 1) AS a")
 """1 when there is any account, else 0."""
@@ -63,7 +63,7 @@ UPSERT_SENDER = text("""
         name = excluded.name, email = excluded.email, reply_to = excluded.reply_to,
         postal_address = excluded.postal_address, paused_until = NULL, paused_because = NULL
 """)
-"""A new sender is not paused."""
+"""Setting a sender ends a pause."""
 
 # ---------------------------------------------------------------- keys
 

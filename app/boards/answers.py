@@ -16,7 +16,7 @@ from app.tables import AVERAGE
 from app.vocabulary import Metric
 
 MOST_LATER_ORDERS = 1000
-"""A board with more purchases after `as_of` is not corrected: the orders answer."""
+"""A board with more purchases than this after `as_of` is not corrected: the answer is counted from the orders."""
 
 
 class Origin(StrEnum):
@@ -82,7 +82,7 @@ PREVIOUS_BOARD = cte("previous_board", answering_board(frame="previous_"), "the 
 
 @cache
 def select_board_version(*, compared: bool) -> TextClause:
-    """What an answer of the board would be made of; no row when no board can answer."""
+    """The version of an answer from the board; no row when no board can answer."""
     if not compared:
         return text(f"""
             SELECT b.version, b.contacts_version, b.next_purchase_at, b.id AS board_id,
@@ -109,7 +109,7 @@ SELECT_SOURCE_VERSION = text(f"""
            cast(NULL AS bigint) AS previous_version
     FROM sources WHERE account_id = :account_id AND id = :source_id
 """)
-"""What an answer from the orders would be made of."""
+"""The version of an answer from the orders."""
 
 
 def higher_buckets(*, board: str, metric: Metric, value: str) -> str:
@@ -170,7 +170,7 @@ def totals_of_figures(figures: str) -> str:
 # ---------------------------------------------------------------- a late board
 
 CORRECTIONS = (("-", "late_now"), ("+", "late_then"))
-"""A count over a late board loses the rows of the first query and gains those of the second."""
+"""To correct a count over a late board, the rows of the first query are taken off and those of the second added."""
 
 NOT_LATE = "AND customer_id <> ALL(ARRAY(SELECT customer_id FROM later_orders))"
 """The standings of a late board that are as they were at `as_of`."""
@@ -218,7 +218,7 @@ LATE_BOARD = (
         "the board as it was at as_of",
     ),
 )
-"""In place of `BOARD`: the board as it was at `as_of`, corrected by those who have bought since."""
+"""Used in place of `BOARD`: the board as it was at `as_of`, corrected for the customers who have bought since."""
 
 
 def board_ctes(*, late: bool, compared: bool = False) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ INSERT_BOARDS = text("""
                 cast(:counted_untils AS timestamptz[])) AS n (kind, start, counted_from, counted_until)
     RETURNING id, kind::text AS kind, start, counted_from, counted_until
 """)
-"""New boards that count nothing yet."""
+"""Adds boards that count nothing yet."""
 
 SHIFT_BOARD_INTERVAL = text("""
     UPDATE boards

@@ -1,7 +1,7 @@
-"""Conditional answers: what every list about a store's figures answers with, whatever the list.
+"""Conditional answers: 304, a page or a file, the same way for every list about a store's figures.
 
-A client that has the current version gets 304 before anything is read. A page is JSON with an ETag and a
-link to the next page; the whole list is a file, streamed in constant memory.
+A client that has the current version gets 304 before anything is read. A page is JSON with an ETag and a link to the
+next page; the whole list is a file, streamed in constant memory.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -41,7 +41,10 @@ async def answer_conditionally(
     variant: str,
     read: Callable[[Connection], Awaitable[Answer]],
 ) -> Response:
-    """304 where the client has the current version, else what `read` answers; `variant` is how the question was put."""
+    """Return 304 when the client has the current version, else the answer of `read`.
+
+    `variant` holds the parameters of the question, so that answers to different questions have different ETags.
+    """
     async with database.read() as conn:
         if "if-none-match" in request.headers:
             tag = question.etag(await read_version(conn, question), variant)

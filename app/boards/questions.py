@@ -1,7 +1,7 @@
 """Questions: what every question about a store's figures has in common.
 
-Which store, until which instant, over which interval; where the answer can come from, and the
-version that tells whether an answer has changed.
+It names the store, the instant up to which orders count, and the interval. Its version tells whether an answer has
+changed.
 """
 
 import hashlib
@@ -22,10 +22,10 @@ from app.wire.money import unit_of
 
 
 class Version(NamedTuple):
-    """What an answer is made of: two answers of one version to one question are the same.
+    """The version of an answer: two answers to one question with the same version are equal.
 
-    `version` is the board's, with the version of the contact data; or the source's, with the next
-    purchase after `as_of`, where the orders answer.
+    `version` is the board's, with the version of the contact data. Where the answer comes from the orders, it is
+    the source's, with the next purchase after `as_of`.
     """
 
     version: int
@@ -38,7 +38,7 @@ class Version(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question about one source over a resolved interval, and the one that it is compared with."""
+    """A question about one source over a resolved interval, and the interval that it is compared with."""
 
     source: Source
     as_of: datetime
@@ -60,13 +60,13 @@ class Question:
         return (Origin.BOARD, Origin.ORDERS) if is_over else (Origin.BOARD, Origin.LATE_BOARD, Origin.ORDERS)
 
     def etag(self, version: Version, variant: str) -> str:
-        """A weak ETag: the same for every answer that says the same; `variant` is how the question was put."""
+        """A weak ETag: equal for equal answers; `variant` holds the parameters of the question."""
         intervals = (self.frame.start, self.previous and self.previous.start, self.source.time_zone)
         return f'W/"{hashlib.sha256(repr((variant, intervals, tuple(version))).encode()).hexdigest()[:32]}"'
 
 
 async def read_version(conn: Connection, question: Question) -> Version:
-    """What an answer would be made of now, without reading it."""
+    """Read the version that an answer would have now, without the answer."""
     bound = question.parameters()
     if Origin.BOARD in question.origins:
         statement = select_board_version(compared=question.previous is not None)
@@ -98,7 +98,7 @@ def known_id(prefix: str, text: str, unknown: type[NotFound]) -> int:
 
 
 def resolved_as_of(as_of: datetime | None, now: datetime) -> datetime:
-    """The instant that is asked for, now by default; not in the future, but for the skew of clocks."""
+    """The instant that is asked for, now by default; it may lie in the future by the allowed skew of clocks only."""
     if as_of is None:
         return now
     if not HISTORY_BEGINS + timedelta(days=800) <= as_of <= now + CLOCK_SKEW:

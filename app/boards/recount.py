@@ -29,7 +29,7 @@ CUSTOMERS_AT_ONCE = 2_000
 """How many customers' standings go through this process at a time."""
 
 REBUILD_SHARE = 3
-"""From a third of all customers on it is faster to fill all boards afresh than to look at each one."""
+"""From a third of all customers on, filling all boards afresh is faster than updating each customer."""
 
 
 # ---------------------------------------------------------------- following the orders
@@ -120,7 +120,7 @@ class Movements:
 
     @classmethod
     def of(cls, differences: Iterable[Difference], celled: set[int]) -> "Movements":
-        """What changes when the old figures go and the new ones come; only the boards `celled` have cells."""
+        """The changes when new figures replace old ones; only the boards in `celled` have cells."""
         moved = cls()
         for each in differences:
             if each.old_purchases is not None and each.old_spend is not None:
@@ -161,7 +161,7 @@ async def _write_moved(
     shape: type[Bucket | Cell],
     raise_and_lower: tuple[TextClause, TextClause],
 ) -> None:
-    """Raise the counts that grow, then lower those that shrink; in order, so that two writers meet in one order."""
+    """Raise growing counts, then lower shrinking ones; sorted, so that two writers lock rows in one order."""
     changes = sorted((key, customers) for key, customers in moved.items() if customers)
     if not changes:
         return

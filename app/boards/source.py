@@ -71,11 +71,11 @@ LOCK_SOURCE = text("""
     WHERE account_id = :account_id AND id = :source_id
     FOR NO KEY UPDATE
 """)
-"""There is one writer of a source's orders and standings at a time. NO KEY: rows that refer to the source, such as
-that of an import, need not wait for it."""
+"""Only one transaction at a time writes a source's orders and standings. NO KEY: rows that refer to the source, such as
+an import's, need not wait."""
 
 SELECT_ACCOUNT_OF_SOURCE = text("SELECT account_id FROM sources WHERE id = :source_id")
-"""For the operator's commands, which name a source alone."""
+"""For the operator's commands, which name a source without its account."""
 
 ADD_TO_SOURCE_COUNTS = text("""
     UPDATE sources
@@ -131,19 +131,19 @@ async def add_to_counts(
     foreign_currency: int = 0,
     contacts_changed: bool = False,
 ) -> None:
-    """Add to the source's counts and raise its version, so that what is shown of it is not taken for unchanged."""
+    """Add to the source's counts and raise its version, which changes the ETags of answers about it."""
     counts = {"orders": orders, "unattributed": unattributed, "foreign_currency": foreign_currency}
     await conn.execute(ADD_TO_SOURCE_COUNTS, source.key | counts | {"contacts": int(contacts_changed)})
 
 
 class SourceCache:
-    """The sources of the last seconds, so that a page costs no look-up of its source.
+    """The sources of the last seconds, so that a page needs no look-up of its source.
 
-    A changed zone or first day of the week is known to every process within that time.
+    Every process learns of a changed zone or first day of the week within that time.
     """
 
     def __init__(self) -> None:
-        """Nothing is known yet."""
+        """Start without sources."""
         self._known: dict[tuple[int, int], tuple[float, Source]] = {}
 
     async def read(self, database: Database, account_id: int, source_id: int) -> Source:

@@ -13,7 +13,7 @@ from app.boards.standings import board_parameters, differences
 from app.database.pools import Connection, Database
 
 MOST_FINDINGS = 20
-"""Of each kind; more would say nothing new."""
+"""The most differences of each kind that are listed."""
 
 SELECT_WRONG_STANDINGS = text(f"""
     SELECT board_id, customer_id

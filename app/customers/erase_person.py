@@ -35,7 +35,7 @@ async def erase_person(conn: Connection, source: Source, customer_id: int, now: 
 
 
 async def _erase_messages(conn: Connection, person: dict[str, int], now: datetime) -> None:
-    """Remove what was written to the person, and what servers and we answered about it."""
+    """Remove the content of messages to the person, and the stored answers about those messages."""
     await conn.execute(LOCK_MESSAGES, person | {"ids": [person["customer_id"]]})
     messages = (await conn.execute(statements.ERASE_MESSAGES, person | {"now": now})).scalars().all()
     locations = [f"/messages/{public_id('msg', message)}" for message in messages]

@@ -1,10 +1,10 @@
-"""Exporting a person: everything that is stored about a customer, for one who asks."""
+"""Exporting a person: everything that is stored about a customer, to answer a request for access."""
 
 from app.boards.source import Source
 from app.customers import profile_statements, statements
-from app.customers.profile_statements import CustomerRow, ExportedMessageRow, ShownOrderRow
+from app.customers.profile_statements import CustomerRow, ExportedMessageRow
 from app.customers.read_profile import UnknownCustomer, contact, shown_message, shown_order
-from app.customers.schemas import Consent, Export, ExportedMessage, ExportedOrder
+from app.customers.schemas import Consent, Export, ExportedMessage, ExportedOrder, ShownOrderRow
 from app.customers.statements import ConsentChange
 from app.database.pools import Connection
 from app.database.rows import all_rows, first_row
@@ -12,7 +12,7 @@ from app.wire.instants import rfc3339
 
 
 async def export_person(conn: Connection, account_id: int, customer_id: int) -> Export:
-    """The whole of it; UnknownCustomer where there is none."""
+    """Everything about a customer; UnknownCustomer when there is no such customer."""
     key = {"account_id": account_id, "customer_id": customer_id}
     row = await first_row(conn, profile_statements.SELECT_CUSTOMER_WITH_SOURCE, key, CustomerRow)
     if row is None:

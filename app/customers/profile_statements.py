@@ -8,6 +8,7 @@ from sqlalchemy import text
 from app.boards.answers import can_answer, cte, customers_above, value_above, with_ctes
 from app.boards.metrics import COLUMNS
 from app.boards.standings import figures_by_board
+from app.customers.schemas import ShownOrderRow
 from app.segments.statements import is_big_spender, is_frequent_buyer, suggested_thresholds
 from app.tables import AVERAGE
 from app.vocabulary import Metric
@@ -46,25 +47,8 @@ SELECT_CUSTOMER_WITH_SOURCE = text("""
 # ---------------------------------------------------------------- orders
 
 
-class ShownOrderRow(NamedTuple):
-    """An order as it is shown."""
-
-    order_id: str
-    ordered_at: datetime
-    total: int
-    refunded: int
-    foreign_currency: str | None
-    items: int | None
-    status: str
-    is_purchase: bool
-    updated_at: datetime
-    test: bool
-    guest_email: str | None
-    deleted_at: datetime | None
-
-
-SHOWN_ORDER_COLUMNS = """order_id, ordered_at, total, refunded, foreign_currency, items, status::text AS status,
-           spend IS NOT NULL AS is_purchase, updated_at, test, guest_email, deleted_at"""
+COMPUTED_COLUMNS = {"status": "status::text AS status", "is_purchase": "spend IS NOT NULL AS is_purchase"}
+SHOWN_ORDER_COLUMNS = ", ".join(COMPUTED_COLUMNS.get(name, name) for name in ShownOrderRow._fields)
 
 SELECT_LAST_ORDERS = text(f"""
     SELECT {SHOWN_ORDER_COLUMNS}

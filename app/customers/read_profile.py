@@ -13,9 +13,19 @@ from app.customers.profile_statements import (
     ExportedMessageRow,
     FrameStanding,
     ShownMessageRow,
-    ShownOrderRow,
 )
-from app.customers.schemas import Criterion, Figures, FrameFigures, Gaps, Profile, Ranks, ShownMessage, ShownOrder, Vip
+from app.customers.schemas import (
+    Criterion,
+    Figures,
+    FrameFigures,
+    Gaps,
+    Profile,
+    Ranks,
+    ShownMessage,
+    ShownOrder,
+    ShownOrderRow,
+    Vip,
+)
 from app.customers.statements import Contact, FoundCustomer
 from app.database.driver import first_hot_row, hot_rows
 from app.database.pools import Connection
@@ -191,18 +201,10 @@ def shown_order(row: ShownOrderRow, source: Source) -> dict[str, Any]:
     """An order's fields as they are shown."""
     currency = row.foreign_currency or source.currency
     digits = CURRENCIES[currency]
-    return {
-        "order_id": row.order_id,
-        "ordered_at": rfc3339(row.ordered_at),
-        "total": decimal_string(row.total, digits),
-        "refunded": decimal_string(row.refunded, digits),
-        "currency": currency,
-        "items": row.items,
-        "status": row.status,
-        "is_purchase": row.is_purchase,
-        "test": row.test,
-        "updated_at": rfc3339(row.updated_at),
-    }
+    shown = {name: value for name, value in row._asdict().items() if name in ShownOrder.model_fields}
+    amounts = {name: decimal_string(getattr(row, name), digits) for name in ("total", "refunded")}
+    instants = {name: rfc3339(getattr(row, name)) for name in ("ordered_at", "updated_at")}
+    return shown | amounts | instants | {"currency": currency}
 
 
 def shown_message(row: ShownMessageRow | ExportedMessageRow) -> dict[str, Any]:

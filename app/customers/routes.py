@@ -29,7 +29,7 @@ router = APIRouter(route_class=GuardedRoute, tags=["customers"])
 CustomerId = Annotated[int, Path(alias="id"), PublicId("cus", UnknownCustomer)]
 Sought = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(plain)]
 BEFORE_ALL = ("", 0)
-"""Before every text and every id."""
+"""The position before every text and every id."""
 
 
 class CustomerQuery(PageQuery):
@@ -40,10 +40,10 @@ class CustomerQuery(PageQuery):
         None, description="the store's own id"
     )
     email: Annotated[Sought, Field(max_length=320)] | None = Field(
-        None, description="theirs now, or one whose orders are theirs"
+        None, description="the customer's address, or another one whose orders belong to the customer"
     )
     q: Annotated[Sought, Field(max_length=100)] | None = Field(
-        None, description="how their name or e-mail address begins, in any case"
+        None, description="the beginning of the name or e-mail address, in upper or lower case"
     )
 
     @model_validator(mode="after")
@@ -98,7 +98,7 @@ async def find_customers(
     operation_id="readCustomer",
 )
 async def read_customer(customer_id: CustomerId, caller: Reader, conn: ReadConn, now: Now) -> Profile:
-    """Show a customer whole: contact, figures and exact ranks in every time frame, VIP membership, last orders."""
+    """Show a customer: contact data, figures and exact ranks in every time frame, VIP membership, last orders."""
     return await read_profile(conn, caller.account_id, customer_id, now)
 
 
@@ -107,8 +107,10 @@ async def read_customer(customer_id: CustomerId, caller: Reader, conn: ReadConn,
     operation_id="exportCustomer",
 )
 async def export_customer(customer_id: CustomerId, caller: Reader, database: Pools) -> Export:
-    """Give everything that is known of a person, to answer their request for it."""
-    async with database.snapshot() as conn:  # who is erased or merged meanwhile is told of whole, or not at all
+    """Export everything that is stored about a person, to answer a request for access."""
+    async with (
+        database.snapshot() as conn
+    ):  # one snapshot: a customer who is erased meanwhile is exported whole or not at all
         return await export_person(conn, caller.account_id, customer_id)
 
 
@@ -134,9 +136,9 @@ async def change_customer(
     sources: RememberedSources,
     now: Now,
 ) -> Customer:
-    """Set what a customer agreed to, and their language.
+    """Set a customer's consent and language.
 
-    It is noted which key changed a consent and when, and no import overwrites it.
+    The history records which key changed the consent and when; no import overwrites it.
     """
     source = await source_of(sources, database, caller.account_id, customer_id)
     by = public_id("key", caller.key_id)
@@ -166,9 +168,10 @@ async def erase_customer(
     sources: RememberedSources,
     now: Now,
 ) -> None:
-    """Erase a person for good; their orders stay as figures of no one, and ranks close up.
+    """Erase a person for good.
 
-    The same orders sent again do not bring them back; a new order of theirs makes a new customer.
+    Their orders stay without a customer, and ranks close up. Sending the same orders again does not bring the
+    person back; a new order makes a new customer.
     """
     source = await source_of(sources, database, caller.account_id, customer_id)
     async with database.write_in_turn(source.id) as conn:

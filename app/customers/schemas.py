@@ -1,6 +1,7 @@
 """Customer forms: contact data, consent, and the profile."""
 
-from typing import Annotated, Literal, Self
+from datetime import datetime
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
@@ -83,15 +84,13 @@ class Customer(BaseModel):
     name: str | None
     email: str | None
     marketing: MarketingValue
-    language: Language | None = Field(
-        description="that they are written to in where a message names none; null: English"
-    )
+    language: Language | None = Field(description="language for messages that do not name one; null means English")
     messageable: bool = Field(description="subscribed to marketing, with an address")
     created_at: Instant
 
 
 class CustomerPage(BaseModel):
-    """Customers that match, by id; a prefix is found by what it matches, in order."""
+    """Customers that match, oldest first; those found by `q` are in the order of the text that matches."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"items": [CUSTOMER_EXAMPLE], "next_cursor": None}]})
 
@@ -100,14 +99,14 @@ class CustomerPage(BaseModel):
 
 
 class CustomerChange(Strict):
-    """What a customer agreed to, or took back, and the language that they are written to in."""
+    """A customer's consent and language."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"marketing": "subscribed"}, {"marketing": "subscribed", "language": "it"}]}
     )
 
     marketing: MarketingValue | None = None
-    language: Language | None = Field(None, description="null forgets it")
+    language: Language | None = Field(None, description="null removes it")
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -125,7 +124,7 @@ class Consent(BaseModel):
 
 
 class Figures(BaseModel):
-    """What a customer bought in a time."""
+    """A customer's purchases in a time frame."""
 
     number_of_purchases: int
     total_spend: Money
@@ -133,7 +132,7 @@ class Figures(BaseModel):
 
 
 class Ranks(BaseModel):
-    """Exact places; null without a purchase."""
+    """Exact ranks; null without a purchase."""
 
     number_of_purchases: int | None
     total_spend: int | None
@@ -141,7 +140,7 @@ class Ranks(BaseModel):
 
 
 class Gaps(BaseModel):
-    """What is missing to the next better rank; null for the best and for who is not ranked."""
+    """How much is missing to the next better rank; null for the best customer and without a rank."""
 
     number_of_purchases: int | None
     total_spend: Money | None
@@ -156,7 +155,7 @@ class FrameFigures(Figures):
     end: Instant
     ranks: Ranks
     gaps: Gaps
-    ranked_customers: int = Field(description="the size of that board")
+    ranked_customers: int = Field(description="the number of customers on that board")
 
 
 class Vip(BaseModel):
@@ -168,6 +167,23 @@ class Vip(BaseModel):
     min_orders: int | None = Field(description="orders must be more; null when nobody bought")
     missing_spend: Money | None = Field(description="to become a big spender; null when already one")
     missing_orders: int | None = Field(description="to become a frequent buyer; null when already one")
+
+
+class ShownOrderRow(NamedTuple):
+    """The columns of an order that are shown; amounts are minor units of its currency."""
+
+    order_id: str
+    ordered_at: datetime
+    total: int
+    refunded: int
+    foreign_currency: str | None
+    items: int | None
+    status: str
+    is_purchase: bool
+    updated_at: datetime
+    test: bool
+    guest_email: str | None
+    deleted_at: datetime | None
 
 
 class ShownOrder(BaseModel):
@@ -199,14 +215,14 @@ class ShownMessage(BaseModel):
 
 
 class ExportedMessage(ShownMessage):
-    """One of the messages to the customer, whole."""
+    """One of the messages to the customer, with its content and its attempts."""
 
     message_id: str
     provider_id: str | None = Field(description="what the mail provider calls it")
     language: str
     text: str | None
     html: str | None
-    answers: list[str] = Field(description="of the mail server or provider, oldest first")
+    answers: list[str] = Field(description="the answers of the mail server or provider, oldest first")
 
 
 class Profile(Customer):
@@ -240,7 +256,7 @@ class Profile(Customer):
     first_order_at: Instant | None = Field(description="the first purchase; null before any")
     last_order_at: Instant | None = Field(description="the last purchase; null before any")
     all_time: Figures
-    time_frames: list[FrameFigures] = Field(description="the seven of the drop-down, in its order")
+    time_frames: list[FrameFigures] = Field(description="the seven named time frames, in the order of the drop-down")
     vip: Vip
     orders: list[ShownOrder] = Field(description="the last 10, newest first")
     messages: list[ShownMessage] = Field(description="the last 10, newest first")
@@ -249,7 +265,7 @@ class Profile(Customer):
 class ExportedOrder(ShownOrder):
     """One of the customer's orders, deleted ones among them."""
 
-    email: str | None = Field(description="of an order that names no customer id")
+    email: str | None = Field(description="the address of an order without a customer id")
     deleted_at: Instant | None
 
 
@@ -273,6 +289,6 @@ class Export(Customer):
     )
 
     consent_history: list[Consent] = Field(description="oldest first")
-    addresses: list[str] = Field(description="whose orders without an id are this customer's")
+    addresses: list[str] = Field(description="the addresses whose orders without a customer id belong to this customer")
     orders: list[ExportedOrder] = Field(description="newest first")
     messages: list[ExportedMessage] = Field(description="newest first")

@@ -198,7 +198,7 @@ ANONYMISE_ORDERS = text("""
     WHERE account_id = :account_id AND source_id = :source_id AND customer_id = :customer_id
     RETURNING deleted_at IS NULL AS counted
 """)
-"""A person's orders become figures of no one; no later version gives them an owner again."""
+"""Takes a person's orders away from the person; no later version of an order gives it a customer again."""
 
 REASSIGN_ADDRESSES = text("""
     INSERT INTO addresses (account_id, source_id, email, customer_id)
@@ -208,7 +208,7 @@ REASSIGN_ADDRESSES = text("""
       AND c.external_id IS NOT NULL
     ORDER BY c.email, c.external_id COLLATE "C"
 """)
-"""Addresses that another customer has too go to that one; of several to the one with the smallest external id."""
+"""Gives addresses to the other customer who has them; of several, to the one with the smallest external id."""
 
 SET_LANGUAGE = text("""
     UPDATE customers SET language = :language WHERE account_id = :account_id AND id = :customer_id
@@ -224,19 +224,19 @@ ERASE_MESSAGES = text("""
     WHERE account_id = :account_id AND customer_id = :customer_id
     RETURNING id
 """)
-"""Removes the content of a person's messages, which are locked; those that are not being sent never are."""
+"""Removes the content of a person's messages, which are locked; those that wait are cancelled."""
 
 DELETE_ATTEMPTS = text("""
     DELETE FROM message_attempts
     WHERE account_id = :account_id AND message_id = ANY(cast(:messages AS bigint[]))
 """)
-"""What servers answered when those messages were sent."""
+"""Removes what servers answered when those messages were sent."""
 
 DELETE_KEPT_ANSWERS = text("""
     DELETE FROM idempotency_keys
     WHERE account_id = :account_id AND operation = 'sendMessage' AND location = ANY(cast(:locations AS text[]))
 """)
-"""What we answered when those messages were queued."""
+"""Removes what this service answered when those messages were queued."""
 
 DELETE_CONSENT_CHANGES = text("""
     DELETE FROM consent_changes WHERE account_id = :account_id AND customer_id = :customer_id

@@ -37,7 +37,7 @@ ERRORS = (
     *(DBAPIError, PoolTimeout, OSError),
     *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
 )
-"""What a statement or a connection fails with: SQLAlchemy lets the driver's own through while it connects."""
+"""Errors of statements and connections; while it connects, SQLAlchemy lets the driver's own errors through."""
 
 
 def _sqlstate(error: Exception) -> str:
@@ -45,7 +45,7 @@ def _sqlstate(error: Exception) -> str:
 
 
 def problem_of(error: Exception) -> Problem:
-    """The problem that a client gets for an error of the database; nothing of the error's text."""
+    """The problem that a client gets for an error of the database; it repeats nothing of the error's text."""
     sqlstate = _sqlstate(error)
     if sqlstate == SUM_TOO_LARGE_SQLSTATE:
         return FiguresTooLarge()
@@ -58,7 +58,7 @@ def problem_of(error: Exception) -> Problem:
 
 @contextmanager
 def instead_of_waiting(problem: Problem) -> Iterator[None]:
-    """Raise the problem where a statement inside would have to wait too long for another transaction."""
+    """Raise the problem when a statement inside has waited too long for the lock of another transaction."""
     try:
         yield
     except DBAPIError as error:

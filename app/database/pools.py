@@ -25,9 +25,8 @@ TURN_WAIT_SECONDS = 25
 """How long a write waits for the writes of the same source before it."""
 
 PLANS = ("SET plan_cache_mode = force_generic_plan", "SET enable_seqscan = off", "SET enable_memoize = off")
-"""Each statement is written for its index. To plan it each time would cost more than to run it, and a plan that is
-kept must not be one that was made while the table was empty. No customer is looked up twice in an answer: to remember
-those that were would be in vain."""
+"""Each statement is written for its index: planning it each time would cost more than running it, and a plan made for
+an empty table must not be kept. Memoize is off because no answer looks up the same customer twice."""
 
 WRITE_LIMITS = ("SET lock_timeout = '30s'", "SET idle_in_transaction_session_timeout = '60s'")
 
@@ -36,7 +35,7 @@ READ_LIMITS = ("SET statement_timeout = '30s'",)
 READ_ONLY = ("SET default_transaction_read_only = on",)
 
 Connection = AsyncConnection
-"""What the modules that run statements are given."""
+"""The connection that modules with statements are given."""
 
 
 class Database:
@@ -86,10 +85,10 @@ class Database:
 
     @asynccontextmanager
     async def write_in_turn(self, source_id: int) -> AsyncIterator[AsyncConnection]:
-        """One transaction, after those of the same source in this process.
+        """One transaction; writes of the same source in this process take turns.
 
-        PostgreSQL's row lock is what keeps figures right; waiting here first keeps one busy
-        source from holding every connection of the pool while it queues.
+        PostgreSQL's row lock keeps figures right. Waiting here first keeps one busy source from holding every
+        connection of the pool.
         """
         turn = self._turns.setdefault(source_id, asyncio.Lock())
         try:
@@ -105,7 +104,7 @@ class Database:
     async def listen(self, channel: str, heard: Callable[[], None]) -> None:
         """Call `heard` at every notification, for as long as the connection lives.
 
-        It has a connection of its own, and does no more than save waiting: behind a pooler nothing is heard.
+        It has a connection of its own. Notifications only save waiting: behind a pooler none arrive.
         """
         lost = asyncio.Event()
         conn = await asyncpg.connect(self._direct_url)
@@ -117,13 +116,13 @@ class Database:
             conn.terminate()
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close all connections."""
         await self.writing.dispose()
         await self.reading.dispose()
 
 
 def _give_up_confused(context: ExceptionContext) -> None:
-    """A connection that was cut in the middle of an answer: the driver cannot go on with it, nor may the pool."""
+    """Drop a connection that was cut off in the middle of an answer: it cannot be used again."""
     if isinstance(context.original_exception.__cause__, asyncpg.InternalClientError):
         context.is_disconnect = True
 

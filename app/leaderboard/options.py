@@ -1,4 +1,4 @@
-"""Options: what the drop-downs of a leaderboard offer, in the words that its users know."""
+"""Options: the choices in the drop-downs of a leaderboard, with their labels."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -11,7 +11,7 @@ from app.wire.ids import public_id
 from app.words import Language, in_language
 
 MOST_STORES = 1000
-"""Sources, and audiences without any, that one answer lists."""
+"""The most sources that one answer lists; an audience without sources counts as one."""
 
 FILTER_LABELS = {
     "audience": "Current audience",
@@ -55,7 +55,7 @@ class OfferedRow(NamedTuple):
 
 
 def offered(rows: Sequence[OfferedRow], language: Language) -> Options:
-    """The options; one row more than fits tells that the list is not complete."""
+    """Read the options; one row more than fits shows that the list is not complete."""
     stores = groupby(rows[:MOST_STORES], key=lambda row: (row.audience_id, row.audience))
     return Options(
         filters=labelled(FILTER_LABELS, language),

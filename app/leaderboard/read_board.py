@@ -142,7 +142,7 @@ async def _page_from(
         return None
     next_start = None
     if row.last_value is not None and row.last_customer is not None and row.last_rank is not None:
-        # Only a board's own version tells that the rows before are still as many.
+        # Only an unchanged version of the board proves that as many rows lie before the page as did.
         board = row.board_id if origin is Origin.BOARD else None
         last = (row.last_value, row.last_customer, row.before + limit, row.last_rank)
         next_start = PageStart(*last, board or NO_BOARD, row.version)

@@ -26,7 +26,9 @@ class BoardQuery(PageQuery):
     compare: Compare | None = Field(
         None, description="`previous` adds the rank in the period before, `gap` what is missing to the next better rank"
     )
-    around: str | None = Field(None, description="a customer: gives the page that holds it", examples=["cus_1"])
+    around: str | None = Field(
+        None, description="the id of a customer: returns the page that shows them", examples=["cus_1"]
+    )
 
     @model_validator(mode="after")
     def _custom_has_bounds(self) -> Self:
@@ -54,7 +56,8 @@ class Row(BaseModel):
         None, description="only with `compare=previous`: places gained (positive) or lost, or `new`"
     )
     gap: int | Money | None = Field(
-        None, description="only with `compare=gap`: more purchases or money that reach the next better rank; null at 1"
+        None,
+        description="only with `compare=gap`: purchases or money missing to the next better rank; null at rank 1",
     )
 
 
@@ -70,7 +73,7 @@ class Board(BaseModel):
     time_zone: str
     as_of: Instant
     currency: str
-    customers: int = Field(description="with a purchase in the frame")
+    customers: int = Field(description="the number of customers with a purchase in the frame")
     number_of_purchases: int = Field(description="of all of them")
     total_spend: Money = Field(description="of all of them")
     items: list[Row]
@@ -78,10 +81,10 @@ class Board(BaseModel):
 
 
 class Choice(BaseModel):
-    """One thing to choose, and how it is called in the language of the answer."""
+    """One choice, with its label in the language of the answer."""
 
-    value: str = Field(description="what the board is asked with")
-    label: str = Field(description="what people read")
+    value: str = Field(description="the value of the parameter")
+    label: str = Field(description="the label that people read")
 
 
 class OfferedSource(BaseModel):
@@ -104,7 +107,7 @@ class OfferedAudience(BaseModel):
 
 
 class Options(BaseModel):
-    """What a leaderboard can be asked for."""
+    """The choices for each parameter of a leaderboard."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -1,1 +1,1 @@
-"""Mail: one e-mail over the wire, whoever it is for."""
+"""Mail: one e-mail over the wire."""

@@ -44,7 +44,7 @@ def addresses_of(mail: Mail) -> MailAddresses | Refused | Misconfigured:
 
 
 def is_another(reported: str, email: str | None) -> bool:
-    """Whether a provider speaks of another address than this one; no when what it says cannot be read."""
+    """Whether a provider names another address than this one; False when the address it names cannot be read."""
     try:
         there = deliverable(parseaddr(reported)[1])
         return email is None or there.lower() != deliverable(email).lower()

@@ -40,7 +40,7 @@ LONGEST_ANSWER_SECONDS = 3600
 
 
 def open_mailer(url: str, *, concurrency: int) -> Mailer:
-    """The mailer of this URL, with at most so many connections; ValueError with one sentence when it is none."""
+    """The mailer of this URL, with at most `concurrency` connections; ValueError when it is not a mail URL."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -59,7 +59,7 @@ def open_mailer(url: str, *, concurrency: int) -> Mailer:
 
 
 def feedback_reader(provider: str) -> FeedbackReader | None:
-    """Who reads the reports of this provider (`postmark`); nobody where there are none."""
+    """The reader of this provider's feedback (`postmark`); None when it sends no feedback."""
     return READERS.get(provider)
 
 
@@ -109,7 +109,7 @@ def _smtp(parts: SplitResult, concurrency: int) -> Mailer:
 
 
 def _options(parts: SplitResult, known: set[str]) -> dict[str, str]:
-    """What stands behind the question mark; an unknown name is not repeated, it may be the end of a password."""
+    """The parameters after the question mark; an unknown name is not repeated: it may be part of a password."""
     options = parse_qsl(parts.query, keep_blank_values=True)
     if len({name for name, _ in options}) < len(options) or not {name for name, _ in options} <= known:
         names = " and ".join(f"{name}=" for name in sorted(known))

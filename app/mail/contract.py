@@ -1,8 +1,7 @@
-"""Mail: what a mailer is given, and what can come of it.
+"""Contract: what a mailer is given, and the four outcomes that it returns.
 
-A mailer maps whatever its provider answers to one of four outcomes and knows nothing of the
-outbox. The same mail may be handed over twice, after a crash or a lost answer; it then
-carries the same identity, so that whoever receives it can tell.
+A mailer knows nothing of the queue. The same mail may be handed over twice, after a crash or a lost answer; both
+copies carry the same `message_id`, so that the receiver can recognise the second.
 """
 
 import hashlib
@@ -44,12 +43,12 @@ class Mail:
 
     @property
     def identity(self) -> str:
-        """The same for every copy, and of no other message: another database numbers its messages from 1 too."""
+        """The same for every copy of a message, and for no other message, not even of another database."""
         return f"{self.reference}.{hashlib.sha256(self.message_id.encode('utf-8', 'replace')).hexdigest()[:32]}"
 
     @property
     def unsubscribe_headers(self) -> dict[str, str]:
-        """What lets mail programs show a button that unsubscribes at once."""
+        """The headers that let mail programs show a button to unsubscribe at once."""
         if self.unsubscribe_url is None:
             return {}
         return {
@@ -79,7 +78,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Not now: to be tried again, not before `retry_after_seconds` where the provider has said so.
+    """Refused for now, to be tried again; not before `retry_after_seconds` when the provider named a time.
 
     `maybe_duplicate` when the mail was handed over but the answer was lost.
     """
@@ -110,14 +109,14 @@ class Mailer(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give its connections back."""
+        """Close its connections."""
         ...
 
 
 # ---------------------------------------------------------------- feedback
 
 Event = Literal["delivered", "bounced", "complained", "unsubscribed"]
-"""What a provider tells of a mail; `unsubscribed` when its reader has left by the provider's own link."""
+"""What a provider reports about a mail; `unsubscribed` when the recipient used the provider's own link."""
 
 
 class ForgedFeedback(Problem):
@@ -139,10 +138,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What became of a mail after it was handed over.
+    """A provider's report about a mail after it was handed over.
 
     `account_id` and `message` (the row's id) are read from the mail's `reference`. A bounce that is not
-    `permanent` says nothing of the address. `address` is where the mail went, if the report tells.
+    `permanent` says nothing about the address. `address` is where the mail went, if the provider names it.
     """
 
     account_id: int
@@ -153,7 +152,7 @@ class Feedback:
 
 
 def referenced(reference: str) -> tuple[int, int] | None:
-    """The account's and the message's row in a reference of ours; nothing for anything else."""
+    """The ids of account and message in a reference of ours; None for any other text."""
     account, dot, message = reference.partition(".")
     numbers = account.removeprefix("acc_"), message.removeprefix("msg_")
     if not dot or reference != f"acc_{numbers[0]}.msg_{numbers[1]}":

@@ -1,7 +1,6 @@
-"""Provider: how every company that takes mails over HTTP is asked, and what its statuses mean.
+"""HTTP provider: one request to a mail provider's API, and what the status of its answer means.
 
-One request, one answer of at most a megabyte; a redirect is never followed. What a body says
-is for each mailer to read; here is what they have in common.
+An answer has at most a megabyte, and redirects are never followed. Each mailer reads the bodies of its own provider.
 """
 
 import asyncio
@@ -26,7 +25,7 @@ LONGEST_WAIT = 10**9
 JsonObject = dict[str, Any]
 
 SETTINGS_STATUSES = {401, 402, 403, 404, 405, 407}
-"""The token, the plan, the sender or the endpoint: the same for every mail."""
+"""Statuses about the token, the plan, the sender or the endpoint: every mail would get the same."""
 GATEWAY_TIMEOUT = 504
 TRANSIENT_STATUSES = {408, 425, 429}
 
@@ -69,7 +68,7 @@ class Provider:
     ) -> ProviderAnswer | Deferred:
         """The provider's answer; Deferred when there is none, `maybe_duplicate` once the request was on its way."""
         sent = _Sent()
-        # A lone surrogate is lawful in JSON, but not everybody can read it.
+        # A lone surrogate is valid in JSON, but not every provider can read it.
         content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
         try:
             async with (
@@ -95,7 +94,7 @@ class Provider:
 
 @dataclass(slots=True)
 class _Sent:
-    """Whether the body has begun to be sent: before that nothing can have been taken over."""
+    """Whether sending the body has begun; before that the provider cannot have accepted the mail."""
 
     begun: bool = field(default=False)
 
@@ -116,25 +115,25 @@ async def _read(response: httpx.Response) -> Any:  # noqa: ANN401 - whatever JSO
 
 
 def unreadable(answer: ProviderAnswer) -> Deferred:
-    """A good status with a body that is not the provider's: something in between may have answered instead."""
+    """The outcome of a 2xx with a body that is not the provider's: a proxy may have answered in its place."""
     detail = "The answer is not one of this provider."
     return Deferred(f"{answer.status} unreadable", detail, maybe_duplicate=True)
 
 
-def coded(answer: ProviderAnswer, *words: object) -> str:
+def answer_code(answer: ProviderAnswer, *words: object) -> str:
     """The status and the provider's own words for what went wrong, as a short code."""
     return " ".join(filter(None, [str(answer.status), *(readable(word) for word in words)]))[:LONGEST_ANSWER_CODE]
 
 
 def refusal(answer: ProviderAnswer, detail: object, word: object = "", *, of_address: bool = False) -> Outcome:
     """What a status other than 2xx says, with the provider's own word for it."""
-    named, told = coded(answer, word), readable(detail)
+    code, detail_line = answer_code(answer, word), readable(detail)
     if answer.status in TRANSIENT_STATUSES or not httpx.codes.is_client_error(answer.status):  # 3xx is never followed
         ambiguous = answer.status == GATEWAY_TIMEOUT
-        return Deferred(named, told, retry_after(answer.headers), maybe_duplicate=ambiguous)
+        return Deferred(code, detail_line, retry_after(answer.headers), maybe_duplicate=ambiguous)
     if answer.status in SETTINGS_STATUSES:
-        return Misconfigured(named, told)
-    return Refused(named, told, of_address=of_address)
+        return Misconfigured(code, detail_line)
+    return Refused(code, detail_line, of_address=of_address)
 
 
 def retry_after(headers: Mapping[str, str]) -> int | None:

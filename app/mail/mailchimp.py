@@ -1,7 +1,6 @@
-"""Mailchimp: mails and reports of Mailchimp Transactional, once called Mandrill.
+"""Mailchimp: mails and feedback of Mailchimp Transactional, formerly Mandrill.
 
-Its API answers 200 even when it refuses a mail, and 500 to most mistakes: what counts is in
-the body.
+Its API answers 200 even when it refuses a mail, and 500 to most mistakes: the body tells what happened.
 """
 
 import base64
@@ -21,8 +20,8 @@ from app.mail.contract import (
     Refused,
     Report,
 )
-from app.mail.http_provider import JsonObject, Provider, ProviderAnswer, coded, refusal, retry_after, unreadable
-from app.mail.webhooks import child, events, feedback_about, header, same
+from app.mail.http_provider import JsonObject, Provider, ProviderAnswer, answer_code, refusal, retry_after, unreadable
+from app.mail.webhooks import events, feedback_about, header, is_equal, object_in
 from app.problems import UnreadableBody
 from app.wire.text import fit_for_header
 
@@ -30,7 +29,7 @@ ENDPOINT = "https://mandrillapp.com"
 
 ACCEPTED_STATUSES = {"sent", "queued", "scheduled"}
 UNREACHABLE = {"hard-bounce", "spam", "unsub", "custom", "invalid"}
-"""The address is on the account's list of those that nothing is ever sent to, or is none."""
+"""Reasons about the address: it is on the account's rejection list, or it is not valid."""
 SETTINGS_REASONS = {"invalid-sender", "unsigned", "test-mode-limit"}
 
 ERRORS_OF_OUR_SETTINGS = {"Invalid_Key", "PaymentRequired", "Unknown_Subaccount", "PoorReputation"}
@@ -38,7 +37,7 @@ SENDER_FIELD = "from_email"
 ERRORS_OF_THE_MAIL = {"ValidationError", "Invalid_Template", "Unknown_Template", "Metadata_FieldLimit"}
 
 KEY_OF_THE_FIRST_TEST = "test-webhook"
-"""Signs the empty list that is sent before a webhook has a key."""
+"""The key that signs the empty list that is sent before a webhook has a key of its own."""
 MOST_FIELDS = 10
 
 
@@ -59,7 +58,7 @@ class Mailchimp:
         return _outcome(answer) if isinstance(answer, ProviderAnswer) else answer
 
     async def close(self) -> None:
-        """Give its connections back."""
+        """Close its connections."""
         await self._provider.close()
 
 
@@ -88,7 +87,7 @@ def _outcome(answer: ProviderAnswer) -> Outcome:
     status, reason = result["status"], readable(result.get("reject_reason") or "")
     if status in ACCEPTED_STATUSES:
         return Accepted(readable(result.get("_id") or "") or None)
-    code = coded(answer, status, reason)
+    code = answer_code(answer, status, reason)
     if reason in SETTINGS_REASONS:
         return Misconfigured(code, f"Mailchimp refuses the sender: {reason}.")
     of_address = status == "invalid" or reason in UNREACHABLE
@@ -97,7 +96,7 @@ def _outcome(answer: ProviderAnswer) -> Outcome:
 
 def _error_outcome(answer: ProviderAnswer) -> Outcome:
     name, detail = str(answer.fields.get("name") or ""), answer.fields.get("message", "")
-    code = coded(answer, name)
+    code = answer_code(answer, name)
     if name in ERRORS_OF_OUR_SETTINGS or (name in ERRORS_OF_THE_MAIL and SENDER_FIELD in str(detail)):
         return Misconfigured(code, readable(detail))
     if name in ERRORS_OF_THE_MAIL:
@@ -108,7 +107,7 @@ def _error_outcome(answer: ProviderAnswer) -> Outcome:
 
 
 def feedback(report: Report, secret: str) -> list[Feedback]:
-    """What a webhook tells; `secret` is its key, `report.url` must be the very URL that was given to Mailchimp."""
+    """Read a webhook request; `secret` is the webhook's key, `report.url` the exact URL that Mailchimp was given."""
     try:
         form = parse_qsl(report.body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
@@ -116,9 +115,9 @@ def feedback(report: Report, secret: str) -> list[Feedback]:
     signed = report.url + "".join(f"{name}{value}" for name, value in sorted(form))
     given = header(report, "X-Mandrill-Signature")
     listed = dict(form).get("mandrill_events", "")
-    if listed == "[]" and same(given, _signature(signed, KEY_OF_THE_FIRST_TEST)):
+    if listed == "[]" and is_equal(given, _signature(signed, KEY_OF_THE_FIRST_TEST)):
         return []
-    if not secret or not same(given, _signature(signed, secret)):
+    if not secret or not is_equal(given, _signature(signed, secret)):
         raise ForgedFeedback
     if not listed:
         raise UnreadableBody("The report is signed, but it has no mandrill_events.")
@@ -131,8 +130,8 @@ def _signature(signed: str, key: str) -> bytes:
 
 
 def _event_feedback(event: JsonObject) -> list[Feedback]:
-    mail = child(event, "msg")
-    reference = child(mail, "metadata").get("reference")
+    mail = object_in(event, "msg")
+    reference = object_in(mail, "metadata").get("reference")
     match event.get("event"):
         case "send" | "delivered":
             return feedback_about(reference, "delivered")

@@ -27,12 +27,12 @@ class Maildir:
 
     async def send(self, mail: Mail) -> Outcome:
         """Write one file; a full or missing disk defers the mail."""
-        letter = written(mail)
-        if not isinstance(letter, tuple):
-            return letter
+        written_mail = written(mail)
+        if not isinstance(written_mail, tuple):
+            return written_mail
         name = mail.identity if FILE_NAME.fullmatch(mail.identity) else _hash(mail.identity)
         try:
-            await asyncio.to_thread(self._write, name, letter[1].replace(b"\r\n", b"\n"))
+            await asyncio.to_thread(self._write, name, written_mail[1].replace(b"\r\n", b"\n"))
         except OSError as error:
             return Deferred("disk", f"The folder for mails cannot be written: {error.strerror}.")
         return Accepted(name)

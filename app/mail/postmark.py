@@ -1,7 +1,7 @@
-"""Postmark: mails and reports of postmarkapp.com.
+"""Postmark: mails and feedback of postmarkapp.com.
 
-It does not sign its reports: the webhook's URL there carries a user and a password, which come
-back as HTTP Basic credentials.
+It does not sign its webhook requests: the URL that it is given holds a user and a password, which it sends as HTTP
+Basic credentials.
 """
 
 import base64
@@ -21,8 +21,8 @@ from app.mail.contract import (
     Refused,
     Report,
 )
-from app.mail.http_provider import JsonObject, Provider, ProviderAnswer, coded, refusal, retry_after, unreadable
-from app.mail.webhooks import child, feedback_about, header, parsed
+from app.mail.http_provider import JsonObject, Provider, ProviderAnswer, answer_code, refusal, retry_after, unreadable
+from app.mail.webhooks import feedback_about, header, object_in, parsed
 from app.problems import UnreadableBody
 from app.wire.text import fit_for_header
 
@@ -33,11 +33,11 @@ MAINTENANCE, INVALID_REQUEST, INACTIVE_RECIPIENT, RATE_LIMIT = 100, 300, 406, 42
 SETTINGS_CODES = {10, 400, 401, 405, 412, 413, *range(500, 515), *range(1220, 1240)}
 """The token, the sender's signature, the credits, the account, the message stream."""
 FIELD = re.compile(r"[^']*'(\w+)'")
-"""What Postmark finds wrong; only the first quotation is its own word, behind it may stand a customer's name."""
+"""Postmark's error text: only the first quotation is its own word; a customer's name may follow."""
 SENDER_FIELDS = {"From", "ReplyTo"}
 
 LEFT_BY_A_LINK = "ManualSuppression"
-"""Of streams for offers, where Postmark sets links of its own; bounces and complaints are reported as such too."""
+"""Sent for broadcast streams, where Postmark adds its own unsubscribe link; bounces have their own events."""
 PERMANENT_BOUNCES = {"HardBounce", "BadEmailAddress", "ManuallyDeactivated"}
 OTHER_BOUNCES = {
     "Blocked",
@@ -49,7 +49,7 @@ OTHER_BOUNCES = {
     "Unknown",
     "VirusNotification",
 }
-"""The types that are in neither set tell of delays, automatic answers and subscriptions."""
+"""Types in neither set are about delays, automatic answers and subscriptions."""
 
 
 class Postmark:
@@ -68,7 +68,7 @@ class Postmark:
         return _outcome(answer) if isinstance(answer, ProviderAnswer) else answer
 
     async def close(self) -> None:
-        """Give its connections back."""
+        """Close its connections."""
         await self._provider.close()
 
     def _message(self, mail: Mail, addressed: MailAddresses) -> JsonObject:
@@ -93,7 +93,7 @@ def _outcome(answer: ProviderAnswer) -> Outcome:
         return Accepted(readable(answer.fields.get("MessageID") or "") or None)
     if not isinstance(error, int):
         return unreadable(answer) if answer.is_good else refusal(answer, detail)
-    code = coded(answer, error)
+    code = answer_code(answer, error)
     named_field = FIELD.match(str(detail)) if error == INVALID_REQUEST else None
     field = named_field[1] if named_field else ""
     of_address = error == INACTIVE_RECIPIENT or field == "To"
@@ -107,7 +107,7 @@ def _outcome(answer: ProviderAnswer) -> Outcome:
 
 
 def feedback(report: Report, secret: str) -> list[Feedback]:
-    """What a webhook tells; `secret` is `user:password`."""
+    """Read a webhook request; `secret` is `user:password`."""
     scheme, _, credentials = header(report, "Authorization").partition(" ")
     try:
         given = base64.b64decode(credentials.strip().encode("utf-8", "replace"), validate=True)
@@ -119,7 +119,7 @@ def feedback(report: Report, secret: str) -> list[Feedback]:
     record = parsed(report.body)
     if not isinstance(record, dict):
         raise UnreadableBody("The report has the right password, but it is no object.")
-    reference = child(record, "Metadata").get("reference")
+    reference = object_in(record, "Metadata").get("reference")
     kind, bounce = record.get("RecordType"), record.get("Type")
     if kind == "Delivery":
         return feedback_about(reference, "delivered")

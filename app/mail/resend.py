@@ -1,15 +1,15 @@
-"""Resend: mails and reports of resend.com.
+"""Resend: mails and feedback of resend.com.
 
-A request that is repeated with the same Idempotency-Key within 24 hours is answered as the
-first was, and sends nothing.
+A request that is repeated with the same Idempotency-Key within 24 hours gets the first answer again and sends
+nothing.
 """
 
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookVerificationError
 
 from app.mail.addressing import MailAddresses, addresses_of, named, readable
 from app.mail.contract import Accepted, Deferred, Feedback, ForgedFeedback, Mail, Misconfigured, Outcome, Report
-from app.mail.http_provider import JsonObject, Provider, ProviderAnswer, coded, refusal, retry_after, unreadable
-from app.mail.webhooks import child, feedback_about, header, parsed
+from app.mail.http_provider import JsonObject, Provider, ProviderAnswer, answer_code, refusal, retry_after, unreadable
+from app.mail.webhooks import feedback_about, header, object_in, parsed
 from app.problems import UnreadableBody
 from app.wire.text import fit_for_header
 
@@ -36,7 +36,7 @@ class Resend:
         return _outcome(answer) if isinstance(answer, ProviderAnswer) else answer
 
     async def close(self) -> None:
-        """Give its connections back."""
+        """Close its connections."""
         await self._provider.close()
 
 
@@ -68,7 +68,7 @@ def _outcome(answer: ProviderAnswer) -> Outcome:
     if answer.is_good:
         return Accepted(readable(identity)) if isinstance(identity, str) else unreadable(answer)
     name, detail = readable(answer.fields.get("name") or ""), readable(answer.fields.get("message") or "")
-    code = coded(answer, name)
+    code = answer_code(answer, name)
     if name == STILL_AT_IT:
         return Deferred(code, detail, retry_after(answer.headers))
     if name in BAD_SENDER or (name == BAD_FIELD and any(field in detail for field in SENDER_FIELDS)):
@@ -77,7 +77,7 @@ def _outcome(answer: ProviderAnswer) -> Outcome:
 
 
 def feedback(report: Report, secret: str) -> list[Feedback]:
-    """What a webhook tells; `secret` is `whsec_…`. Each attempt is signed anew, and good for five minutes."""
+    """Read a webhook request; `secret` is `whsec_…`. Each attempt has a new signature, valid for five minutes."""
     signed = {f"webhook-{part}": header(report, f"svix-{part}") for part in ("id", "timestamp", "signature")}
     try:
         Webhook(secret).verify(report.body, signed, json_parse=False)
@@ -86,7 +86,7 @@ def feedback(report: Report, secret: str) -> list[Feedback]:
     record = parsed(report.body)
     if not isinstance(record, dict):
         raise UnreadableBody("The report is signed, but it is no object.")
-    return _event_feedback(record, child(record, "data"))
+    return _event_feedback(record, object_in(record, "data"))
 
 
 def _event_feedback(record: JsonObject, mail: JsonObject) -> list[Feedback]:
@@ -97,7 +97,7 @@ def _event_feedback(record: JsonObject, mail: JsonObject) -> list[Feedback]:
             return feedback_about(reference, "delivered")
         case "email.bounced":
             return feedback_about(
-                reference, "bounced", permanent=child(mail, "bounce").get("type") == "Permanent", address=address
+                reference, "bounced", permanent=object_in(mail, "bounce").get("type") == "Permanent", address=address
             )
         case "email.suppressed":
             return feedback_about(reference, "bounced", permanent=True, address=address)
@@ -114,4 +114,4 @@ def _tags(mail: JsonObject) -> JsonObject:
     tags = mail.get("tags")
     if isinstance(tags, list):
         return {str(tag.get("name")): tag.get("value") for tag in tags if isinstance(tag, dict)}
-    return child(mail, "tags")
+    return object_in(mail, "tags")

@@ -1,4 +1,4 @@
-"""SendGrid: mails and reports of Twilio SendGrid."""
+"""SendGrid: mails and feedback of Twilio SendGrid."""
 
 import base64
 import time
@@ -11,24 +11,24 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from app.mail.addressing import MailAddresses, addresses_of, readable
 from app.mail.contract import Accepted, Deferred, Event, Feedback, ForgedFeedback, Mail, Misconfigured, Outcome, Report
-from app.mail.http_provider import JsonObject, Provider, ProviderAnswer, coded, refusal, unreadable
+from app.mail.http_provider import JsonObject, Provider, ProviderAnswer, answer_code, refusal, unreadable
 from app.mail.webhooks import events, feedback_about, header
 from app.wire.text import fit_for_header
 
 ENDPOINT = "https://api.sendgrid.com"
 ACCEPTED_STATUS, BAD_REQUEST = 202, 400
-"""Any other good status means that the mail was looked at and not sent."""
+"""Any other 2xx means that the mail was checked and not sent."""
 SENDER_FIELDS = ("from", "reply_to")
 
 OLDEST_SECONDS, NEWEST_SECONDS = 25 * 3600, 300
-"""A report is sent again for 24 hours, and nothing says that it is then signed anew; an old one does no harm."""
+"""SendGrid retries for 24 hours, possibly with the old signature, so it is accepted that long; replays do no harm."""
 EVENTS: dict[str, Event] = {
     "delivered": "delivered",
     "spamreport": "complained",
     "unsubscribe": "unsubscribed",
     "group_unsubscribe": "unsubscribed",
 }
-"""The events of which no more has to be known than their name."""
+"""Events that are understood by their name alone."""
 DROPPED_FOR_GOOD = {"Bounced Address", "Invalid"}
 DROPPED_AS_SPAM = {"Spam Reporting Address"}
 
@@ -48,7 +48,7 @@ class SendGrid:
         return _outcome(answer) if isinstance(answer, ProviderAnswer) else answer
 
     async def close(self) -> None:
-        """Give its connections back."""
+        """Close its connections."""
         await self._provider.close()
 
 
@@ -83,7 +83,7 @@ def _outcome(answer: ProviderAnswer) -> Outcome:
     error = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
     field = str(error.get("field") or "")
     if answer.status == BAD_REQUEST and field.startswith(SENDER_FIELDS):
-        return Misconfigured(coded(answer, field), readable(error.get("message", "")))
+        return Misconfigured(answer_code(answer, field), readable(error.get("message", "")))
     of_address = field.startswith("personalizations") and field.endswith(("to", "email"))
     outcome = refusal(answer, error.get("message", ""), field, of_address=of_address)
     if isinstance(outcome, Deferred) and outcome.retry_after_seconds is None:
@@ -100,7 +100,7 @@ def _limit_ends(headers: Mapping[str, str]) -> int | None:
 
 
 def feedback(report: Report, secret: str) -> list[Feedback]:
-    """What a webhook tells; `secret` is the public key that SendGrid shows beside it."""
+    """Read a webhook request; `secret` is the public key that SendGrid shows beside the webhook."""
     timestamp = header(report, "X-Twilio-Email-Event-Webhook-Timestamp")
     _verify(report, timestamp, header(report, "X-Twilio-Email-Event-Webhook-Signature"), secret)
     return [each for event in events(report.body) for each in _event_feedback(event)]

@@ -32,7 +32,7 @@ from app.mail.mime import written
 SMTP_CONNECT_SECONDS = 10
 COMMAND_SECONDS = 30
 TRUSTED_IDLE_SECONDS = 30
-"""A connection that was idle longer is not trusted any more: servers and firewalls forget it silently."""
+"""A connection that was idle for longer is not used again: servers and firewalls drop it silently."""
 
 COMPLETED, CONTINUE, TRANSIENT, PERMANENT = 2, 3, 4, 5
 """What the first digit of a reply says; it is all that a client should decide by (RFC 5321, 4.2)."""
@@ -42,15 +42,16 @@ LOGIN_REFUSED = {530, 534, 535, 538}
 ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 OF_THE_SENDER = {"5.1.7", "5.1.8"}
 ABOUT_US = re.compile("relay|authenti|sender|spam|block|polic|prohibit", re.IGNORECASE)
-"""Exim refuses a client as it refuses a recipient, with a bare 550: such words spare the addresses of a whole store."""
+"""Exim sends a bare 550 for a blocked client as well as for an unknown recipient. These words mean the client, so the
+address is not marked `cleaned`."""
 HOST_NAME = re.compile(r"[A-Za-z0-9.-]{1,250}")
 
 Failures = (SMTPException, OSError, TimeoutError, ValueError)
-"""What a connection can end with; ValueError is asyncio's and ssl's word for some of it."""
+"""The errors that end a connection; asyncio and ssl raise ValueError for some of them."""
 
 
 class Security(StrEnum):
-    """How a connection is encrypted; a login in clear is not for the network."""
+    """How a connection is encrypted; a login is sent over an encrypted connection only."""
 
     NONE = "smtp"
     STARTTLS = "smtp+starttls"
@@ -101,21 +102,21 @@ class Smtp:
 
     async def send(self, mail: Mail) -> Outcome:
         """Hand over one mail."""
-        letter = written(mail)
-        if not isinstance(letter, tuple):
-            return letter
+        written_mail = written(mail)
+        if not isinstance(written_mail, tuple):
+            return written_mail
         async with self._free:
             if (line := self._rested()) is not None:
                 with contextlib.suppress(_Lapsed):
-                    return await self._hand_over(line, *letter)
+                    return await self._hand_over(line, *written_mail)
             try:
                 fresh = await self._connected()
             except Failures as error:
                 return _unreachable(error)
-            return await self._hand_over(fresh, *letter) if isinstance(fresh, _Line) else fresh
+            return await self._hand_over(fresh, *written_mail) if isinstance(fresh, _Line) else fresh
 
     async def close(self) -> None:
-        """Say goodbye on the connections that are idle."""
+        """End the idle connections with QUIT."""
         self._closed = True
         idle, self._idle = self._idle, []
         await asyncio.gather(*(_goodbye(line.client) for line in idle))
@@ -157,11 +158,11 @@ class Smtp:
         client.close()
         return unfit
 
-    async def _hand_over(self, line: _Line, envelope: MailAddresses, content: bytes) -> Outcome:
+    async def _hand_over(self, line: _Line, addresses: MailAddresses, content: bytes) -> Outcome:
         """One mail over one connection, which is kept for the next one if all is in order."""
         async with self._kept(line):
             try:
-                refusal = await _announced(line, envelope)
+                refusal = await _announced(line, addresses)
             except Failures as error:
                 line.client.close()
                 if line.used_at is not None and isinstance(error, SMTPServerDisconnected):
@@ -198,7 +199,7 @@ async def _encrypted(client: aiosmtplib.SMTP) -> Outcome | None:
 
 
 async def _logged_in(client: aiosmtplib.SMTP, user: str, password: str) -> Outcome | None:
-    """Log in, in one way only: a wrong password that is tried in three may lock the account."""
+    """Log in by one method only: trying a wrong password by three may lock the account."""
     ways = {"plain": client.auth_plain, "login": client.auth_login, "cram-md5": client.auth_crammd5}
     way = next((each for name, each in ways.items() if name in client.server_auth_methods), None)
     if way is None:
@@ -207,15 +208,15 @@ async def _logged_in(client: aiosmtplib.SMTP, user: str, password: str) -> Outco
     return None
 
 
-async def _announced(line: _Line, envelope: MailAddresses) -> Outcome | None:
-    """Everything before the content; what the server has against it."""
+async def _announced(line: _Line, addresses: MailAddresses) -> Outcome | None:
+    """Send everything before the content; returns the server's refusal, if there is one."""
     client = line.client
-    options = [b"SMTPUTF8"] if envelope.needs_utf8 else []
+    options = [b"SMTPUTF8"] if addresses.needs_utf8 else []
     if options and not client.supports_extension("smtputf8"):
         return Refused("needs_smtputf8", "The mail server takes no addresses that are not ASCII.")
     for stage, command, welcome in (  # nothing is pipelined: aiosmtplib reads one reply at a time
-        (_Stage.SENDER, [b"MAIL", f"FROM:<{envelope.sender}>".encode(), *options], COMPLETED),
-        (_Stage.RECIPIENT, [b"RCPT", f"TO:<{envelope.recipient}>".encode()], COMPLETED),
+        (_Stage.SENDER, [b"MAIL", f"FROM:<{addresses.sender}>".encode(), *options], COMPLETED),
+        (_Stage.RECIPIENT, [b"RCPT", f"TO:<{addresses.recipient}>".encode()], COMPLETED),
         (_Stage.CONTENT, [b"DATA"], CONTINUE),
     ):
         reply = await client.execute_command(*command)
@@ -229,7 +230,7 @@ async def _announced(line: _Line, envelope: MailAddresses) -> Outcome | None:
 
 
 async def _reset(client: aiosmtplib.SMTP) -> None:
-    """Begin anew after a refusal; where the server has hung up instead, so do we."""
+    """Reset the connection after a refusal; close it if the server has hung up."""
     try:
         await client.execute_command(b"RSET")
     except Failures:
@@ -237,7 +238,7 @@ async def _reset(client: aiosmtplib.SMTP) -> None:
 
 
 async def _delivered(client: aiosmtplib.SMTP, content: bytes, answer_seconds: float) -> Outcome:
-    """The content, ended by a dot, and the answer to it."""
+    """Send the content, ended by a dot; returns the outcome."""
     protocol = client.protocol
     try:
         if protocol is None:
@@ -263,7 +264,7 @@ async def _delivered(client: aiosmtplib.SMTP, content: bytes, answer_seconds: fl
 
 
 def _outcome_of_reply(reply: SMTPResponse | SMTPResponseException, stage: _Stage) -> Outcome:
-    """What a reply other than yes says: of now, of the address, of the message, or of us."""
+    """The outcome of a refusal: for now, or about the address, the message, or our login."""
     match = ENHANCED.match(reply.message)
     enhanced = match.group() if match else ""
     code = f"{reply.code} {enhanced}".strip()
@@ -280,7 +281,7 @@ def _outcome_of_reply(reply: SMTPResponse | SMTPResponseException, stage: _Stage
 
 
 def _unreachable(error: BaseException) -> Outcome:
-    """Nothing was taken over; why the server could not even be talked to."""
+    """The outcome when the server could not be reached: no mail was accepted."""
     if isinstance(error, SMTPResponseException):
         return _outcome_of_reply(error, _Stage.HELLO)
     if isinstance(error, SMTPTimeoutError | TimeoutError):

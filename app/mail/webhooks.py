@@ -1,7 +1,7 @@
-"""Reports: what the readers of all providers' webhooks have in common.
+"""Webhooks: what the readers of all providers' feedback have in common.
 
-A report is read only when it is signed. What it tells is idempotent and a message's state only
-moves forward, so a report that comes twice changes nothing.
+A report is read only when its signature is right. Feedback is idempotent and a message's status only moves forward,
+so a report that comes twice changes nothing.
 """
 
 import hmac
@@ -13,7 +13,7 @@ from app.mail.contract import Event, Feedback, Report, referenced
 from app.problems import UnreadableBody
 
 FeedbackReader = Callable[[Report, str], list[Feedback]]
-"""A report and the webhook's secret → what became of which mails; ForgedFeedback unless it is signed."""
+"""Reads a report, checked with the webhook's secret; ForgedFeedback when the signature is missing or wrong."""
 
 
 def header(report: Report, name: str) -> str:
@@ -22,8 +22,8 @@ def header(report: Report, name: str) -> str:
     return next((value for each, value in report.headers.items() if each.lower() == wanted), "")
 
 
-def same(given: str, expected: bytes) -> bool:
-    """In constant time, whatever was given."""
+def is_equal(given: str, expected: bytes) -> bool:
+    """Whether both are the same, compared in constant time."""
     return hmac.compare_digest(given.encode("utf-8", "replace"), expected)
 
 
@@ -43,7 +43,7 @@ def events(body: bytes | str) -> list[dict[str, Any]]:
     return [event for event in found if isinstance(event, dict)]
 
 
-def child(parent: dict[str, Any], name: str) -> dict[str, Any]:
+def object_in(parent: dict[str, Any], name: str) -> dict[str, Any]:
     """An object inside another; an empty one where there is none."""
     found = parent.get(name)
     return found if isinstance(found, dict) else {}

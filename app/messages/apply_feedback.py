@@ -16,8 +16,8 @@ EARLIER_STATUSES = {
     "complained": ("sending", "sent", "delivered", "bounced"),
     "unsubscribed": ("sending", "sent", "delivered", "bounced", "complained"),
 }
-"""The statuses from which an event leads on: feedback comes late, twice and in any order, and only leads forward.
-An unsubscribe through the provider's link does not change the message's status."""
+"""The statuses that each event can change: feedback comes late, twice and in any order, and only moves a message
+forward. An unsubscribe through the provider's link does not change the message's status."""
 
 UNSURE_STATUSES = {"queued", "held", "failed", "cancelled"}
 """Statuses of a message that may have been delivered all the same: a copy was accepted and the answer was lost."""

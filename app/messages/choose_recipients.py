@@ -39,7 +39,7 @@ async def choose_top(conn: Connection, source: Source, wanted: Top, now: datetim
 
 
 async def choose_vips(conn: Connection, source: Source, wanted: Vips, caller: Caller, now: datetime) -> Chosen:
-    """The VIPs, from where the batch before has ended."""
+    """The VIPs that follow those of the batch before."""
     binding = f"batch{wanted.model_dump_json(exclude={'limit', 'cursor'})}"
     question, start = ask_vips(source, wanted, caller, binding, now)
     page = await read_vip_page(conn, question, wanted.criteria, limit=wanted.limit, start=start)

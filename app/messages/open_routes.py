@@ -1,4 +1,4 @@
-"""Open routes: where recipients leave, and where providers report; both are sealed instead of opened by a key."""
+"""Open routes: unsubscribe links and the webhooks of mail providers, which carry a signature in place of an API key."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -19,11 +19,11 @@ from app.services import services_of
 from app.wire.instants import Now
 from app.words import Language, language_of
 
-# Not guarded: scanners and counters of clicks add parameters of their own to a link, and it has to work all the same.
+# No check of query parameters: scanners and click counters add their own to a link, which has to work all the same.
 router = APIRouter(route_class=OpenRoute, tags=["recipients"])
 
 LARGEST_FEEDBACK_BYTES = 8 * 1024 * 1024
-"""Providers gather their events: Mailchimp sends a thousand at a time, percent-encoded."""
+"""Providers send events in batches: Mailchimp up to a thousand at a time, percent-encoded."""
 
 Token = Annotated[str, Path(description="from the link in a message")]
 LINK_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -60,7 +60,7 @@ def page(html: str, language: Language, status: int = 200) -> HTMLResponse:
     responses=LINK_RESPONSES,
 )
 async def show_unsubscribe(token: Token, request: Request, database: Pools) -> HTMLResponse:
-    """Ask whether to unsubscribe; changes nothing, for programs open every link of a mail."""
+    """Ask whether to unsubscribe; this changes nothing, because programs open every link of a mail."""
     language = language_of(request.headers)
     sender = await sender_of(database, token)
     if sender is None:
@@ -75,7 +75,7 @@ async def show_unsubscribe(token: Token, request: Request, database: Pools) -> H
     responses=LINK_RESPONSES,
 )
 async def unsubscribe(token: Token, request: Request, database: Pools, now: Now) -> HTMLResponse:
-    """Unsubscribe at once (RFC 8058): no login, no questions; again it changes nothing."""
+    """Unsubscribe at once (RFC 8058), without login or question; a repeat changes nothing."""
     language = language_of(request.headers)
     sender = await leave(database, token, now)
     if sender is None:
@@ -85,7 +85,7 @@ async def unsubscribe(token: Token, request: Request, database: Pools, now: Now)
 
 @router.head("/webhooks/mail/{provider}", include_in_schema=False)
 async def confirm_webhook(provider: str, request: Request) -> Response:
-    """Some providers look whether there is anybody before they report."""
+    """Answer the providers that check the address before they send anything."""
     source = services_of(request).find(FeedbackSource)
     return Response(status_code=204 if source is not None and provider == source.provider else 404)
 

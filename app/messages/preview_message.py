@@ -16,7 +16,7 @@ from app.messages.writing.write_message import TextRecipient, language_for, writ
 from app.vocabulary import MessageKind
 
 SAMPLE_LINK = "https://example.invalid/unsubscribe"
-"""Stands for the link, which is made for one recipient when the message is sent."""
+"""Shown in place of the unsubscribe link, which is made when the message is sent."""
 
 
 @dataclass(frozen=True, slots=True)

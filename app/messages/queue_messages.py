@@ -77,7 +77,7 @@ async def queue_messages(
     ranks: Mapping[int, BoardRank],
     now: datetime,
 ) -> list[Result]:
-    """Write to each of the customers who may be written to, in one transaction; the results in their order."""
+    """Queue a message to each customer who may be written to; returns results in the order of the customers."""
     account = {"account_id": account_id}
     sender = await require_sender(conn, account_id)
     listed = account | {"customers": list(customers)}
@@ -132,9 +132,9 @@ def _refused_result(customer_id: int, recipient: RecipientRow | None, wording: W
 
 
 def _write_all(wording: Wording, recipients: Sequence[RecipientRow], ranks: Mapping[int, BoardRank]) -> list[Written]:
-    """The text for each recipient; a batch takes a second of computing, which must not hold up other requests.
+    """The text for each recipient, written in a thread: a batch takes a second, which must not delay other requests.
 
-    The limit counts the texts that result: a filled-in name or repaired HTML is longer than what was sent to us.
+    The limit counts the resulting texts: a filled-in name or repaired HTML is longer than what the request held.
     """
     texts: list[Written] = []
     characters = 0

@@ -96,7 +96,7 @@ class DueMessage(NamedTuple):
 
     @property
     def crashes_so_far(self) -> int:
-        """In how many crashes it was being sent: one that is due while `sending` has lost its worker."""
+        """How many crashes it was being sent in: a message that is due while `sending` has lost its worker."""
         return self.crashes + (self.status == "sending")
 
 
@@ -126,7 +126,7 @@ LOCK_RECIPIENTS = text("""
     ORDER BY id
     FOR SHARE SKIP LOCKED
 """)
-"""Recipients whose consent or existence is being changed just now are left out."""
+"""Leaves out recipients whom another transaction has locked, to change or erase them."""
 
 MARK_SENDING = text("""
     UPDATE messages AS m
@@ -164,7 +164,7 @@ CANCEL_UNPAID_MESSAGES = text("""
     WHERE account_id = :account_id AND (status = 'queued' OR status = 'sending' AND due_at <= :now)
       AND EXISTS (SELECT FROM accounts AS a WHERE a.id = :account_id AND a.plan = 'free')
 """)
-"""Everything of the account that is not being sent; nothing when the account is on the paid plan again."""
+"""Cancels what the account has queued and is not being sent, unless the account is on the paid plan again."""
 
 # ---------------------------------------------------------------- settling
 

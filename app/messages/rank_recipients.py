@@ -1,4 +1,4 @@
-"""Ranking recipients: the board rank that a text may tell each of them."""
+"""Ranking recipients: the board rank that a text may show each recipient."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -68,9 +68,9 @@ async def ranks_of(
     now: datetime,
     board: BoardChoice = DEFAULT_BOARD,
 ) -> dict[int, BoardRank]:
-    """The rank of each customer who has one; of none when the wording cannot tell it.
+    """The rank of each customer who has one; empty when the text shows no rank.
 
-    While an import is under way no board can answer, and a message does without.
+    While an import is running no board can answer, and messages are written without ranks.
     """
     if wording.template is None and not wording.personalise:
         return {}

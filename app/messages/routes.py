@@ -1,4 +1,4 @@
-"""Message routes: write to customers, see what became of it, take back what is still queued."""
+"""Message routes: queue messages to customers, read their status, cancel what is still queued."""
 
 from typing import Annotated, Any
 
@@ -59,7 +59,7 @@ MessageId = Annotated[int, Path(alias="id"), PublicId("msg", UnknownMessage)]
 
 
 class MessageNotQueued(Problem):
-    """Only a message that is `queued` or `held` can be cancelled; this one has gone, or has ended."""
+    """Only a message that is `queued` or `held` can be cancelled; this one has been sent or has ended."""
 
     slug = "message-not-queued"
     title = "Too late to cancel"
@@ -67,7 +67,7 @@ class MessageNotQueued(Problem):
 
 
 class MessageQuery(PageQuery):
-    """Which messages of the account: all that meet every one of these."""
+    """Which messages of the account; a message must match every filter that is given."""
 
     customer: Annotated[int, PublicId("cus", UnknownCustomer)] | None = Field(None, description="to this customer")
     status: MessageStatusValue | None = None
@@ -89,9 +89,10 @@ class MessageQuery(PageQuery):
 async def send_message(
     new: NewMessage, caller: PayingSender, conn: WriteConn, now: Now, key: IdempotencyKey
 ) -> Response:
-    """Queue an e-mail to a customer; it leaves at once if they may be written to when it does.
+    """Queue an e-mail to a customer, to be sent at once.
 
-    It needs a paid plan. Repeated with its Idempotency-Key it is queued once and answered the same.
+    Consent is checked when the message is queued and again when it is sent. It needs the paid plan. A repeat with
+    the same Idempotency-Key queues nothing and gets the first answer again.
     """
 
     async def send() -> Done:
@@ -127,9 +128,10 @@ async def send_message(
 async def send_messages(
     new: NewBatch, caller: PayingSender, database: Pools, sources: RememberedSources, now: Now, key: IdempotencyKey
 ) -> Response:
-    """Queue the same e-mail to up to 1,000 customers: to some, to a store's VIPs, or to the first of a board.
+    """Queue the same e-mail to up to 1,000 customers: a list of them, a store's VIPs, or the first of a board.
 
-    Who that is, is looked up at this moment; each is checked, and whoever must not be written to is told apart.
+    Recipients are resolved when the request arrives. Those who may not be written to are listed in `results` with
+    a reason.
     """
     listed = new.to.vips or new.to.top
     source = await asked_source(sources, database, caller, listed.audience, listed.source) if listed else None
@@ -151,7 +153,7 @@ async def send_messages(
 
 
 def batch_of(results: list[Result], names: dict[str, int], following: str | None) -> Batch:
-    """The answer to a batch; recipients that were named are called as they were, each name that is no id among them."""
+    """The answer to a batch; a recipient is named as the request named it, even where that is not an id."""
     of_row = {each.customer_id: each for each in results}
     called = names or {public_id("cus", row): row for row in of_row}
     lines = [
@@ -193,7 +195,7 @@ async def list_templates(_caller: MessageSender, request: Request, response: Res
 async def list_messages(
     query: Annotated[MessageQuery, Query()], caller: MessageSender, conn: ReadConn, request: Request, response: Response
 ) -> MessagePage:
-    """List messages, newest first: all of them, or those to a customer, of a status, or since an instant."""
+    """List messages, newest first; filters select a customer, a status, or a time."""
     binding = f"messages{query.model_dump_json(exclude={'limit', 'cursor'})}"
     bound: dict[str, Any] = {"account_id": caller.account_id, "limit": query.limit + 1}
     bound |= query.model_dump(include={"customer", "status", "since"})
@@ -218,7 +220,7 @@ async def list_messages(
 
 @router.get("/{id}", operation_id="readMessage")
 async def show_message(message_id: MessageId, caller: MessageSender, conn: ReadConn) -> WholeMessage:
-    """Show a message whole, with what was answered to every attempt to send it."""
+    """Show a message with its content and the answer to every attempt to send it."""
     return await read_message(conn, caller.account_id, message_id)
 
 
@@ -229,7 +231,7 @@ async def show_message(message_id: MessageId, caller: MessageSender, conn: ReadC
     responses=documented(MessageNotQueued),
 )
 async def cancel_message(message_id: MessageId, caller: MessageSender, conn: WriteConn, now: Now) -> None:
-    """Cancel a message that is still queued, or held; cancelled twice it stays as it is."""
+    """Cancel a message that is queued or held; cancelling it again changes nothing."""
     known = {"account_id": caller.account_id, "id": message_id}
     if (await conn.execute(CANCEL_MESSAGE, known | {"now": now})).one_or_none() is None:
         line = await read_line(conn, caller.account_id, message_id)

@@ -47,14 +47,17 @@ TEMPLATE_EXAMPLE: JsonDict = {
 
 
 class Wording(Strict):
-    """What is written: a text, or a template with its variables."""
+    """The content of a message: a text, or a template with its variables."""
 
     kind: Annotated[MessageKindValue, Field(description="marketing goes only to subscribed customers")] = (
         MessageKind.MARKETING.value
     )
     subject: Subject | None = None
     text: Body | None = None
-    html: Annotated[Body | None, Field(description="beside the text; what mail should not hold is taken out")] = None
+    html: Annotated[
+        Body | None,
+        Field(description="shown by mail programs in place of the text; what is unsafe in an e-mail is removed"),
+    ] = None
     personalise: Annotated[
         bool, Field(description="fill in `{{ customer.name }}`, `{{ rank.place }}`, `{{ store.name }}` and the like")
     ] = False
@@ -64,10 +67,15 @@ class Wording(Strict):
             Annotated[str, Field(max_length=50)],
             VariableText | Annotated[list[VariableText], Field(max_length=MOST_VALUES)],
         ],
-        Field(default_factory=dict, max_length=MOST_VALUES, description="of the template, see GET /messages/templates"),
+        Field(
+            default_factory=dict,
+            max_length=MOST_VALUES,
+            description="values for the template's variables, see GET /messages/templates",
+        ),
     ]
     language: Annotated[
-        Language | None, Field(description="of template and footer; else the customer's own, else English")
+        Language | None,
+        Field(description="language of template and footer; by default the customer's own, else English"),
     ] = None
 
     @model_validator(mode="after")
@@ -94,13 +102,13 @@ class NewMessage(Wording):
 
 
 class Vips(VipQuery):
-    """The VIPs of a store, those who spend most first; `cursor` goes on after a batch with a `next_cursor`."""
+    """The VIPs of a store, best spenders first; `cursor` continues after a batch that returned a `next_cursor`."""
 
     limit: Annotated[int, Field(ge=1, le=MOST_RECIPIENTS)] = MOST_RECIPIENTS
 
 
 class Top(Strict):
-    """The first of a board as it is at this moment."""
+    """The first customers of a board as it is now."""
 
     audience: Annotated[str, Field(max_length=40)]
     source: Annotated[str, Field(max_length=40)]
@@ -111,12 +119,12 @@ class Top(Strict):
     @model_validator(mode="after")
     def _named(self) -> Self:
         if self.time_frame is TimeFrame.CUSTOM:
-            raise ValueError("a custom time frame has no place here")
+            raise ValueError("a batch cannot use a custom time frame")
         return self
 
 
 class Recipients(Strict):
-    """Whom a batch is for: one of the three."""
+    """The recipients of a batch: exactly one of the three."""
 
     customers: list[Annotated[str, Field(max_length=40)]] | None = Field(None, min_length=1, max_length=MOST_RECIPIENTS)
     vips: Vips | None = None
@@ -130,7 +138,7 @@ class Recipients(Strict):
 
 
 class NewBatch(Wording):
-    """The same message to many."""
+    """One message for many customers."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -145,7 +153,7 @@ class NewBatch(Wording):
 
 
 class Preview(Wording):
-    """A message that is only looked at; without a customer the names are made up."""
+    """A message to preview; without a customer it shows made-up names."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [TEMPLATE_EXAMPLE | {"customer": "cus_42"}]})
 
@@ -181,22 +189,22 @@ MESSAGE_EXAMPLE: JsonDict = {
 
 
 class Message(BaseModel):
-    """A message and how far it has come."""
+    """A message and its status."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [MESSAGE_EXAMPLE]})
 
     id: str
-    customer: str | None = Field(description="none once the person was erased")
+    customer: str | None = Field(description="null once the person was erased")
     kind: MessageKindValue
     status: MessageStatusValue
     reason: str | None = Field(description="why it failed, bounced for good, was cancelled or is held")
     language: Language
     template: str | None
     subject: str | None
-    message_id: str = Field(description="the header of that name, in every copy")
-    attempt_count: int = Field(description="that were answered; a crash of ours is none")
+    message_id: str = Field(description="the `Message-ID` header, the same in every copy")
+    attempt_count: int = Field(description="attempts that were answered; a crash of this service does not count")
     maybe_duplicate: bool = Field(
-        description="the answer to it was lost, or the worker that sent it, so it may arrive twice"
+        description="whether an answer or a worker was lost while it was sent, so that it may arrive twice"
     )
     created_at: Instant
     next_attempt_at: Instant | None
@@ -205,7 +213,7 @@ class Message(BaseModel):
 
 
 class Attempt(BaseModel):
-    """One attempt to hand a message over, and what was answered."""
+    """One attempt to hand a message over, and the answer."""
 
     started_at: Instant
     ended_at: Instant
@@ -220,7 +228,9 @@ class WholeMessage(Message):
     text: str | None
     html: str | None
     attempts: list[Attempt] = Field(description="oldest first")
-    crashes: int = Field(description="how often a worker died while it sent this; held after five")
+    crashes: int = Field(
+        description="how often a worker crashed while it sent this message; after five times it is held"
+    )
 
 
 class MessagePage(BaseModel):
@@ -233,21 +243,25 @@ class MessagePage(BaseModel):
 
 
 class BatchLine(BaseModel):
-    """What became of one recipient of a batch."""
+    """The result for one recipient of a batch."""
 
     customer: str
     message: str | None
-    code: str | None = Field(description="`recipient_not_messageable` or `unknown_customer`; none when it was queued")
+    code: str | None = Field(
+        description="`recipient_not_messageable` or `unknown_customer`; null when the message was queued"
+    )
     reason: str | None
 
 
 class Batch(BaseModel):
-    """What became of a batch."""
+    """The result of a batch."""
 
     queued: int
     refused: int
     results: list[BatchLine]
-    next_cursor: str | None = Field(description="more VIPs are left: give it as `to.vips.cursor`")
+    next_cursor: str | None = Field(
+        description="set when more VIPs are left: send it as `to.vips.cursor` for the next batch"
+    )
 
 
 class TemplateVariable(BaseModel):
@@ -270,7 +284,7 @@ class ShownTemplate(BaseModel):
 
 
 class Placeholder(BaseModel):
-    """A name that a text of your own may hold in double braces when it is personalised."""
+    """A placeholder that a personalised text may hold, in double braces."""
 
     name: str = Field(examples=["customer.name"])
     description: str = Field(description="in the language of the answer")

@@ -24,7 +24,7 @@ BATCH_ROWS = 5_000
 REPORTED_REFUSALS = 100
 
 ANALYSED_AFTER_BATCHES = frozenset({1, 4, 16, 64, 256, 1024})
-"""The planner must not go by what the tables were like before a large import."""
+"""After these many orders the planner's statistics are refreshed: those of before a large import mislead it."""
 
 ImportBatch = tuple[list[Order], bool]
 """Orders, and whether they are the last."""

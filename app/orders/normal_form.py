@@ -53,7 +53,7 @@ def written_order_id(row: object) -> str | None:
 
 
 def normalised(row: object, source: Source, now: datetime) -> Order | Refusal:
-    """The order that a row tells of, or the first reason why it cannot be stored."""
+    """The order in a row, or the first reason why it cannot be stored."""
     try:
         said = _without_blanks(row) if isinstance(row, dict) else row
         return _order_of(VALIDATE(said), source, now)
@@ -65,7 +65,7 @@ def normalised(row: object, source: Source, now: datetime) -> Order | Refusal:
 
 
 def _without_blanks(row: dict[str, object]) -> dict[str, object]:
-    """The fields that say something: shops send `""` where they have nothing, and so does CSV."""
+    """The row without empty fields: shops send `""` for a missing value, and so does CSV."""
     return {
         name: value
         for name, value in row.items()

@@ -1,7 +1,7 @@
 """Reading rows: a stream of bytes becomes rows with their line numbers, in constant memory.
 
 CSV and NDJSON, plain or gzip (told by Content-Encoding or by its first two bytes). A row that
-cannot be read is handed on as a refusal and the stream goes on; a stream that breaks is a problem.
+cannot be read is handed on as a refusal, and reading continues; a stream that breaks is a problem.
 """
 
 import csv
@@ -18,12 +18,12 @@ from app.wire.strict_json import strict_json
 LONGEST_ROW_BYTES = 64 * 1024
 INFLATED_AT_ONCE_BYTES = 256 * 1024
 CUT_AT_ONCE_BYTES = 4 * 1024
-"""So little that other requests need not wait, though every line of it be a row that is refused."""
+"""Small enough not to delay other requests even if every line of it is refused."""
 GZIP_MAGIC = b"\x1f\x8b"
 
 WHOLE_NUMBER = re.compile(r"\s*[0-9]{1,18}\s*", re.ASCII)
 YES_AND_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-"""What a table says instead of a number and a boolean; JSON has its own."""
+"""The cells of a CSV that hold a number or a boolean; JSON has types of its own."""
 
 Line = tuple[int, Any]
 """A line number and the row that begins there: a dict, or a Refusal."""
@@ -144,7 +144,7 @@ async def ndjson_rows(chunks: AsyncIterable[bytes]) -> AsyncIterator[list[Line]]
 
 
 async def _cut(chunks: AsyncIterable[bytes], cutter: Records) -> AsyncIterator[list[tuple[int, bytes | None]]]:
-    """The records of each piece, also where there are none: whoever takes them lets others work in between."""
+    """The records of each piece, which may be none: other requests are served between two pieces."""
     async for chunk in chunks:
         for start in range(0, len(chunk), CUT_AT_ONCE_BYTES):
             yield [*cutter.feed(chunk[start : start + CUT_AT_ONCE_BYTES])]

@@ -1,4 +1,4 @@
-"""Resolving customers: whose each order is, the same whatever order they arrive in.
+"""Resolving customers: which customer each order belongs to, whatever order they arrive in.
 
 A customer is an id of the store, or an e-mail address that has no id yet. An address seen
 together with an id belongs to that customer for good, and so do the orders that name the
@@ -23,7 +23,7 @@ from app.orders.normal_form import Order
 
 @dataclass(slots=True, eq=False)
 class Person:
-    """A customer while a batch is worked on; `id` is None until stored.
+    """A customer while a batch is stored; `id` is None for a new one.
 
     `changed` means that there is something to store, `shown_anew` that boards show something else.
     """
@@ -52,7 +52,7 @@ class Person:
             self.name, self.name_at = order.name, seen_at
 
     def become(self, external_id: str) -> None:
-        """Be known by an id from now on, and no longer by what a guest wrote."""
+        """Take the external id; the name that a guest gave no longer counts."""
         self.external_id = external_id
         self.email = self.email_at = self.name = self.name_at = None
         self._change(shown=True, stored=True)
@@ -72,7 +72,7 @@ def _is_newer_contact(
 
 @dataclass(slots=True)
 class Resolved:
-    """Who the customers of a batch are, and whose figures have changed by merging."""
+    """The customers of a batch, and those whose figures have changed by merging."""
 
     by_id: dict[str, Person] = field(default_factory=dict)
     by_address: dict[str, Person] = field(default_factory=dict)

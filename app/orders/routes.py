@@ -45,9 +45,9 @@ async def store_orders(
     database: Pools,
     now: Now,
 ) -> BatchResult:
-    """Store up to 1,000 orders; good ones are stored though others are refused.
+    """Store up to 1,000 orders; valid orders are stored even when others are refused.
 
-    The same order again changes nothing, an older version never replaces a newer one.
+    Sending the same order again changes nothing, and an older version never replaces a newer one.
     """
     source = await sources.read(database, caller.account_id, source_id)
     read = [normalised(row, source, now) for row in batch.orders]
@@ -80,7 +80,7 @@ async def delete_order(
     database: Pools,
     now: Now,
 ) -> None:
-    """Delete an order: it stays deleted whatever arrives late, even when it has never been seen."""
+    """Delete an order; versions that arrive later do not bring it back, even if it was never seen before."""
     source = await sources.read(database, caller.account_id, source_id)
     async with database.write_in_turn(source.id) as conn:
         await bury(conn, source, order_id, now)
@@ -113,7 +113,7 @@ async def import_stream(
     database: Pools,
     clock: ClockOfService,
 ) -> ImportResult:
-    """Store a stream of orders of any size, as CSV or NDJSON, plain or gzip; repeat it after a broken one."""
+    """Store a stream of orders of any size, as CSV or NDJSON, plain or gzip; send it again if it breaks off."""
     source = await sources.read(database, caller.account_id, source_id)
     rows = ROWS.get(request.headers.get("content-type", "").partition(";")[0].strip().lower())
     encoding = ENCODINGS.get(request.headers.get("content-encoding", "").strip().lower())

@@ -34,7 +34,7 @@ ORDER_EXAMPLE: JsonDict = {
 
 
 class OrderRow(Strict):
-    """One purchase document of a store, in the normal form."""
+    """One order of a store, in the normal form."""
 
     model_config = ConfigDict(strict=True, json_schema_extra={"examples": [ORDER_EXAMPLE]})
 
@@ -46,7 +46,7 @@ class OrderRow(Strict):
     name: Annotated[str | None, Field(max_length=500, pattern="^[^\x00]*$")] = None
     ordered_at: InstantText = Field(description="RFC 3339 with an offset; decides the period")
     total: MoneyText = Field(description="what was paid, with tax and shipping, without discounts")
-    refunded: MoneyText | None = Field(None, description="of `total`; default 0")
+    refunded: MoneyText | None = Field(None, description="the part of `total` that was refunded; default 0")
     currency: Annotated[str | None, Field(max_length=3)] = Field(None, description="ISO 4217; default: the source's")
     items: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
     status: OrderStatusValue
@@ -79,7 +79,7 @@ class Rejected(BaseModel):
 
 
 class BatchResult(BaseModel):
-    """What became of a batch: the rows add up."""
+    """The result of a batch; the counts add up to `received`."""
 
     received: int
     created: int
@@ -98,7 +98,7 @@ class RejectedLine(BaseModel):
 
 
 class ImportResult(BaseModel):
-    """What became of an import: the rows add up."""
+    """The result of an import; the counts add up to `received`."""
 
     id: str
     received: int
@@ -106,7 +106,7 @@ class ImportResult(BaseModel):
     updated: int
     unchanged: int
     rejected_count: int
-    rejected: list[RejectedLine] = Field(description="the first 100")
+    rejected: list[RejectedLine] = Field(description="the first 100 refused rows")
 
 
 class Buyer(BaseModel):

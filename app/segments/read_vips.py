@@ -88,7 +88,7 @@ class PreviewRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What is true of the whole segment."""
+    """The totals of a whole segment."""
 
     customers: int
     purchases: int

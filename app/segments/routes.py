@@ -97,7 +97,7 @@ async def preview_vips(
 
 
 def segment_of(question: VipQuestion, totals: Totals) -> dict[str, Any]:
-    """What is true of the whole segment."""
+    """The totals of a whole segment, as they are shown."""
     source, frame, limits = question.source, question.frame, totals.limits
     zone = source.calendar.zone
     mean_orders = totals.mean_orders_hundredths

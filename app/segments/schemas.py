@@ -42,14 +42,14 @@ class SpendThreshold(BaseModel):
     """An amount that has to be exceeded."""
 
     value: Money | None = Field(description="null when nobody bought and none was given")
-    suggested: bool = Field(description="whether it set itself: slightly above the average buyer")
+    suggested: bool = Field(description="whether it was computed: slightly above the average buyer")
 
 
 class OrdersThreshold(BaseModel):
     """A number of orders that has to be exceeded."""
 
     value: int | None = Field(description="null when nobody bought and none was given")
-    suggested: bool = Field(description="whether it set itself: slightly above the average buyer")
+    suggested: bool = Field(description="whether it was computed: slightly above the average buyer")
 
 
 class Thresholds(BaseModel):
@@ -63,7 +63,7 @@ class Averages(BaseModel):
     """The average buyer of the window; null when nobody bought."""
 
     total_spend: Money | None
-    number_of_purchases: Money | None = Field(description="with two digits")
+    number_of_purchases: Money | None = Field(description="the mean, with two digits after the decimal point")
 
 
 class MembersByCriteria(BaseModel):
@@ -75,7 +75,7 @@ class MembersByCriteria(BaseModel):
 
 
 class Segment(BaseModel):
-    """What is true of the whole segment."""
+    """The totals and thresholds of a whole segment."""
 
     audience: str
     source: str
@@ -155,34 +155,34 @@ class Vips(Segment):
 
 
 class SpendBar(BaseModel):
-    """Customers whose spend lies from here to below there."""
+    """Customers whose spend is at least `from` and below `to`."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
     start: Money = Field(alias="from")
-    end: Money = Field(alias="to", description="the first value that is no longer in it")
+    end: Money = Field(alias="to", description="the first value above the bar")
     customers: int
 
 
 class OrdersBar(BaseModel):
-    """Customers whose number of purchases lies from here to below there."""
+    """Customers whose number of purchases is at least `from` and below `to`."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
     start: int = Field(alias="from")
-    end: int = Field(alias="to", description="the first value that is no longer in it")
+    end: int = Field(alias="to", description="the first value above the bar")
     customers: int
 
 
 class Histograms(BaseModel):
-    """How the buyers of the window are spread, in at most 40 bars each, without gaps between them."""
+    """The spend and the purchases of the window's buyers, in at most 40 bars each, without gaps."""
 
     total_spend: list[SpendBar]
     number_of_purchases: list[OrdersBar]
 
 
 class VipPreview(Segment):
-    """How many customers thresholds would find, and what to draw to choose others."""
+    """How many customers the thresholds would find, with histograms for choosing others."""
 
     model_config = ConfigDict(
         json_schema_extra={

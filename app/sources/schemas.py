@@ -83,7 +83,7 @@ class AudiencePage(BaseModel):
 
 
 class NewSource(Strict):
-    """A store to connect; audience, platform and currency are for good."""
+    """A store to connect; audience, platform and currency cannot be changed later."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -106,11 +106,11 @@ class NewSource(Strict):
     currency: Currency
     time_zone: TimeZone
     week_start: WeekStart = WeekStart.MONDAY
-    url: Url | None = Field(None, description="of the store on the web; messages may show it")
+    url: Url | None = Field(None, description="the web address of the store, which messages may show")
 
 
 class SourceChange(Strict):
-    """What can change in a source; figures follow another calendar within a minute, and are right meanwhile."""
+    """What can be changed in a source. Boards follow a new calendar within a minute; figures are right meanwhile."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"time_zone": "Europe/Berlin"}]})
 
@@ -140,7 +140,7 @@ class Source(BaseModel):
     currency: str
     time_zone: str
     week_start: WeekStart
-    url: str | None = Field(description="of the store on the web")
+    url: str | None = Field(description="the web address of the store")
     connection: Annotated[str, OneOf(SourceConnection)] = Field(
         description="how orders come in by themselves; `none`: send them with POST /sources/{id}/orders or imports"
     )
@@ -148,9 +148,9 @@ class Source(BaseModel):
 
 
 class Health(BaseModel):
-    """How a store is doing."""
+    """The counts of a store's orders and customers."""
 
-    orders: int = Field(description="that are not deleted")
+    orders: int = Field(description="orders that are not deleted")
     purchases: int = Field(description="orders that count")
     customers: int
     unattributed: int = Field(description="orders without customer id and e-mail: kept, never ranked")

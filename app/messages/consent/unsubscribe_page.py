@@ -1,8 +1,8 @@
 """Unsubscribe page: the three small pages behind the link of a message.
 
-The first asks and changes nothing, for scanners open every link in a mail; its button posts
-to where the page came from. There is neither script nor style: the pages stand under the
-service's own Content-Security-Policy, `default-src 'none'`, which lets forms be sent.
+The first asks and changes nothing, because scanners open every link in a mail; its button posts to the page's own
+address. There is neither script nor style: the service's Content-Security-Policy, `default-src 'none'`, allows only
+forms.
 """
 
 from html import escape
@@ -26,12 +26,12 @@ def question(sender: str, language: Language) -> str:
 
 
 def farewell(sender: str, language: Language) -> str:
-    """The page once it is done, the first time and every other."""
+    """The page that confirms it, the first time and each further time."""
     return _page(PAGE_DONE, _worded(FAREWELL, language, sender), language)
 
 
 def unknown_link(language: Language) -> str:
-    """The page for a link that we did not write, or whose customer is gone."""
+    """The page for a link that this service did not make."""
     return _page(UNKNOWN, _worded(ADVICE, language), language)
 
 

@@ -1,8 +1,8 @@
-"""Unsubscribe token: the part of a link that says who wants no more offers, and that we wrote it.
+"""Unsubscribe token: the signed part of an unsubscribe link, which names the customer and the message.
 
-It never expires: whoever finds an old message may still leave. It tells the message too, so
-that the history of consent can say which one somebody left over. A token has one spelling:
-39 bytes are 52 characters of base64 with no bit to spare.
+It never expires: the link of an old message must still work. It names the message so that the history of consent can
+show which one made somebody unsubscribe. A token has one spelling: 39 bytes are 52 characters of base64 with no bit
+to spare.
 """
 
 import base64
@@ -18,7 +18,7 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{52}", re.ASCII)
 IDS = struct.Struct(">QQQ")
 TOKEN_SEAL_BYTES = 15
 PURPOSE = "unsubscribe"
-"""Keeps these seals apart from those of cursors, which the same secret signs."""
+"""The purpose of these seals: the same secret also signs cursors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ def token(secret: bytes, recipient: Recipient) -> str:
 
 
 def account_in(text: str) -> int | None:
-    """The account that a token claims to be of, to find its secret; nothing when it is no token."""
+    """The account that a token names, to find its secret; None when the text is not a token."""
     recipient = _recipient_in(text)
     return recipient.account_id if recipient else None
 
 
 def recipient_in(secret: bytes, text: str) -> Recipient | None:
-    """Who leaves, when the token was made with this secret; never raises, whatever the text is."""
+    """The recipient in a token that was made with this secret; None for any other text."""
     recipient = _recipient_in(text)
     genuine = recipient is not None and hmac.compare_digest(token(secret, recipient).encode(), text.encode())
     return recipient if genuine else None

@@ -1,1 +1,1 @@
-"""Sending: from the queue to the mail server, and what came back."""
+"""Sending: from the queue to the mail server, and what is stored of its answers."""

@@ -1,4 +1,4 @@
-"""Backoff: when a message that could not be sent is tried again, and when no more."""
+"""Backoff: when a message that could not be sent is tried again, and when it is given up."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,20 +7,20 @@ from app.mail.contract import Deferred
 
 MINUTE, HOUR = 60, 3600
 WAITS_SECONDS = (1 * MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 4 * HOUR, 8 * HOUR, 8 * HOUR)
-"""After the first failed attempt, the second, and so on."""
+"""The wait after the first failed attempt, the second, and so on."""
 
 MOST_ATTEMPTS = len(WAITS_SECONDS) + 1
 LONGEST_TRYING = timedelta(hours=24)
 JITTER = 0.2
 LEAST_WAIT_SECONDS = 60
-"""For who said to send less, or nothing at all."""
+"""The least wait after a provider asked to send less, or did not answer."""
 LEAST_WAIT_AMBIGUOUS_SECONDS = 10 * MINUTE
-"""Time for a server that lost its answer, but has the mail, to be recognised by its copy."""
+"""The least wait after a lost answer: it gives a server that has the mail the time to recognise the copy."""
 
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """No more attempts, and why."""
+    """There are no more attempts, for this reason."""
 
     reason: str
 
@@ -37,7 +37,7 @@ def next_attempt(
 
 
 def wait_seconds(deferred: Deferred, attempts: int, chance: float) -> float:
-    """How long, with what the provider asked for held between the usual wait and twice that."""
+    """How long to wait: what the provider asked for, but at least the usual wait and at most twice that."""
     base = WAITS_SECONDS[attempts - 1]
     wait = base * (1 - JITTER + 2 * JITTER * chance)
     if deferred.retry_after_seconds is not None:

@@ -37,7 +37,7 @@ SUSPICIOUS_CRASHES = 2
 
 @dataclass(frozen=True, slots=True)
 class SendingLimits:
-    """How a worker sends."""
+    """The limits of a worker."""
 
     concurrency: int = 20
     rate_per_second: float = 100.0
@@ -201,7 +201,7 @@ async def _close(
 
 
 def _closing(message: DueMessage, recipients: dict[int, LockedRecipient], limits: SendingLimits) -> Closing | None:
-    """How a message ends that must not be sent; None when it may be sent, or has to wait for a locked recipient."""
+    """The end of a message that must not be sent; None when it may be sent or waits for a locked recipient."""
     if message.customer_id is None:
         return Closing(MessageStatus.CANCELLED, "erased")
     if message.crashes_so_far >= limits.most_crashes:

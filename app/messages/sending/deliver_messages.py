@@ -92,7 +92,7 @@ class Delivery:
         return self._limits.concurrency - len(self._in_flight)
 
     async def _claim(self, most: int) -> Claim:
-        """Some of the next account's messages, or of an account after it, once around."""
+        """Claim messages of the next account that has some; each account is asked once."""
         asked = set[int]()
         while (account_id := await self._next_account()) is not None and account_id not in asked:
             asked.add(account_id)
@@ -153,7 +153,7 @@ class Delivery:
         self._changed.set()
 
     async def _finish(self) -> None:
-        """Let what is in flight end, then let go of the rest."""
+        """Wait for the mails in flight, then cancel those that take too long."""
         if self._sending:
             await asyncio.wait(self._sending, timeout=GRACE_SECONDS)
         for task in tuple(self._sending):

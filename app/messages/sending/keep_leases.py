@@ -25,7 +25,7 @@ async def keep_leases(
             by_account[each.account_id].append(each)
         until = clock() + timedelta(seconds=lease_seconds)
         for account_id, some in by_account.items():
-            some.sort(key=lambda each: each.id)  # whoever locks several messages locks them in this order
+            some.sort(key=lambda each: each.id)  # every transaction locks several messages in this order
             leases = {"ids": [each.id for each in some], "leases": [each.lease for each in some]}
             try:
                 async with database.write() as conn:

@@ -176,7 +176,7 @@ def attempt_line(code: str, detail: str) -> str:
 class Settler:
     """Stores outcomes as they come; while the database is away, again and again.
 
-    What one account waits for (a lock on a message, the turn of a source) holds up no other account.
+    An account that waits (for a lock on a message, or the turn of a source) delays no other account.
     """
 
     def __init__(self, database: Database, settled: Callable[[Ended], None]) -> None:

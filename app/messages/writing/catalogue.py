@@ -1,6 +1,6 @@
-"""Catalogue: the templates that a store can send to loyal customers, and what it says in each.
+"""Catalogue: the templates that a store can send, with the variables of each.
 
-What is sent lies in `templates/<name>.<language>.liquid`; this is what their users read of them.
+The text that is sent lies in `templates/<name>.<language>.liquid`; this is what the store's people read about it.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class TemplateName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """Something that the store says; its example is what a form would show."""
+    """A variable of a template, filled in by the store; a form would show its example."""
 
     name: str
     description: str

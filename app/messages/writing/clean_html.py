@@ -1,9 +1,8 @@
-"""Clean HTML: what of a sender's HTML may travel in an e-mail.
+"""Clean HTML: the parts of a sender's HTML that may stay in an e-mail.
 
-Allowed is what mail programs show: text, lists, tables, links and images, with inline styles
-that stay inside their own box. Scripts, style sheets, forms, frames, comments and whatever
-would load from anywhere but https are gone. What comes out is well-formed: nothing is left
-open that could swallow the footer.
+Text, lists, tables, links and images stay, with inline styles that keep inside their own box. Scripts, style sheets,
+forms, frames, comments and whatever would load from anywhere but https are removed. The result is well-formed: no
+open tag can swallow the footer.
 """
 
 import nh3
@@ -11,10 +10,10 @@ import nh3
 from app.problems import Problem
 
 MOST_HTML_CHARACTERS = 100_000
-"""Larger messages are cut off by mail programs, and the footer with its link would be what is missing."""
+"""Mail programs clip longer messages, which would cut off the footer and its unsubscribe link."""
 
 MOST_TAGS = 2_000
-"""Cleaning takes time with the square of how deep tags nest: a second for the worst of so many, minutes for more."""
+"""Cleaning is quadratic in the depth of nesting: a second for the worst 2,000 tags, minutes beyond that."""
 
 HTML_TAGS = {
     *("a", "b", "blockquote", "br", "center", "code", "dd", "div", "dl", "dt", "em", "font", "h1", "h2", "h3", "h4"),
@@ -43,7 +42,7 @@ STYLES = {
     *("height", "max-height", "max-width", "min-width", "width", "margin", "padding"),
     *(f"{edge}-{side}" for edge in ("border", "margin", "padding") for side in SIDES),
 }
-"""No `position`, `float` or `background-image`: nothing that covers what is not its own or loads from elsewhere."""
+"""No `position`, `float` or `background-image`: nothing may cover other content or load from elsewhere."""
 
 
 class HtmlTooLarge(Problem):
@@ -55,7 +54,7 @@ class HtmlTooLarge(Problem):
 
 
 def clean_html(html: str) -> str:
-    """The HTML without what an e-mail may not hold. Call it in a thread: the worst takes a second."""
+    """The HTML without what an e-mail may not hold; call it in a thread, because the worst takes a second."""
     if len(html) > MOST_HTML_CHARACTERS or html.count("<") > MOST_TAGS:
         raise HtmlTooLarge
     cleaned = CLEANER.clean(html)

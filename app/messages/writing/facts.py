@@ -1,7 +1,7 @@
-"""Facts: what is known of a recipient when a message is written, under the names that templates call it by.
+"""Facts: what a text may say about its recipient, by the names of the placeholders.
 
-A name may be missing and most customers have no place worth telling, so every template has to
-read well without them: an absent fact is empty, and `{% if rank.place %}` asks for it.
+A name may be missing and most customers have no rank worth mentioning, so every template has to read well without
+them: an absent fact is empty, and `{% if rank.place %}` tests for it.
 """
 
 from dataclasses import asdict, dataclass
@@ -25,7 +25,7 @@ DESCRIPTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """A place on a board, with the board's labels in the language of the recipient."""
+    """A rank on a board, with the board's labels in the language of the recipient."""
 
     place: int
     metric: str
@@ -34,7 +34,7 @@ class Rank:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A recipient, their place, and the store that writes."""
+    """A recipient, their rank, and the store that writes."""
 
     store_name: str
     store_url: str | None = None
@@ -51,7 +51,7 @@ class Facts:
 
 
 def ranked(place: int, metric: Metric, time_frame: TimeFrame, language: Language) -> Rank:
-    """A place, with its board named in a language."""
+    """A rank, with its board named in a language."""
     return Rank(
         place, in_language(METRIC_LABELS[metric], language), in_language(TIME_FRAME_LABELS[time_frame], language)
     )

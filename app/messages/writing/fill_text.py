@@ -1,9 +1,9 @@
-"""Text filling: what a sender wrote, with `{{ customer.name }}` and the like filled in.
+"""Text filling: a sender's text with `{{ customer.name }}` and the like filled in.
 
-The language is a small part of Liquid in which nothing can run long: no loop, no variable of
-one's own, no range, no filter that multiplies. Each placeholder runs once at most, and their
-number and length are bounded before the parser sees them. Whether a name is known is decided
-from the text alone, never by whom it is sent to: a batch does not fail half way.
+The language is a small part of Liquid in which nothing can run long: no loop, no variable of one's own, no range, no
+filter that multiplies. Each placeholder runs once at most, and their number and length are bounded before the parser
+sees them. Unknown names are found in the text alone, not by recipient, so that a batch does not fail half
+way.
 """
 
 import re
@@ -38,7 +38,7 @@ LIQUID_FILTERS = {
     "strip": string.strip,
     "upcase": string.upcase,
 }
-"""None makes text longer."""
+"""The filters; none makes text longer."""
 
 FAILURES = (LiquidError, ArithmeticError, TypeError, ValueError, RecursionError)
 

@@ -1,7 +1,7 @@
-"""Footer: what the law wants below a message, in the language of whoever reads it.
+"""Footer: what the law requires below a message, in the language of its recipient.
 
-Every message names its sender and where that is to be found; one that advertises also says
-why it came and how to stop it.
+Every message names its sender with a postal address; a marketing message also says why it was sent and how to
+unsubscribe.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""Template rendering: a template filled in with what the store says and what is known of the recipient.
+"""Template rendering: a template filled in with the store's variables and the recipient's facts.
 
-What a store says is checked as a whole before anything is rendered: it is short, of one line,
-and harmless in a header, for every variable may reach the subject.
+All variables are checked before anything is rendered. Each is short, of one line, and harmless in a header, because
+any variable may reach the subject.
 """
 
 import re
@@ -13,7 +13,7 @@ from babel.dates import format_date
 
 from app.messages.writing.catalogue import TEMPLATES, TemplateName, Variable
 from app.messages.writing.facts import Facts
-from app.messages.writing.written_templates import SHEETS
+from app.messages.writing.written_templates import WRITTEN_TEMPLATES
 from app.problems import FieldError, Problem
 from app.wire.instants import LOCAL_DATE
 from app.wire.text import is_fit_for_header
@@ -26,7 +26,7 @@ FEWEST_TEXTS, MOST_TEXTS = 2, 20
 LINK_ADDRESS = re.compile(r"""https?://[^\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff<>"\\^`{|}]+""", re.IGNORECASE)
 
 Said = Mapping[str, str | Sequence[str]]
-"""What a store says, by the names of the template's variables."""
+"""The values that a store gives, by the names of the template's variables."""
 
 
 class InvalidVariables(Problem):
@@ -39,7 +39,7 @@ class InvalidVariables(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A message as it will be read, but for its footer."""
+    """A message as it will be read, without its footer."""
 
     subject: str
     text: str
@@ -48,17 +48,17 @@ class Written:
 
 def render(name: TemplateName, language: Language, said: Said, facts: Facts) -> Written:
     """The message for one recipient; InvalidVariables names everything that is missing, unknown or not valid."""
-    sheet = SHEETS[name, language]
+    template = WRITTEN_TEMPLATES[name, language]
     words = {**facts.by_name(), **checked(name, language, said)}
     return Written(
-        subject=sheet.subject.render(words).strip(),
-        text=sheet.text.render(words).strip() + "\n",
-        html=sheet.html.render(words),
+        subject=template.subject.render(words).strip(),
+        text=template.text.render(words).strip() + "\n",
+        html=template.html.render(words),
     )
 
 
 def checked(name: TemplateName, language: Language, said: Said) -> dict[str, str | list[str]]:
-    """What a store says to a template, its dates written out; a batch may check it before it looks for recipients."""
+    """The store's variables, checked, with dates written out; a batch checks them before it looks for recipients."""
     variables = {variable.name: variable for variable in TEMPLATES[name].variables}
     wrong = [*_missing_or_unknown(variables, said)]
     written: dict[str, str | list[str]] = {}

@@ -12,7 +12,7 @@ from app.messages.writing.render_template import Written, render
 from app.words import Language
 
 cleaned_once = lru_cache(16)(clean_html)
-"""A batch has one HTML for many recipients."""
+"""A batch has the same HTML for many recipients, so cleaned HTML is remembered."""
 
 
 def language_for(wording: Wording, own: str | None) -> Language:

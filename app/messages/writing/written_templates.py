@@ -1,9 +1,10 @@
 """Written templates: the files that hold what is sent, as a translator writes them, made into Liquid.
 
-A file begins with its subject; blank lines part its paragraphs. A line of `- ` is a point of a
-list, `[label]({{ link }})` on a line is a button, a line that is one tag opens or closes what
-is left out together. Text and TEMPLATE_HTML come from the same words and cannot disagree. They say du,
-tu and tú, as the shops do whose customers come back, and no word that has a gender for them.
+A file begins with its subject; blank lines separate its paragraphs. A line that begins with `- ` is
+a point of a list, `[label]({{ link }})` on a line of its own is a button, and a line that holds
+nothing but a tag opens or closes a part that can be left out. Text and HTML come from the same words
+and cannot disagree. German, Italian and Spanish use the informal du, tu and tú, and no word that
+gives the reader a gender.
 """
 
 import re
@@ -32,7 +33,7 @@ BUTTON_STYLE = (
 
 
 class OurLiquid(Environment):
-    """The language of our own files, under limits all the same: what stores say may come out large."""
+    """The language of our own files, with limits: a store's variables may be long."""
 
     block_nesting_limit: ClassVar[int] = 5
     context_depth_limit: ClassVar[int] = 10
@@ -45,7 +46,7 @@ TEMPLATE_TEXT, TEMPLATE_HTML = OurLiquid(), OurLiquid(autoescape=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class WrittenTemplate:
     """One template in one language, ready to be filled in."""
 
     subject: BoundTemplate
@@ -53,12 +54,12 @@ class Sheet:
     html: BoundTemplate
 
 
-def sheet_of(source: str, language: Language) -> Sheet:
-    """The sheet that a file describes."""
+def sheet_of(source: str, language: Language) -> WrittenTemplate:
+    """The template in a file."""
     subject, _, body = source.partition("\n\n")
     paragraphs = [paragraph.splitlines() for paragraph in body.strip().split("\n\n")]
     html = "\n".join(_paragraph(lines, "html") for lines in paragraphs)
-    return Sheet(
+    return WrittenTemplate(
         subject=TEMPLATE_TEXT.from_string(subject.removeprefix(SUBJECT)),
         text=TEMPLATE_TEXT.from_string("".join(_paragraph(lines, "text") for lines in paragraphs)),
         html=TEMPLATE_HTML.from_string(f'<div lang="{language}" style="{PAGE_STYLE}">\n{html}\n</div>'),
@@ -85,7 +86,7 @@ def _button_line(line: str, form: Form) -> str:
     return BUTTON_LINE.sub(as_html if form == "html" else r"\g<label>: \g<link>", line)
 
 
-SHEETS = {
+WRITTEN_TEMPLATES = {
     (name, language): sheet_of((FOLDER / f"{name}.{language}.liquid").read_text("utf-8"), language)
     for name in TemplateName
     for language in Language
