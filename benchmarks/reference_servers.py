@@ -17,10 +17,10 @@ from sqlalchemy import Row as Record
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from app.boards.schemas import Buyer
 from app.cli import collect_seldom, log_as_json
 from app.leaderboard.schemas import Board, BoardQuery, Row
 from app.main import create_app
-from app.orders.schemas import Buyer
 from app.periods import Calendar, Period, TimeFrame
 from app.settings import asyncpg_url
 from app.tables import boards, customers, standings

@@ -369,10 +369,10 @@ def test_without_a_demo_the_service_says_one_sentence_and_logs_json_lines(data_d
 
 def test_the_demo_is_the_same_whenever_and_wherever_it_is_made():
     source = Source(1, 1, 1, "EUR", "Europe/Rome", "monday")
-    shop = demo.SHOPS[0] | {"orders": 500}
+    store = demo.DEMO_STORES[0]._replace(orders=500)
 
-    once, again = ([*demo.demo_orders(shop, source, NOW)] for _ in range(2))
-    later = [*demo.demo_orders(shop, source, NOW + timedelta(days=40))]
+    once, again = ([*demo.demo_orders(store, source, NOW)] for _ in range(2))
+    later = [*demo.demo_orders(store, source, NOW + timedelta(days=40))]
 
     assert once == again
     dates = {"ordered_at", "updated_at"}
@@ -380,7 +380,7 @@ def test_the_demo_is_the_same_whenever_and_wherever_it_is_made():
         order.items() - {(name, order[name]) for name in dates} for order in later
     ]
     assert max(str(order["ordered_at"]) for order in once) <= NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert sum(int(str(shop["orders"])) for shop in demo.SHOPS) == 50_000
+    assert sum(store.orders for store in demo.DEMO_STORES) == 50_000
 
 
 @pytest.mark.slow

@@ -7,7 +7,8 @@ from babel.messages.pofile import read_po
 from conftest import shared
 
 from app import main
-from app.leaderboard.options import FILTER_LABELS, METRIC_LABELS, TIME_FRAME_LABELS
+from app.boards.metrics import METRIC_LABELS
+from app.leaderboard.options import FILTER_LABELS, TIME_FRAME_LABELS
 from app.leaderboard.schemas import BoardQuery, Options
 from app.mail import contract as mail
 from app.messages.consent import unsubscribe_page

@@ -11,7 +11,7 @@ from functools import cache
 
 from sqlalchemy import TextClause, text
 
-from app.boards.metrics import COLUMNS, FIGURES
+from app.boards.metrics import COLUMNS, FIGURES, SUMS, summed
 from app.tables import AVERAGE
 from app.vocabulary import Metric
 
@@ -148,9 +148,8 @@ def value_above(*, board: str, metric: Metric, value: str) -> str:
 def figures_of_orders(*, frame: str = "", whose: str = "") -> str:
     """The figures of customers over a frame, counted from their orders."""
     return f"""
-        SELECT account_id, customer_id, purchases, spend, last_order_at, {AVERAGE} AS average
-        FROM (SELECT account_id, customer_id, count(*) AS purchases, sum(spend)::bigint AS spend,
-                     max(ordered_at) AS last_order_at
+        SELECT account_id, customer_id, {", ".join(SUMS)}, last_order_at, {AVERAGE} AS average
+        FROM (SELECT account_id, customer_id, {summed()}, max(ordered_at) AS last_order_at
               FROM orders
               WHERE account_id = :account_id AND source_id = :source_id AND spend IS NOT NULL
                 AND ordered_at >= :{frame}start AND ordered_at < :{frame}before {whose}
@@ -219,6 +218,12 @@ LATE_BOARD = (
     ),
 )
 """Used in place of `BOARD`: the board as it was at `as_of`, corrected for the customers who have bought since."""
+
+
+def rank_on_board(*, board: str, metric: Metric, value: str, late: bool = False) -> str:
+    """The rank of a value on a board; a late board is corrected."""
+    above = customers_above(board=board, metric=metric, value=value)
+    return f"({corrected(above, f'n.{COLUMNS[metric]} > {value}', late=late)} + 1)"
 
 
 def board_ctes(*, late: bool, compared: bool = False) -> tuple[str, ...]:

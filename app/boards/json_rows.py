@@ -4,12 +4,10 @@ In every expression `p` is the row of figures and `c` the customer. Money, ids a
 written here too, so that a page is not parsed again before it is sent.
 """
 
-from app.boards.metrics import amount
+from app.boards.metrics import AMOUNTS, COLUMNS, amount
 
 CUSTOMER_ID = "'cus_' || p.customer_id"
 MESSAGEABLE = "(c.marketing = 'subscribed' AND c.email IS NOT NULL)"
-SPEND = amount("p.spend")
-AVERAGE_ORDER = amount("p.average")
 LAST_ORDER_AT = "to_json(p.last_order_at AT TIME ZONE 'UTC')::text"
 """In quotes and without a zone; with microseconds only where the instant has some."""
 
@@ -54,10 +52,11 @@ CUSTOMER_MEMBER = member(
         member("messageable", MESSAGEABLE),
     ),
 )
+METRIC_CELLS = {
+    metric: amount(f"p.{column}") if metric in AMOUNTS else f"p.{column}" for metric, column in COLUMNS.items()
+}
 FIGURE_MEMBERS = members(
-    member("number_of_purchases", "p.purchases"),
-    member("total_spend", SPEND, quoted=True),
-    member("average_order_amount", AVERAGE_ORDER, quoted=True),
+    *(member(metric, cell, quoted=metric in AMOUNTS) for metric, cell in METRIC_CELLS.items()),
     member("last_order_at", f"left({LAST_ORDER_AT}, -1) || 'Z\"'"),
 )
 
@@ -67,13 +66,11 @@ FILE_HEADER = (
     "name",
     "email",
     "messageable",
-    "number_of_purchases",
-    "total_spend",
-    "average_order_amount",
+    *COLUMNS,
     "last_order_at",
     "currency",
 )
 FILE_CELLS = f"""{CUSTOMER_ID} AS customer_id, c.external_id, c.name, c.email, {MESSAGEABLE} AS messageable,
-    p.purchases, {SPEND} AS total_spend, {AVERAGE_ORDER} AS average_order_amount,
+    {", ".join(f"{cell} AS {metric}" for metric, cell in METRIC_CELLS.items())},
     trim('"' FROM {LAST_ORDER_AT}) || 'Z' AS last_order_at, cast(:currency AS text) AS currency"""
 """The columns of a file, in the order of `FILE_HEADER`."""

@@ -17,7 +17,7 @@ from app.boards import standings
 from app.boards.boards import BoardRow, StoredBoard, period_columns
 from app.boards.buckets import BUCKET_EDGES, INSERT_COUNTED_BUCKETS, LOWER_BUCKETS, RAISE_BUCKETS, least_value
 from app.boards.cells import CELLED_KIND, INSERT_COUNTED_CELLS, LOWER_CELLS, RAISE_CELLS
-from app.boards.metrics import metric_values
+from app.boards.metrics import SUMS, metric_values
 from app.boards.source import SET_BOARDS_DUE_AT, Source, lock_source
 from app.boards.standings import Difference, board_parameters
 from app.database.pools import Connection, Database
@@ -65,11 +65,7 @@ async def _write_standings(conn: Connection, source: Source, differences: Sequen
     present = [each for each in differences if each.purchases is not None]
     gone = [each for each in differences if each.purchases is None]
     if present:
-        figures = {
-            "purchases": [each.purchases for each in present],
-            "spends": [each.spend for each in present],
-            "last_orders_at": [each.last_order_at for each in present],
-        }
+        figures = {column: [getattr(each, column) for each in present] for column in (*SUMS, "last_order_at")}
         await conn.execute(standings.UPSERT_STANDINGS, account | _keys(present) | figures)
     if gone:
         await conn.execute(standings.DELETE_STANDINGS, account | _keys(gone))
@@ -123,19 +119,19 @@ class Movements:
         """The changes when new figures replace old ones; only the boards in `celled` have cells."""
         moved = cls()
         for each in differences:
-            if each.old_purchases is not None and each.old_spend is not None:
-                moved.add(each.board_id, each.old_purchases, each.old_spend, -1, has_cells=each.board_id in celled)
-            if each.purchases is not None and each.spend is not None:
-                moved.add(each.board_id, each.purchases, each.spend, 1, has_cells=each.board_id in celled)
+            for sums, sign in ((each.sums("old_"), -1), (each.sums(), 1)):
+                if sums is not None:
+                    moved.add(each.board_id, sums, sign, has_cells=each.board_id in celled)
         return moved
 
-    def add(self, board_id: int, purchases: int, spend: int, sign: int, *, has_cells: bool) -> None:
-        """Count a customer with these figures, or stop counting them where `sign` is -1."""
+    def add(self, board_id: int, sums: Mapping[str, int], sign: int, *, has_cells: bool) -> None:
+        """Count a customer with these sums, or stop counting them where `sign` is -1."""
+        purchases, spend = sums["purchases"], sums["spend"]
         totals = self.totals.setdefault(board_id, TotalsMovement())
         totals.customers += sign
         totals.purchases += sign * purchases
         totals.spend += sign * spend
-        for metric, value in metric_values(purchases, spend).items():
+        for metric, value in metric_values(sums).items():
             self.buckets[Bucket(board_id, metric, least_value(value))] += sign
         if has_cells:
             self.cells[Cell(board_id, least_value(purchases), least_value(spend))] += sign

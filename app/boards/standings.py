@@ -12,6 +12,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import text
 
 from app.boards.boards import StoredBoard
+from app.boards.metrics import SUMS, summed
+
+SUM_COLUMNS = ", ".join(SUMS)
+SUMMED_AGAIN = ", ".join(f"sum(s.{column})::bigint AS {column}" for column in SUMS)
+NEW_SUMS = ", ".join(f"f.{column}" for column in SUMS)
+STORED_SUMS = ", ".join(f"s.{column}" for column in SUMS)
+OLD_SUMS = ", ".join(f"s.{column} AS old_{column}" for column in SUMS)
 
 # ---------------------------------------------------------------- the one aggregation
 
@@ -19,10 +26,10 @@ from app.boards.boards import StoredBoard
 def figures_by_board(*, whose: str = "") -> str:
     """SQL: the figures of customers on each board, counted from the orders."""
     return f"""
-        SELECT s.account_id, p.board_id, s.customer_id, sum(s.purchases)::bigint AS purchases,
-               sum(s.spend)::bigint AS spend, max(s.last_order_at) AS last_order_at
+        SELECT s.account_id, p.board_id, s.customer_id, {SUMMED_AGAIN},
+               max(s.last_order_at) AS last_order_at
         FROM (SELECT account_id, customer_id, width_bucket(ordered_at, cast(:edges AS timestamptz[])) AS span,
-                     count(*) AS purchases, sum(spend) AS spend, max(ordered_at) AS last_order_at
+                     {summed()}, max(ordered_at) AS last_order_at
               FROM orders
               WHERE account_id = :account_id AND source_id = :source_id AND spend IS NOT NULL
                 AND ordered_at >= :counted_from AND ordered_at < :counted_until {whose}
@@ -35,13 +42,13 @@ def differences(*, whose: str = "") -> str:
     """SQL: the standings that are not as the orders say, with their new and old figures."""
     return f"""
         SELECT coalesce(f.board_id, s.board_id) AS board_id, coalesce(f.customer_id, s.customer_id) AS customer_id,
-               f.purchases, f.spend, f.last_order_at, s.purchases AS old_purchases, s.spend AS old_spend
+               {NEW_SUMS}, f.last_order_at, {OLD_SUMS}
         FROM ({figures_by_board(whose=whose)}) AS f
-        FULL JOIN (SELECT board_id, customer_id, purchases, spend, last_order_at
+        FULL JOIN (SELECT board_id, customer_id, {SUM_COLUMNS}, last_order_at
                    FROM standings
                    WHERE account_id = :account_id AND board_id = ANY(cast(:boards AS bigint[])) {whose}) AS s
             ON s.board_id = f.board_id AND s.customer_id = f.customer_id
-        WHERE (f.purchases, f.spend, f.last_order_at) IS DISTINCT FROM (s.purchases, s.spend, s.last_order_at)"""
+        WHERE ({NEW_SUMS}, f.last_order_at) IS DISTINCT FROM ({STORED_SUMS}, s.last_order_at)"""
 
 
 class Difference(NamedTuple):
@@ -55,14 +62,19 @@ class Difference(NamedTuple):
     old_purchases: int | None
     old_spend: int | None
 
+    def sums(self, prefix: str = "") -> dict[str, int] | None:
+        """The new sums by column, or with the prefix `old_` the old ones; None where there is no standing."""
+        values: dict[str, int | None] = {column: getattr(self, prefix + column) for column in SUMS}
+        return {column: value for column, value in values.items() if value is not None} or None
+
 
 SELECT_DIFFERENCES_OF_CUSTOMERS = text(
     differences(whose="AND customer_id = ANY(cast(:customers AS bigint[]))") + " ORDER BY 1, 2"
 )
 
 INSERT_COUNTED_STANDINGS = text(f"""
-    INSERT INTO standings (account_id, board_id, customer_id, purchases, spend, last_order_at)
-    SELECT f.account_id, f.board_id, f.customer_id, f.purchases, f.spend, f.last_order_at
+    INSERT INTO standings (account_id, board_id, customer_id, {SUM_COLUMNS}, last_order_at)
+    SELECT f.account_id, f.board_id, f.customer_id, {NEW_SUMS}, f.last_order_at
     FROM ({figures_by_board()}) AS f
     ORDER BY 2, 3
 """)
@@ -100,14 +112,15 @@ def interval_parameters(intervals: Iterable[tuple[int, datetime, datetime]]) -> 
 
 # ---------------------------------------------------------------- writing
 
-UPSERT_STANDINGS = text("""
-    INSERT INTO standings AS s (account_id, board_id, customer_id, purchases, spend, last_order_at)
-    SELECT cast(:account_id AS bigint), n.board_id, n.customer_id, n.purchases, n.spend, n.last_order_at
-    FROM unnest(cast(:boards AS bigint[]), cast(:customers AS bigint[]), cast(:purchases AS bigint[]),
-                cast(:spends AS bigint[]), cast(:last_orders_at AS timestamptz[]))
-         AS n (board_id, customer_id, purchases, spend, last_order_at)
+UPSERT_STANDINGS = text(f"""
+    INSERT INTO standings AS s (account_id, board_id, customer_id, {SUM_COLUMNS}, last_order_at)
+    SELECT cast(:account_id AS bigint), n.board_id, n.customer_id, {", ".join(f"n.{each}" for each in SUMS)},
+           n.last_order_at
+    FROM unnest(cast(:boards AS bigint[]), cast(:customers AS bigint[]),
+                {", ".join(f"cast(:{each} AS bigint[])" for each in SUMS)}, cast(:last_order_at AS timestamptz[]))
+         AS n (board_id, customer_id, {SUM_COLUMNS}, last_order_at)
     ON CONFLICT (account_id, board_id, customer_id) DO UPDATE SET
-        purchases = excluded.purchases, spend = excluded.spend, last_order_at = excluded.last_order_at
+        {", ".join(f"{each} = excluded.{each}" for each in SUMS)}, last_order_at = excluded.last_order_at
 """)
 
 DELETE_STANDINGS = text("""

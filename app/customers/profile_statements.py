@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
-from app.boards.answers import can_answer, cte, customers_above, value_above, with_ctes
-from app.boards.metrics import COLUMNS
+from app.boards.answers import can_answer, cte, rank_on_board, value_above, with_ctes
+from app.boards.metrics import COLUMNS, SUMS, rank_among
 from app.boards.standings import figures_by_board
 from app.customers.schemas import ShownOrderRow
 from app.segments.statements import is_big_spender, is_frequent_buyer, suggested_thresholds
@@ -153,9 +153,7 @@ def only_ranked(value: str) -> str:
 
 def ranks_on_board() -> str:
     """The rank by each metric."""
-    ranks = (
-        f"{customers_above(board='b.id', metric=metric, value=f's.{column}')} + 1" for metric, column in COLUMNS.items()
-    )
+    ranks = (rank_on_board(board="b.id", metric=metric, value=f"s.{column}") for metric, column in COLUMNS.items())
     return f"ARRAY[{', '.join(map(only_ranked, ranks))}]"
 
 
@@ -189,7 +187,7 @@ SELECT_STANDINGS = text(f"""
 def counted_above(metric: Metric) -> tuple[str, str]:
     """The rank of the customer's own figures among all, and the next better value."""
     column = COLUMNS[metric]
-    rank = f"CASE WHEN count(s.customer_id) > 0 THEN count(*) FILTER (WHERE f.{column} > s.{column}) + 1 END"
+    rank = f"CASE WHEN count(s.customer_id) > 0 THEN {rank_among(metric)} END"
     return rank, f"min(f.{column}) FILTER (WHERE f.{column} > s.{column})"
 
 
@@ -201,7 +199,7 @@ SELECT_STANDINGS_FROM_ORDERS = with_ctes(
         cte(
             "figures",
             f"""
-            SELECT board_id AS position, customer_id, purchases, spend, last_order_at, {AVERAGE} AS average
+            SELECT board_id AS position, customer_id, {", ".join(SUMS)}, last_order_at, {AVERAGE} AS average
             FROM ({figures_by_board()}) AS f""",
             "everybody's figures in each frame; the orders are read once for all frames",
         ),

@@ -132,7 +132,7 @@ def shown_figures(standing: FrameStanding, source: Source) -> dict[str, Any]:
     """The figures as they are shown; without a purchase they are zero and the average is null."""
     figures = by_metric(standing.figures)
     if figures[Metric.PURCHASES] is None:
-        figures |= {Metric.PURCHASES: 0, Metric.SPEND: 0}
+        figures |= dict.fromkeys([metric for metric in COLUMNS if metric is not Metric.AVERAGE], 0)
     return {metric.value: shown_value(metric, value, source) for metric, value in figures.items()}
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from app.boards.metrics import METRIC_LABELS
 from app.leaderboard.schemas import Choice, OfferedAudience, OfferedSource, Options
 from app.periods import TimeFrame
-from app.vocabulary import Metric
 from app.wire.ids import public_id
 from app.words import Language, in_language
 
@@ -20,12 +20,6 @@ FILTER_LABELS = {
     "time_frame": "Time Frame",
 }
 """The drop-downs, by the parameter of the board that each one sets."""
-
-METRIC_LABELS = {
-    Metric.PURCHASES: "Number of purchases",
-    Metric.AVERAGE: "Average order amount",
-    Metric.SPEND: "Total spend",
-}
 
 TIME_FRAME_LABELS = {
     TimeFrame.LAST_WEEK: "Last week",

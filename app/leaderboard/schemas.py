@@ -4,8 +4,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from app.boards.schemas import Buyer, StandingFigures
 from app.leaderboard.statements import Compare
-from app.orders.schemas import Buyer
 from app.periods import TimeFrame
 from app.vocabulary import Metric, WeekStart
 from app.wire.instants import Instant, QueryDay, QueryInstant
@@ -42,15 +42,11 @@ class BoardQuery(PageQuery):
         return self
 
 
-class Row(BaseModel):
+class Row(StandingFigures):
     """One customer's standing."""
 
     rank: int = Field(description="1 is best; equal values share it and the next is skipped")
     customer: Buyer
-    number_of_purchases: int
-    total_spend: Money
-    average_order_amount: Money
-    last_order_at: Instant = Field(description="the last purchase in the frame")
     previous_rank: int | None = Field(None, description="only with `compare=previous`; null where there was none")
     movement: int | Literal["new"] | None = Field(
         None, description="only with `compare=previous`: places gained (positive) or lost, or `new`"

@@ -17,6 +17,7 @@ from app.boards.answers import (
     cte,
     customers_above,
     figures_of_orders,
+    rank_on_board,
     totals_of_figures,
     value_above,
     with_ctes,
@@ -31,7 +32,18 @@ from app.boards.json_rows import (
     member,
     with_customers,
 )
-from app.boards.metrics import AMOUNTS, COLUMNS, FIGURES, after_start, amount, next_better_value, rank_by, ranked_by
+from app.boards.metrics import (
+    AMOUNTS,
+    COLUMNS,
+    FIGURES,
+    after_start,
+    amount,
+    next_better_value,
+    rank_below_ties,
+    rank_by,
+    rank_from_start,
+    ranked_by,
+)
 from app.vocabulary import Metric
 
 ONE_MORE = "cast(:limit AS bigint) + 1"
@@ -79,7 +91,7 @@ def select_board_page(metric: Metric, *, continued: bool, compare: Compare | Non
     column, compared = COLUMNS[metric], compare is Compare.PREVIOUS
     rank, better = rank_by(metric), next_better_value(metric)
     if continued:
-        rank = f"CASE WHEN {column} = o.value THEN o.above + 1 ELSE o.before + {rank} END"
+        rank = f"CASE WHEN {column} = o.value THEN o.rank ELSE {rank_below_ties(metric, before='o.before')} END"
         better = f"coalesce({better}, CASE WHEN {column} = o.value THEN o.better END)"
     numbered = f"""
         SELECT customer_id, {FIGURES}, {rank} AS rank, {f"{better} AS better," if compare is Compare.GAP else ""}
@@ -88,7 +100,17 @@ def select_board_page(metric: Metric, *, continued: bool, compare: Compare | Non
     ctes = [
         *board_ctes(late=late, compared=compared),
         cte("page", page_of_board(metric, continued=continued, late=late), "the rows of the page and one more"),
-        *([cte("offsets", offsets_of_page(metric, compare, late=late), "what lies above it")] if continued else []),
+        *(
+            [
+                cte(
+                    "offsets",
+                    offsets_of_page(metric, compare, late=late),
+                    "the rank of its first row, and what lies above it",
+                )
+            ]
+            if continued
+            else []
+        ),
         cte("numbered", numbered, "the same rows with their ranks"),
     ]
     previous = previous_rank_by_buckets(metric) if compared else ""
@@ -119,23 +141,23 @@ def page_of_board(metric: Metric, *, continued: bool, late: bool) -> str:
 
 
 def offsets_of_page(metric: Metric, compare: Compare | None, *, late: bool) -> str:
-    """How many rows lie above the value of the page's first row, how many before that row, and the next better value.
+    """The rank of the page's first row, how many rows lie before it, and the next better value.
 
-    An unchanged board has as many as the page before has counted.
+    On an unchanged board both follow from the cursor.
     """
     column, board = COLUMNS[metric], "(SELECT id FROM board)"
     tied = f"n.{column} = f.value AND n.customer_id < f.customer_id"
     ties = f"(SELECT count(*) FROM standings AS n WHERE n.account_id = :account_id AND n.board_id = {board} AND {tied})"
     above = corrected(customers_above(board=board, metric=metric, value="f.value"), f"n.{column} > f.value", late=late)
     before = f"{above} + {corrected(ties, tied, late=late)}"
-    known_above = "CASE WHEN f.value = :value THEN cast(:rank AS bigint) - 1 ELSE cast(:position AS bigint) END"
+    rank = rank_on_board(board=board, metric=metric, value="f.value", late=late)
     if not late:
         unchanged = f"{board} = cast(:board AS bigint) AND (SELECT version FROM board) = :version"
-        above = f"CASE WHEN {unchanged} THEN {known_above} ELSE {above} END"
+        rank = f"CASE WHEN {unchanged} THEN {rank_from_start('f.value')} ELSE {rank} END"
         before = f"CASE WHEN {unchanged} THEN cast(:position AS bigint) ELSE {before} END"
     better = f"({better_value(metric, late=late)}) AS better," if compare is Compare.GAP else ""
     return f"""
-        SELECT f.value, {better} {above} AS above, {before} AS before
+        SELECT f.value, {better} {rank} AS rank, {before} AS before
         FROM (SELECT {column} AS value, customer_id FROM page ORDER BY {ranked_by(metric)} LIMIT 1) AS f"""
 
 
@@ -197,9 +219,9 @@ def select_page(metric: Metric, compare: Compare | None, *, totals: str, previou
 
 def previous_rank_by_buckets(metric: Metric) -> str:
     """The rank of the row's customer on the previous board."""
-    above = customers_above(board="r.board_id", metric=metric, value=f"r.{COLUMNS[metric]}")
+    rank = rank_on_board(board="r.board_id", metric=metric, value=f"r.{COLUMNS[metric]}")
     return f"""LEFT JOIN LATERAL (
-        SELECT {above} + 1 AS rank FROM standings AS r
+        SELECT {rank} AS rank FROM standings AS r
         WHERE r.account_id = :account_id AND r.board_id = (SELECT id FROM previous_board)
           AND r.customer_id = p.customer_id) AS q ON true"""
 
@@ -232,7 +254,7 @@ def select_page_start_on_board(metric: Metric) -> TextClause:
         f"""
         SELECT h.customer_id AS around, l.value, l.customer_id AS customer,
                (h.before - h.before % cast(:limit AS bigint))::bigint AS position,
-               ({customers_above(board="h.board_id", metric=metric, value="l.value")} + 1)::bigint AS rank,
+               {rank_on_board(board="h.board_id", metric=metric, value="l.value")}::bigint AS rank,
                h.board_id AS board, h.version
         FROM holder AS h LEFT JOIN LATERAL (
             SELECT n.{column} AS value, n.customer_id FROM standings AS n

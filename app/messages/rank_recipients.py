@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import TextClause, text
 
-from app.boards.answers import answering_board, customers_above
+from app.boards.answers import answering_board, rank_on_board
 from app.boards.metrics import COLUMNS
 from app.boards.questions import frame_parameters
 from app.boards.source import read_source
@@ -51,9 +51,9 @@ class RankRow(NamedTuple):
 @cache
 def select_ranks(metric: Metric) -> TextClause:
     """The ranks of those of the customers who are on the board of a frame, if it can answer."""
-    above = customers_above(board="s.board_id", metric=metric, value=f"s.{COLUMNS[metric]}")
+    rank = rank_on_board(board="s.board_id", metric=metric, value=f"s.{COLUMNS[metric]}")
     return text(f"""
-        SELECT s.customer_id, {above} + 1 AS rank
+        SELECT s.customer_id, {rank} AS rank
         FROM ({answering_board()}) AS b
         JOIN standings AS s ON s.account_id = :account_id AND s.board_id = b.id
         WHERE s.customer_id = ANY(cast(:customers AS bigint[]))

@@ -7,6 +7,7 @@ from pydantic.config import JsonDict
 
 from app.vocabulary import OrderStatus
 from app.wire.enums import OneOf
+from app.wire.money import MoneyText
 from app.wire.strict_json import Strict
 
 MOST_ORDERS = 1000
@@ -16,7 +17,6 @@ OrderStatusValue = Annotated[str, OneOf(OrderStatus)]
 
 
 Text = Annotated[str, Field(max_length=255, pattern="^[^\x00]*$")]
-MoneyText = Annotated[str, Field(max_length=40), WithJsonSchema({"type": "string", "examples": ["12.50"]})]
 InstantText = Annotated[
     str, Field(max_length=40), WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 40})
 ]
@@ -107,13 +107,3 @@ class ImportResult(BaseModel):
     unchanged: int
     rejected_count: int
     rejected: list[RejectedLine] = Field(description="the first 100 refused rows")
-
-
-class Buyer(BaseModel):
-    """A customer, as lists show them."""
-
-    id: str
-    external_id: str | None
-    name: str | None
-    email: str | None
-    messageable: bool = Field(description="subscribed to marketing, with an address")

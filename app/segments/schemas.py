@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from app.orders.schemas import Buyer, MoneyText
+from app.boards.schemas import Buyer, StandingFigures
 from app.segments.statements import Criteria
 from app.wire.instants import Instant, QueryInstant
-from app.wire.money import LARGEST_AMOUNT_MINOR, Money
+from app.wire.money import LARGEST_AMOUNT_MINOR, Money, MoneyText
 from app.wire.pages import PageQuery
 from app.wire.strict_json import Strict
 
@@ -124,14 +124,10 @@ VIP_EXAMPLE: JsonDict = {
 }
 
 
-class Vip(BaseModel):
+class Vip(StandingFigures):
     """One member."""
 
     customer: Buyer
-    number_of_purchases: int
-    total_spend: Money
-    average_order_amount: Money
-    last_order_at: Instant = Field(description="the last purchase in the window")
     matched: list[Literal["big_spender", "frequent_buyer"]] = Field(
         description="every rule that holds, whatever was asked for"
     )

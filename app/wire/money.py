@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Annotated
 
 import iso4217
-from pydantic import WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 LARGEST_AMOUNT_MINOR = 10**15
 """No single amount is larger, in minor units."""
@@ -45,3 +45,6 @@ def unit_of(digits: int) -> Decimal:
 
 
 Money = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"})]
+
+MoneyText = Annotated[str, Field(max_length=40), WithJsonSchema({"type": "string", "examples": ["12.50"]})]
+"""An amount as clients send it; `minor_units` reads it."""

@@ -6,7 +6,8 @@ them: an absent fact is empty, and `{% if rank.place %}` tests for it.
 
 from dataclasses import asdict, dataclass
 
-from app.leaderboard.options import METRIC_LABELS, TIME_FRAME_LABELS
+from app.boards.metrics import METRIC_LABELS
+from app.leaderboard.options import TIME_FRAME_LABELS
 from app.periods import TimeFrame
 from app.vocabulary import Metric
 from app.wire.text import fit_for_header

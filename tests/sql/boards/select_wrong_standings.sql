@@ -15,8 +15,8 @@ FROM (SELECT COALESCE(f.board_id, s.board_id) AS board_id,
             FROM (SELECT account_id,
                          customer_id,
                          width_bucket(ordered_at, CAST(:edges AS timestamptz[])) AS span,
-                         count(*) AS purchases,
-                         sum(spend) AS spend,
+                         CAST(count(*) AS bigint) AS purchases,
+                         CAST(sum(spend) AS bigint) AS spend,
                          max(ordered_at) AS last_order_at
                   FROM orders
                   WHERE account_id = :account_id

@@ -1,7 +1,7 @@
 SELECT f.position,
        b.id IS NOT NULL AS has_answer,
        COALESCE(b.customers, 0) AS customers,
-       ARRAY[s.purchases, s.average, s.spend] AS figures,
+       ARRAY[s.purchases, s.spend, s.average] AS figures,
        ARRAY[CASE
                WHEN s.board_id IS NOT NULL AND f.position <= CAST(:ranked AS bigint)
                  THEN (SELECT higher.customers + (SELECT count(*)
@@ -24,22 +24,6 @@ SELECT f.position,
                                                   FROM standings AS n
                                                   WHERE n.account_id = :account_id
                                                     AND n.board_id = b.id
-                                                    AND n.average > s.average
-                                                    AND n.average <= higher.bucket_end)
-                       FROM (SELECT CAST(COALESCE(sum(k.customers), 0) AS bigint) AS customers,
-                                    COALESCE(min(k.least_value) - 1, 9223372036854775807) AS bucket_end
-                             FROM standing_buckets AS k
-                             WHERE k.account_id = :account_id
-                               AND k.board_id = b.id
-                               AND k.metric = 'average_order_amount'
-                               AND k.least_value > s.average) AS higher) + 1
-             END,
-             CASE
-               WHEN s.board_id IS NOT NULL AND f.position <= CAST(:ranked AS bigint)
-                 THEN (SELECT higher.customers + (SELECT count(*)
-                                                  FROM standings AS n
-                                                  WHERE n.account_id = :account_id
-                                                    AND n.board_id = b.id
                                                     AND n.spend > s.spend
                                                     AND n.spend <= higher.bucket_end)
                        FROM (SELECT CAST(COALESCE(sum(k.customers), 0) AS bigint) AS customers,
@@ -49,6 +33,22 @@ SELECT f.position,
                                AND k.board_id = b.id
                                AND k.metric = 'total_spend'
                                AND k.least_value > s.spend) AS higher) + 1
+             END,
+             CASE
+               WHEN s.board_id IS NOT NULL AND f.position <= CAST(:ranked AS bigint)
+                 THEN (SELECT higher.customers + (SELECT count(*)
+                                                  FROM standings AS n
+                                                  WHERE n.account_id = :account_id
+                                                    AND n.board_id = b.id
+                                                    AND n.average > s.average
+                                                    AND n.average <= higher.bucket_end)
+                       FROM (SELECT CAST(COALESCE(sum(k.customers), 0) AS bigint) AS customers,
+                                    COALESCE(min(k.least_value) - 1, 9223372036854775807) AS bucket_end
+                             FROM standing_buckets AS k
+                             WHERE k.account_id = :account_id
+                               AND k.board_id = b.id
+                               AND k.metric = 'average_order_amount'
+                               AND k.least_value > s.average) AS higher) + 1
              END] AS ranks,
        ARRAY[CASE
                WHEN s.board_id IS NOT NULL AND f.position <= CAST(:ranked AS bigint)
@@ -58,15 +58,15 @@ SELECT f.position,
              END,
              CASE
                WHEN s.board_id IS NOT NULL AND f.position <= CAST(:ranked AS bigint)
-                 THEN (SELECT min(n.average)
-                       FROM standings AS n
-                       WHERE n.account_id = :account_id AND n.board_id = b.id AND n.average > s.average)
-             END,
-             CASE
-               WHEN s.board_id IS NOT NULL AND f.position <= CAST(:ranked AS bigint)
                  THEN (SELECT min(n.spend)
                        FROM standings AS n
                        WHERE n.account_id = :account_id AND n.board_id = b.id AND n.spend > s.spend)
+             END,
+             CASE
+               WHEN s.board_id IS NOT NULL AND f.position <= CAST(:ranked AS bigint)
+                 THEN (SELECT min(n.average)
+                       FROM standings AS n
+                       WHERE n.account_id = :account_id AND n.board_id = b.id AND n.average > s.average)
              END] AS better,
        m.min_spend,
        m.min_orders,

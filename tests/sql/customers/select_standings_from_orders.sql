@@ -15,8 +15,8 @@ WITH figures AS MATERIALIZED (
                FROM (SELECT account_id,
                             customer_id,
                             width_bucket(ordered_at, CAST(:edges AS timestamptz[])) AS span,
-                            count(*) AS purchases,
-                            sum(spend) AS spend,
+                            CAST(count(*) AS bigint) AS purchases,
+                            CAST(sum(spend) AS bigint) AS spend,
                             max(ordered_at) AS last_order_at
                      FROM orders
                      WHERE account_id = :account_id
@@ -48,22 +48,22 @@ WITH figures AS MATERIALIZED (
                       END,
                       CASE
                         WHEN count(s.customer_id) > 0
-                          THEN count(*) FILTER (WHERE f.average > s.average) + 1
+                          THEN count(*) FILTER (WHERE f.spend > s.spend) + 1
                       END,
                       CASE
                         WHEN count(s.customer_id) > 0
-                          THEN count(*) FILTER (WHERE f.spend > s.spend) + 1
+                          THEN count(*) FILTER (WHERE f.average > s.average) + 1
                       END] AS ranks,
                 ARRAY[min(f.purchases) FILTER (WHERE f.purchases > s.purchases),
-                      min(f.average) FILTER (WHERE f.average > s.average),
-                      min(f.spend) FILTER (WHERE f.spend > s.spend)] AS better
+                      min(f.spend) FILTER (WHERE f.spend > s.spend),
+                      min(f.average) FILTER (WHERE f.average > s.average)] AS better
          FROM figures AS f LEFT JOIN own AS s ON s.position = f.position
          GROUP BY f.position
        )
   SELECT n.position,
          TRUE AS has_answer,
          COALESCE(b.customers, 0) AS customers,
-         ARRAY[s.purchases, s.average, s.spend] AS figures,
+         ARRAY[s.purchases, s.spend, s.average] AS figures,
          b.ranks,
          b.better,
          m.min_spend,

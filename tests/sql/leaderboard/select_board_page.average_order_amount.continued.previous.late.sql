@@ -59,7 +59,7 @@ WITH later_orders AS MATERIALIZED (
                                          spend / purchases + CAST(spend % purchases * 2 >= purchases AS integer) AS average
                                   FROM (SELECT account_id,
                                                customer_id,
-                                               count(*) AS purchases,
+                                               CAST(count(*) AS bigint) AS purchases,
                                                CAST(sum(spend) AS bigint) AS spend,
                                                max(ordered_at) AS last_order_at
                                         FROM orders
@@ -162,7 +162,7 @@ WITH later_orders AS MATERIALIZED (
          LIMIT (CAST(:limit AS bigint) + 1)
        ),
 
-     -- what lies above it
+     -- the rank of its first row, and what lies above it
      offsets AS MATERIALIZED (
          SELECT f.value,
                 (SELECT higher.customers + (SELECT count(*)
@@ -183,7 +183,7 @@ WITH later_orders AS MATERIALIZED (
                                                                     FROM late_now AS n
                                                                     WHERE n.average > f.value) + (SELECT count(*)
                                                                                                   FROM late_then AS n
-                                                                                                  WHERE n.average > f.value) AS above,
+                                                                                                  WHERE n.average > f.value) + 1 AS rank,
                 (SELECT higher.customers + (SELECT count(*)
                                             FROM standings AS n
                                             WHERE n.account_id = :account_id
@@ -229,7 +229,7 @@ WITH later_orders AS MATERIALIZED (
                 average,
                 last_order_at,
                 CASE
-                  WHEN average = o.value THEN o.above + 1
+                  WHEN average = o.value THEN o.rank
                   ELSE o.before + rank() OVER (ORDER BY average DESC)
                 END AS rank,
                 row_number() OVER (ORDER BY average DESC, customer_id) AS position

@@ -52,7 +52,7 @@ WITH board AS MATERIALIZED (
          LIMIT (CAST(:limit AS bigint) + 1)
        ),
 
-     -- what lies above it
+     -- the rank of its first row, and what lies above it
      offsets AS MATERIALIZED (
          SELECT f.value,
                 CASE
@@ -61,8 +61,8 @@ WITH board AS MATERIALIZED (
                    AND (SELECT version
                         FROM board) = :version
                     THEN CASE
-                           WHEN f.value = :value THEN CAST(:rank AS bigint) - 1
-                           ELSE CAST(:position AS bigint)
+                           WHEN f.value = :value THEN CAST(:rank AS bigint)
+                           ELSE CAST(:position AS bigint) + 1
                          END
                   ELSE (SELECT higher.customers + (SELECT count(*)
                                                    FROM standings AS n
@@ -78,8 +78,8 @@ WITH board AS MATERIALIZED (
                                 AND k.board_id = (SELECT id
                                                   FROM board)
                                 AND k.metric = 'total_spend'
-                                AND k.least_value > f.value) AS higher)
-                END AS above,
+                                AND k.least_value > f.value) AS higher) + 1
+                END AS rank,
                 CASE
                   WHEN (SELECT id
                         FROM board) = CAST(:board AS bigint)
@@ -122,7 +122,7 @@ WITH board AS MATERIALIZED (
                 average,
                 last_order_at,
                 CASE
-                  WHEN spend = o.value THEN o.above + 1
+                  WHEN spend = o.value THEN o.rank
                   ELSE o.before + rank() OVER (ORDER BY spend DESC)
                 END AS rank,
                 row_number() OVER (ORDER BY spend DESC, customer_id) AS position

@@ -4,7 +4,7 @@ SELECT p.rank,
        c.name,
        c.email,
        c.marketing = 'subscribed' AND c.email IS NOT NULL AS messageable,
-       p.purchases,
+       p.purchases AS number_of_purchases,
        CAST(p.spend * CAST(:unit AS numeric) AS text) AS total_spend,
        CAST(p.average * CAST(:unit AS numeric) AS text) AS average_order_amount,
        pg_catalog.btrim(CAST(to_json(pg_catalog.timezone('UTC', p.last_order_at)) AS text), '"') || 'Z' AS last_order_at,
@@ -18,7 +18,7 @@ FROM (SELECT *, rank() OVER (ORDER BY average DESC) AS rank
                    spend / purchases + CAST(spend % purchases * 2 >= purchases AS integer) AS average
             FROM (SELECT account_id,
                          customer_id,
-                         count(*) AS purchases,
+                         CAST(count(*) AS bigint) AS purchases,
                          CAST(sum(spend) AS bigint) AS spend,
                          max(ordered_at) AS last_order_at
                   FROM orders

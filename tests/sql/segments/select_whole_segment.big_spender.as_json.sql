@@ -8,7 +8,7 @@ WITH figures AS MATERIALIZED (
                 spend / purchases + CAST(spend % purchases * 2 >= purchases AS integer) AS average
          FROM (SELECT account_id,
                       customer_id,
-                      count(*) AS purchases,
+                      CAST(count(*) AS bigint) AS purchases,
                       CAST(sum(spend) AS bigint) AS spend,
                       max(ordered_at) AS last_order_at
                FROM orders

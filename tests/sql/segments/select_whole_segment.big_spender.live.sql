@@ -52,7 +52,7 @@ WITH board AS MATERIALIZED (
          c.name,
          c.email,
          c.marketing = 'subscribed' AND c.email IS NOT NULL AS messageable,
-         p.purchases,
+         p.purchases AS number_of_purchases,
          CAST(p.spend * CAST(:unit AS numeric) AS text) AS total_spend,
          CAST(p.average * CAST(:unit AS numeric) AS text) AS average_order_amount,
          pg_catalog.btrim(CAST(to_json(pg_catalog.timezone('UTC', p.last_order_at)) AS text), '"') || 'Z' AS last_order_at,
