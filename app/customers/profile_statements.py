@@ -1,5 +1,6 @@
 """Profile statements: one customer's orders, messages, standings and exact ranks."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -9,22 +10,16 @@ from app.boards.answers import can_answer, cte, rank_on_board, value_above, with
 from app.boards.metrics import COLUMNS, SUMS, rank_among
 from app.boards.standings import figures_by_board
 from app.customers.schemas import ShownOrderRow
+from app.customers.statements import CONTACT, Contact
 from app.segments.statements import is_big_spender, is_frequent_buyer, suggested_thresholds
 from app.tables import AVERAGE
 from app.vocabulary import Metric
 
 
-class CustomerRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CustomerRow(Contact):
     """A customer and the source."""
 
-    id: int
-    source_id: int
-    external_id: str | None
-    name: str | None
-    email: str | None
-    marketing: str
-    language: str | None
-    created_at: datetime
     audience_id: int
     currency: str
     time_zone: str
@@ -33,9 +28,8 @@ class CustomerRow(NamedTuple):
     last_order_at: datetime | None
 
 
-SELECT_CUSTOMER_WITH_SOURCE = text("""
-    SELECT c.id, c.source_id, c.external_id, c.name, c.email, c.marketing, c.language, c.created_at,
-           s.audience_id, s.currency, s.time_zone, s.week_start,
+SELECT_CUSTOMER_WITH_SOURCE = text(f"""
+    SELECT {CONTACT}, s.audience_id, s.currency, s.time_zone, s.week_start,
            (SELECT min(o.ordered_at) FROM orders AS o
             WHERE o.account_id = :account_id AND o.customer_id = c.id AND o.spend IS NOT NULL) AS first_order_at,
            (SELECT max(o.ordered_at) FROM orders AS o
@@ -69,7 +63,8 @@ SELECT_ALL_ORDERS = text(f"""
 # ---------------------------------------------------------------- messages
 
 
-class ShownMessageRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ShownMessageRow:
     """A message as it is shown beside its recipient."""
 
     id: int
@@ -82,17 +77,10 @@ class ShownMessageRow(NamedTuple):
     sent_at: datetime | None
 
 
-class ExportedMessageRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ExportedMessageRow(ShownMessageRow):
     """A message as it is exported: whole, with what was answered to every attempt."""
 
-    id: int
-    kind: str
-    status: str
-    reason: str | None
-    template: str | None
-    subject: str | None
-    created_at: datetime
-    sent_at: datetime | None
     message_id: str
     provider_id: str | None
     language: str

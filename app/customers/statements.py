@@ -1,5 +1,6 @@
 """Statements: a source's customers are found, their consent is kept, and a person is erased."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -10,7 +11,8 @@ from sqlalchemy import TextClause, text
 CONTACT = "c.id, c.source_id, c.external_id, c.name, c.email, c.marketing, c.language, c.created_at"
 
 
-class Contact(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Contact:
     """A customer's own fields."""
 
     id: int
@@ -40,17 +42,10 @@ class FindBy(StrEnum):
     PREFIX = "q"
 
 
-class FoundCustomer(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FoundCustomer(Contact):
     """A customer, and where the search stands: `matched` is the folded text that was found by a prefix."""
 
-    id: int
-    source_id: int
-    external_id: str | None
-    name: str | None
-    email: str | None
-    marketing: str
-    language: str | None
-    created_at: datetime
     matched: str
 
 

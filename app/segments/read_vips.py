@@ -47,8 +47,9 @@ class VipQuestion(Question):
         return bound | {"min_spend": self.kept.min_spend, "min_orders": self.kept.min_orders}
 
 
-class VipPageRow(NamedTuple):
-    """The row of a statement that selects a page: version, totals, items as JSON text, and the last row shown."""
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """The columns of the totals: the version, the figures of the board, the thresholds, the members by rule."""
 
     version: int
     contacts_version: int | None
@@ -62,26 +63,21 @@ class VipPageRow(NamedTuple):
     big: int
     frequent: int
     big_only: int
+
+
+@dataclass(frozen=True, slots=True)
+class VipPageRow(SegmentRow):
+    """A page: the totals, the items as JSON text, and the last row shown."""
+
     items: str
     last_spend: int | None
     last_customer: int | None
 
 
-class PreviewRow(NamedTuple):
-    """The row of a statement that selects a preview; a pair is a bucket's least value and its customers."""
+@dataclass(frozen=True, slots=True)
+class PreviewRow(SegmentRow):
+    """A preview: the totals, and for both histograms pairs of a bucket's least value and its customers."""
 
-    version: int
-    contacts_version: int | None
-    next_purchase_at: datetime | None
-    board_id: int | None
-    customers: int
-    purchases: int
-    spend: int
-    min_spend: int | None
-    min_orders: int | None
-    big: int
-    frequent: int
-    big_only: int
     spend_pairs: Sequence[Sequence[int]] | None
     purchases_pairs: Sequence[Sequence[int]] | None
 
@@ -98,7 +94,7 @@ class Totals:
     version: Version
 
     @classmethod
-    def of(cls, row: VipPageRow | PreviewRow, origin: Origin) -> "Totals":
+    def of(cls, row: SegmentRow, origin: Origin) -> "Totals":
         """The totals in a row; only a board that is not late has a version of its own."""
         board_id = row.board_id if origin is Origin.BOARD else None
         members = {
