@@ -250,7 +250,7 @@ def _ensure_cluster(folder: Path, programs: _Programs) -> None:
 
 
 def _start_server(folder: Path, programs: _Programs, held: ExitStack) -> int:
-    """The port of the server, once it accepts."""
+    """Start the server and wait until it accepts connections; returns its port."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
     with suppress(OSError, ValueError):  # a container's limit: absent, or the word "max"
         memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()) >> 20)

@@ -114,6 +114,6 @@ def _serve_document(app: FastAPI) -> None:
 
 
 def _fixed_paths(app: FastAPI) -> frozenset[str]:
-    """The paths without parameters, which no parameter of another route may take."""
+    """The paths without parameters; a parameter of another route never matches one of them."""
     paths = (context.path for context in iter_route_contexts(app.routes))
     return frozenset(path for path in paths if path and "{" not in path)

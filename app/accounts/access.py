@@ -66,7 +66,7 @@ class OperatorKey:
 
 
 class Callers:
-    """The callers of the last seconds, so that most requests need no look-up of their key."""
+    """The callers that were found in the last seconds, so that most requests need no look-up of their key."""
 
     def __init__(self) -> None:
         """Start without callers."""

@@ -106,7 +106,7 @@ async def change_own_account(change: OwnChange, caller: Admin, conn: WriteConn, 
 
 
 def me(caller: Caller, row: AccountWithSender, now: datetime) -> Me:
-    """The account as its own keys see it."""
+    """The account, as callers with one of its keys see it."""
     pause = None
     if row.paused_until is not None and row.paused_until > now:
         pause = Pause(until=rfc3339(row.paused_until), because=row.paused_because or "")

@@ -137,7 +137,7 @@ async def add_to_counts(
 
 
 class SourceCache:
-    """The sources of the last seconds, so that a page needs no look-up of its source.
+    """The sources that were read in the last seconds, so that a page needs no look-up of its source.
 
     Every process learns of a changed zone or first day of the week within that time.
     """

@@ -74,7 +74,7 @@ PROFILE_VIP_EXAMPLE: JsonDict = {
 
 
 class Customer(BaseModel):
-    """One person in one source."""
+    """A customer: one person in one source."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [CUSTOMER_EXAMPLE]})
 

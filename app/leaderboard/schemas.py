@@ -20,8 +20,12 @@ class BoardQuery(PageQuery):
     source: str = Field(description="the store", examples=["src_1"])
     rank_by: Metric = Metric.SPEND
     time_frame: TimeFrame = TimeFrame.LAST_MONTH
-    start: QueryDay | None = Field(None, description="with `custom`: first local day, or instant")
-    end: QueryDay | None = Field(None, description="with `custom`: the local day, or instant, before which it ends")
+    start: QueryDay | None = Field(
+        None, description="with `custom`: the first day, in the store's zone, or the first instant"
+    )
+    end: QueryDay | None = Field(
+        None, description="with `custom`: the day after the last one, in the store's zone, or the instant of the end"
+    )
     as_of: QueryInstant | None = Field(None, description="a past instant; orders after it do not count")
     compare: Compare | None = Field(
         None, description="`previous` adds the rank in the period before, `gap` what is missing to the next better rank"

@@ -204,7 +204,7 @@ class Message(BaseModel):
     message_id: str = Field(description="the `Message-ID` header, the same in every copy")
     attempt_count: int = Field(description="attempts that were answered; a crash of this service does not count")
     maybe_duplicate: bool = Field(
-        description="whether an answer or a worker was lost while it was sent, so that it may arrive twice"
+        description="true when an answer or a worker was lost while the message was being sent: it may arrive twice"
     )
     created_at: Instant
     next_attempt_at: Instant | None

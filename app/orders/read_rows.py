@@ -84,7 +84,7 @@ class Records:
         self._too_long = False
 
     def feed(self, chunk: bytes) -> Iterator[tuple[int, bytes | None]]:
-        """The records that end in this chunk, with their first line; None for one that is too long."""
+        """The records that end in this chunk, each with the number of its first line; None for one too long."""
         lines = (self._rest + chunk).split(b"\n")
         self._rest = lines.pop()
         for line in lines:

@@ -24,10 +24,11 @@ class SegmentQuery(Strict):
         365, description="whole local days before the one of `as_of`; 365 are kept ready"
     )
     min_spend: MoneyText | None = Field(
-        None, description="big spenders spent more than this; without it 1.10 times the mean spend of a buyer"
+        None, description="big spenders spent more than this; by default 1.10 times the mean spend of a buyer"
     )
     min_orders: Annotated[int, Field(ge=0, le=LARGEST_AMOUNT_MINOR)] | None = Field(
-        None, description="frequent buyers bought more often than this; without it the whole mean orders, plus 1"
+        None,
+        description="frequent buyers bought more often than this; by default the mean orders, rounded down, plus 1",
     )
     as_of: QueryInstant | None = Field(None, description="a past instant; orders after it do not count")
 

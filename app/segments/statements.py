@@ -44,7 +44,7 @@ FIRST_ROWS = f"ORDER BY {ranked_by(Metric.SPEND)} LIMIT cast(:limit AS bigint) +
 
 
 class Criteria(StrEnum):
-    """What makes a VIP."""
+    """The rules by which a customer is a VIP."""
 
     BIG_SPENDER = "big_spender"
     FREQUENT_BUYER = "frequent_buyer"

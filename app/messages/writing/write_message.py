@@ -21,7 +21,7 @@ def language_for(wording: Wording, own: str | None) -> Language:
 
 
 class TextRecipient(Protocol):
-    """What a text may say of its recipient."""
+    """What a text may show about its recipient."""
 
     @property
     def name(self) -> str | None:
