@@ -35,7 +35,7 @@ run: $(RUNTIME) ## Serve: API, worker and, without DATABASE_URL, a PostgreSQL of
 	exec $(BIN)/python -m app serve
 
 test: check ## Check, then run the quick tests (ARGS="-k name" is passed on)
-	$(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 2 -m "not slow and not faults" $(ARGS)
 
 check: $(DEV) ## Lint, import rules, types, migrations, Dockerfile
 	$(BIN)/ruff check

@@ -22,7 +22,7 @@ from app import mailing, openapi, serving
 from app.boards.recount import rebuild
 from app.boards.source import SELECT_ACCOUNT_OF_SOURCE, SELECT_ALL_SOURCES, Source, read_source
 from app.boards.verify import verify
-from app.connecting import Urls, connected, postgres, upgrade
+from app.connecting import Urls, connected, connected_to_work, postgres, upgrade
 from app.database.errors import ERRORS, operator_line
 from app.database.pools import Database
 from app.demo import ensure_demo
@@ -73,8 +73,13 @@ def run() -> None:
 def run_until_done(task: Coroutine[Any, Any, None]) -> None:
     """Run it on the fast event loop: uvicorn would choose it too, but the pools must share it."""
     collect_seldom()
+    sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(task)
+
+
+SWITCH_SECONDS = 0.0005
+"""How soon the event loop gets the interpreter back from a thread that computes; Python's own is ten times as long."""
 
 
 def collect_seldom() -> None:
@@ -114,9 +119,9 @@ def serve() -> None:
 
 async def _serve(settings: Settings, urls: Urls, listener: socket.socket) -> None:
     url = f"http://{settings.host}:{listener.getsockname()[1]}"
-    async with connected(urls, settings) as database:
+    async with connected(urls, settings) as database, connected_to_work(urls, database.turns) as worker_database:
         if urls.embedded and settings.demo:
-            await ensure_demo(database, url, settings.data_dir / "demo.key")
+            await ensure_demo(worker_database, url, settings.data_dir / "demo.key")
         admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
         app = create_app(
             database,
@@ -126,8 +131,8 @@ async def _serve(settings: Settings, urls: Urls, listener: socket.socket) -> Non
             feedback=mailing.feedback_source(settings),
         )
         console.print(f"Serving {url} (docs at /docs)", highlight=False)
-        async with mailing.delivery(settings, database) as delivery:
-            await serving.serve_until_stopped(app, database, listener, delivery if settings.worker else None)
+        async with mailing.delivery(settings, worker_database) as delivery:
+            await serving.serve_until_stopped(app, worker_database, listener, delivery if settings.worker else None)
 
 
 @commands.command()
@@ -198,10 +203,19 @@ def rebuild_all(source: Annotated[str | None, typer.Argument(help="one source, s
     """Fill all boards afresh from the orders."""
 
     async def run_rebuild(database: Database) -> None:
+        failed: list[str] = []
         for store in await _sources(database, source):
-            async with database.write_in_turn(store.id) as conn:
-                await rebuild(conn, store, now_in_utc())
-            print(f"{public_id('src', store.id)}: rebuilt")
+            name = public_id("src", store.id)
+            try:
+                async with database.write_in_turn(store.id) as conn:
+                    await rebuild(conn, store, now_in_utc())
+            except ERRORS as error:
+                failed.append(name)
+                print(f"{name}: {operator_line(error)}")
+            else:
+                print(f"{name}: rebuilt")
+        if failed:
+            raise CommandError(f"not rebuilt: {', '.join(failed)}")
 
     _with_database(read_settings(), run_rebuild)
 
@@ -213,7 +227,10 @@ def verify_all(source: Annotated[str | None, typer.Argument(help="one source, sr
     async def run_verify(database: Database) -> None:
         found = 0
         for store in await _sources(database, source):
-            differences = await verify(database, store)
+            try:
+                differences = await verify(database, store)
+            except ERRORS as error:
+                differences = [operator_line(error)]
             found += len(differences)
             for difference in differences:
                 print(f"{public_id('src', store.id)}: {difference}")
@@ -275,7 +292,7 @@ def print_openapi() -> None:
 
 def _with_database(settings: Settings, task: Callable[[Database], Awaitable[None]]) -> None:
     async def run_task(urls: Urls) -> None:
-        async with connected(urls, settings) as database:
+        async with connected_to_work(urls) as database:
             await task(database)
 
     with postgres(settings, share=True) as urls:

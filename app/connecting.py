@@ -8,10 +8,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 
-from app.database.pools import Database
+from app.database.pools import WORKER_LIMITS, Database, Turns
 from app.local_postgres import local_postgres
 from app.operation import ROOT
 from app.settings import Settings, SettingsError, asyncpg_url
+
+WORKER_CONNECTIONS = 4
+WORKER_WAIT_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,32 @@ def postgres(settings: Settings, *, share: bool) -> Iterator[Urls]:
 
 @asynccontextmanager
 async def connected(urls: Urls, settings: Settings) -> AsyncIterator[Database]:
-    """The pools, closed at the end."""
-    database = Database(
-        urls.write, urls.read, pool_size=settings.pool_size, pool_wait_seconds=settings.pool_wait_seconds
-    )
+    """The pools of the API, closed at the end."""
+    async with closing(
+        Database(urls.write, urls.read, pool_size=settings.pool_size, pool_wait_seconds=settings.pool_wait_seconds)
+    ) as database:
+        yield database
+
+
+@asynccontextmanager
+async def connected_to_work(urls: Urls, turns: Turns | None = None) -> AsyncIterator[Database]:
+    """The pools of the worker and of commands, with more patience; `turns` are those of an API in this process."""
+    async with closing(
+        Database(
+            urls.write,
+            urls.read,
+            pool_size=WORKER_CONNECTIONS,
+            pool_wait_seconds=WORKER_WAIT_SECONDS,
+            limits=WORKER_LIMITS,
+            turns=turns,
+        )
+    ) as database:
+        yield database
+
+
+@asynccontextmanager
+async def closing(database: Database) -> AsyncIterator[Database]:
+    """The database, whose connections are closed at the end."""
     try:
         yield database
     finally:

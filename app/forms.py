@@ -1,23 +1,27 @@
 """Forms: JSON, CSV or NDJSON, as the Accept header prefers, and answers too long for a page.
 
-A page is JSON; a whole list is a file, streamed in constant memory as CSV or as one JSON object a line. Answers that
+A page is JSON; a whole list is a file, written in constant memory as CSV or as one JSON object a line. Answers that
 can change carry a weak ETag.
 """
 
+import asyncio
 import csv
 import io
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
-from typing import Any
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractContextManager, ExitStack, aclosing
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from fastapi import Request, Response
-from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from app.problems import NotAcceptable
 
 CSV, NDJSON, JSON = "text/csv", "application/x-ndjson", "application/json"
 FORMS = (JSON, CSV, NDJSON)
+PIECE_BYTES = 64 * 1024
+LONGEST_DOWNLOAD_SECONDS = 600
 EXTENSIONS = {CSV: "csv", NDJSON: "ndjson"}
 CACHING = {
     "Cache-Control": "private, no-cache",
@@ -67,18 +71,39 @@ def not_modified(request: Request, tag: str) -> Response | None:
     return Response(status_code=304, headers={"ETag": tag, **CACHING})
 
 
-async def streamed(parts: AsyncGenerator[bytes, None], form: str, name: str) -> Response:
-    """A whole list as a file; the answer begins with the first rows, so a failure before them is still a problem."""
-    first = await anext(parts, b"")
-
-    async def body() -> AsyncIterator[bytes]:
+async def spooled(
+    parts: AsyncGenerator[bytes, None], opened: AbstractContextManager[None], form: str, name: str
+) -> Response:
+    """A whole list as a file, written to a temporary one first; `opened` is left once it is sent or given up."""
+    with ExitStack() as held:
+        held.enter_context(opened)
+        file = held.enter_context(TemporaryFile())
         async with aclosing(parts):
-            yield first
             async for part in parts:
-                yield part
+                file.write(part)
+        size = file.tell()
+        file.seek(0)
+        return SpooledFile(file, size, held.pop_all(), form, name)
 
-    disposition = f'attachment; filename="{name}.{EXTENSIONS[form]}"'
-    return StreamingResponse(body(), media_type=form, headers={"Content-Disposition": disposition, **CACHING})
+
+class SpooledFile(Response):
+    """The answer that sends a temporary file; it is broken off when the client takes too long."""
+
+    def __init__(self, file: IO[bytes], size: int, held: ExitStack, form: str, name: str) -> None:
+        """`held` is closed once the file is sent."""
+        disposition = f'attachment; filename="{name}.{EXTENSIONS[form]}"'
+        super().__init__(media_type=form, headers={"Content-Disposition": disposition, **CACHING})
+        self.headers["Content-Length"] = str(size)
+        self._file, self._held = file, held
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send the file piece by piece."""
+        with self._held:
+            async with asyncio.timeout(LONGEST_DOWNLOAD_SECONDS):
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                while part := self._file.read(PIECE_BYTES):
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+                await send({"type": "http.response.body", "body": b""})
 
 
 async def json_lines(batches: AsyncGenerator[Sequence[Any], None]) -> AsyncGenerator[bytes, None]:

@@ -13,6 +13,8 @@ from app import openapi, operation, problems
 from app.accounts import routes as account_routes
 from app.accounts.access import Callers, OperatorKey
 from app.accounts.guarded_route import FixedPaths
+from app.admission import AdmissionLayer, InFlight
+from app.boards.conditional import OpenFiles
 from app.boards.source import SourceCache
 from app.customers import routes as customer_routes
 from app.database import errors as database_errors
@@ -46,10 +48,11 @@ def create_app(
     clock: Clock = now_in_utc,
     site: Site | None = None,
     feedback: FeedbackSource | None = None,
+    in_flight: InFlight | None = None,
 ) -> FastAPI:
     """The application over a database; it closes the pools when it stops."""
     metrics = Metrics()
-    app = _application(database, metrics, cors_origins)
+    app = _application(database, [_admission(in_flight), *_middleware(metrics, cors_origins)])
     app.include_router(leaderboard_routes.hot)  # first, because routes are tried one after the other
     for routes in FEATURES:
         app.include_router(routes.router)
@@ -66,12 +69,13 @@ def create_app(
         feedback,
         Callers(),
         SourceCache(),
+        OpenFiles(),
         FixedPaths(_fixed_paths(app)),
     )
     return app
 
 
-def _application(database: Database, metrics: Metrics, cors_origins: tuple[str, ...]) -> FastAPI:
+def _application(database: Database, middleware: list[Middleware]) -> FastAPI:
     """The application without routes."""
 
     @asynccontextmanager
@@ -83,12 +87,16 @@ def _application(database: Database, metrics: Metrics, cors_origins: tuple[str, 
         title="Loyalty Leaderboard",
         version=operation.VERSION,
         lifespan=lifespan,
-        middleware=_middleware(metrics, cors_origins),
+        middleware=middleware,
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
+
+
+def _admission(in_flight: InFlight | None) -> Middleware:
+    return Middleware(AdmissionLayer, limits=in_flight or InFlight())
 
 
 def _middleware(metrics: Metrics, cors_origins: tuple[str, ...]) -> list[Middleware]:

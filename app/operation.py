@@ -15,7 +15,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from app.accounts.guarded_route import OpenRoute
 from app.database.errors import ERRORS
-from app.database.pools import Pools, ReadConn
+from app.database.pools import Pools
 from app.envelope import Metrics
 from app.problems import NotFound, ServiceUnavailable, documented, every_problem
 from app.services import provided
@@ -90,10 +90,11 @@ async def livez() -> dict[str, str]:
 
 
 @router.get("/readyz", operation_id="readReadiness", responses=documented(ServiceUnavailable))
-async def readyz(conn: ReadConn) -> dict[str, str]:
+async def readyz(database: Pools) -> dict[str, str]:
     """Say whether requests can be answered: the database answers and is migrated."""
     try:
-        stored = (await conn.execute(SELECT_MIGRATION)).scalar_one_or_none()
+        async with database.check() as conn:
+            stored = (await conn.execute(SELECT_MIGRATION)).scalar_one_or_none()
     except ProgrammingError:  # a database that has never been migrated
         stored = None
     if stored is None or stored != migration_head():
@@ -114,7 +115,7 @@ async def read_metrics(metrics: ServiceMetrics, database: Pools, now: Now) -> Re
     While the database does not answer, the latter are missing and `database_up` is 0.
     """
     try:
-        async with database.read() as conn:
+        async with database.check() as conn:
             waiting = (await conn.execute(COUNT_WAITING, {"now": now})).one()._asdict()
     except ERRORS:
         waiting = None

@@ -105,6 +105,14 @@ class BodyTooLarge(Problem):
     status = 413
 
 
+class BodyTooSlow(Problem):
+    """The body, or the next piece of a stream, did not arrive within 30 seconds."""
+
+    slug = "body-too-slow"
+    title = "The body arrives too slowly"
+    status = 408
+
+
 class UnsupportedMediaType(Problem):
     """This path does not read that Content-Type."""
 
@@ -133,6 +141,18 @@ class ServiceUnavailable(Problem):
         super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
 
 
+class TooManyRequests(Problem):
+    """Too many requests at once, or within a minute; try again after Retry-After seconds."""
+
+    slug = "too-many-requests"
+    title = "Too many requests"
+    status = 429
+
+    def __init__(self, detail: str = "", *, retry_after_seconds: int = 1) -> None:
+        """The wait goes into the Retry-After header."""
+        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
+
+
 class InternalError(Problem):
     """The service failed; nothing was changed. Quote the request_id when you report it."""
 
@@ -147,11 +167,13 @@ PHRASES = {
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    408: "Request Timeout",
     406: "Not Acceptable",
     409: "Conflict",
     413: "Content Too Large",
     415: "Unsupported Media Type",
     422: "Unprocessable Content",
+    429: "Too Many Requests",
     500: "Internal Server Error",
     503: "Service Unavailable",
 }

@@ -14,13 +14,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.database.pools import Database
+from app.http_server import BoundedProtocol
 from app.messages.sending.deliver_messages import Delivery
 from app.settings import SettingsError
 from app.wire.instants import now_in_utc
 from app.worker import work
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
-LONGEST_HEADERS_BYTES = 64 * 1024
 KEEP_ALIVE_SECONDS = 60
 DRAIN_SECONDS = 25
 
@@ -64,7 +64,7 @@ async def serve_until_stopped(
         log_level="warning",
         access_log=False,
         server_header=False,
-        h11_max_incomplete_event_size=LONGEST_HEADERS_BYTES,
+        http=BoundedProtocol,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from sqlalchemy import TextClause
 
 from app.accounts.answer_once import DELETE_EXPIRED_KEYS, KEPT, SELECT_ACCOUNTS_WITH_EXPIRED_KEYS
-from app.boards.recount import catch_up, tend
-from app.boards.source import SELECT_DUE_SOURCES, lock_source, read_source
+from app.boards.recount import catch_up, tend_in_steps
+from app.boards.source import SELECT_DUE_SOURCES, read_source
 from app.boards.standings import SELECT_ABANDONED_SOURCES
 from app.database.pools import Database
 from app.messages.queue_statements import CANCEL_UNPAID_MESSAGES, SELECT_UNPAID_ACCOUNTS
@@ -96,8 +96,7 @@ def _of_accounts(
 
 def _tend_source(database: Database, clock: Clock, account_id: int, source_id: int) -> Task:
     async def run() -> None:
-        async with database.write_in_turn(source_id) as conn:
-            await tend(conn, await lock_source(conn, account_id, source_id), clock())
+        await tend_in_steps(database, account_id, source_id, clock)
         log.info("boards tended", source_id=source_id)
 
     return Task("tend boards", {"source_id": source_id}, run)

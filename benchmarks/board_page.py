@@ -33,8 +33,8 @@ async def question(scene: Scene, time_frame: TimeFrame) -> BoardQuestion:
 
 async def first_page(conn: Connection, asked: BoardQuestion) -> Page:
     """The page as the service reads it from standings."""
-    page = await read_page(conn, asked, limit=LIMIT)
-    if page.version.board_id is None:
+    page = await read_page(conn, asked, limit=LIMIT, origins=asked.boards)
+    if page is None:
         raise RuntimeError("no board answers")
     return page
 
@@ -44,7 +44,7 @@ async def statement_of(scene: Scene, asked: BoardQuestion) -> tuple[str, tuple[A
     seen: list[tuple[str, tuple[Any, ...]]] = []
     database = scene.database()
 
-    @event.listens_for(database.reading.sync_engine, "before_cursor_execute")
+    @event.listens_for(database.reading.engine.sync_engine, "before_cursor_execute")
     def remember(_conn: object, _cursor: object, sql: str, parameters: tuple[Any, ...], *_rest: object) -> None:
         seen.append((sql, parameters))
 

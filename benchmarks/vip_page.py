@@ -53,7 +53,10 @@ async def _page(scene: Scene, orders: int) -> Figure:
 
     async def page() -> VipPage:
         async with database.read() as conn:
-            return await read_vip_page(conn, asked, Criteria.BLENDED, limit=LIMIT, start=None)
+            found = await read_vip_page(conn, asked, Criteria.BLENDED, limit=LIMIT, start=None, origins=asked.boards)
+        if found is None:
+            raise RuntimeError("no board answers")
+        return found
 
     async def window() -> Sequence[Row[Any]]:
         async with database.read() as conn:

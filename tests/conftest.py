@@ -31,7 +31,9 @@ from shop import OPERATOR, Store
 from sqlalchemy import event
 from statement_lint import findings
 
+from app.admission import InFlight
 from app.database.pools import Database
+from app.http_server import BoundedProtocol
 from app.local_postgres import local_postgres
 from app.main import create_app
 
@@ -46,6 +48,9 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("tests")
+
+MANY = InFlight(in_all=5_000, of_an_account=5_000, of_a_key=5_000, without_a_key=5_000)
+"""Tests of other things ask as often at once as they like."""
 
 
 def shared(*parts: str) -> Path:
@@ -65,8 +70,9 @@ class Statements:
         self._broken: list[str] = []
 
     def watch(self, database: Database) -> None:
-        for way, engine in (("read", database.reading), ("write", database.writing)):
-            event.listen(engine.sync_engine, "before_cursor_execute", self._listener(way))
+        for purpose, pool in database.pools.items():
+            way = "write" if purpose == "writes" else "read"
+            event.listen(pool.engine.sync_engine, "before_cursor_execute", self._listener(way))
 
     def _listener(self, way: str) -> Any:
         def listen(_conn: Any, _cursor: Any, statement: str, _parameters: Any, _context: Any, many: bool) -> None:  # noqa: FBT001 - SQLAlchemy's signature
@@ -205,7 +211,8 @@ def clock() -> Clock:
 @contextlib.asynccontextmanager
 async def serving(app: Any) -> AsyncIterator[str]:
     """The application behind a real server on a real port."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False, lifespan="off"))
+    config = uvicorn.Config(app, port=0, http=BoundedProtocol, log_level="error", access_log=False, lifespan="off")
+    server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - the server tells it by an attribute only
@@ -220,7 +227,7 @@ async def serving(app: Any) -> AsyncIterator[str]:
 @pytest.fixture
 async def api(database: Database, clock: Clock) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the service."""
-    app = create_app(database, admin_key=OPERATOR, clock=clock)
+    app = create_app(database, admin_key=OPERATOR, clock=clock, in_flight=MANY)
     async with serving(app) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
         yield client
 

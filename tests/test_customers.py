@@ -598,7 +598,7 @@ async def test_an_export_is_of_one_moment(open_store, sql, database):
             await_only(sql.execute("UPDATE orders SET customer_id = NULL"))
             await_only(sql.execute("DELETE FROM addresses"))
 
-    event.listen(database.reading.sync_engine, "after_cursor_execute", erase_meanwhile)
+    event.listen(database.answering.engine.sync_engine, "after_cursor_execute", erase_meanwhile)
     assert await export(store, ada) == before
     assert await export(store, ada) == before | {"addresses": [], "orders": []}
 

@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 
 from app.accounts.api_key import account_of, hash_of
 from app.accounts.statements import SELECT_KEY_OWNER, KeyOwner
-from app.database.pools import Database
+from app.database.pools import Database, current_account
 from app.database.rows import first_row
 from app.problems import Problem
 from app.services import services_of
@@ -85,7 +85,7 @@ class Callers:
         return await self._looked_up(request, account_id, key_hash)
 
     async def _looked_up(self, request: Request, account_id: int, key_hash: bytes) -> Caller:
-        async with services_of(request).get(Database).read() as conn:
+        async with services_of(request).get(Database).check() as conn:
             bound = {"account_id": account_id, "hash": key_hash}
             owner = await first_row(conn, SELECT_KEY_OWNER, bound, KeyOwner)
         if owner is None:
@@ -124,6 +124,7 @@ class Permission:
         if self.scope is not None and self.scope not in caller.scopes:
             raise ScopeRequired(f"This operation needs a key with the scope `{self.scope}`.")
         request.state.caller = caller
+        current_account.set(caller.account_id)
 
 
 def _admit_operator(request: Request) -> None:

@@ -4,6 +4,7 @@ A route names its permission, the rows in its path, its query and its body in it
 the order of the checks and the problems in the OpenAPI document. Only an `OpenRoute` names no permission.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
@@ -20,9 +21,11 @@ from app.accounts.access import KeyRequired, Permission, PlanRequired, ScopeRequ
 from app.accounts.answer_once import KEY_HEADER, IdempotencyKeyRequired, IdempotencyKeyReused, RequestInProgress
 from app.problems import (
     BodyTooLarge,
+    BodyTooSlow,
     InvalidRequest,
     Problem,
     ServiceUnavailable,
+    TooManyRequests,
     UnreadableBody,
     UnsupportedMediaType,
     invalid_fields,
@@ -33,6 +36,7 @@ from app.wire.pages import InvalidCursor, PageQuery
 from app.wire.strict_json import strict_json
 
 LARGEST_BODY_BYTES = 1024 * 1024
+BODY_SECONDS = 30
 MOST_LENGTH_DIGITS = 18
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -152,20 +156,27 @@ class StrictRequest(Request):
 
 
 def limited_receive(request: Request, most_bytes: int | None) -> BodyReceive:
-    """The body as it arrives, refused as soon as it is larger than this."""
-    if most_bytes is None:
-        return request.receive
+    """The body as it arrives, refused as soon as it is larger than this, or later than `BODY_SECONDS`.
+
+    A stream without a limit has this time for each of its pieces.
+    """
     announced = request.headers.get("content-length", "0")
-    is_too_long = not announced.isdigit() or len(announced) > MOST_LENGTH_DIGITS or int(announced) > most_bytes
-    received = 0
+    is_too_long = most_bytes is not None and (
+        not announced.isdigit() or len(announced) > MOST_LENGTH_DIGITS or int(announced) > most_bytes
+    )
+    received, ends_at = 0, asyncio.get_running_loop().time() + BODY_SECONDS
 
     async def receive() -> MutableMapping[str, Any]:
         nonlocal received
         if is_too_long:
             raise BodyTooLarge(f"A body here is at most {most_bytes} bytes.")
-        message = await request.receive()
+        try:
+            async with asyncio.timeout_at(ends_at) if most_bytes is not None else asyncio.timeout(BODY_SECONDS):
+                message = await request.receive()
+        except TimeoutError:
+            raise BodyTooSlow(headers={"Connection": "close"}) from None
         received += len(message.get("body", b""))
-        if received > most_bytes:
+        if most_bytes is not None and received > most_bytes:
             raise BodyTooLarge(f"A body here is at most {most_bytes} bytes.")
         return message
 
@@ -243,14 +254,19 @@ def problems_of(dependant: Dependant, *, takes_json: bool) -> Iterator[type[Prob
     """The problems that follow from a route's signature."""
     permission = permission_of(dependant)
     if permission is not None:
-        yield from (KeyRequired, ServiceUnavailable, InvalidRequest)  # an unknown query parameter is invalid
+        yield from (
+            KeyRequired,
+            TooManyRequests,
+            ServiceUnavailable,
+            InvalidRequest,
+        )  # an unknown query parameter is invalid
         if permission.paid:
             yield PlanRequired
         if permission.scope is not None:
             yield ScopeRequired
     yield from (each.unknown for each in public_ids(dependant))
     if takes_json:
-        yield from (UnreadableBody, BodyTooLarge, UnsupportedMediaType)
+        yield from (UnreadableBody, BodyTooSlow, BodyTooLarge, UnsupportedMediaType)
     if any(issubclass(model, PageQuery) for model in query_models(dependant)):
         yield InvalidCursor
     for field, is_required in headers_of(dependant):

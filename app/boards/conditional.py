@@ -1,21 +1,29 @@
 """Conditional answers: 304, a page or a file, the same way for every list about a store's figures.
 
 A client that has the current version gets 304 before anything is read. A page is JSON with an ETag and a link to the
-next page; the whole list is a file, streamed in constant memory.
+next page. The whole list is a file: it is read in constant memory to a temporary file and sent from there, so that no
+connection waits for a slow client.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import Request, Response
 from sqlalchemy import TextClause
 
-from app.boards.questions import Question, Version, read_version
+from app.boards.answers import Origin
+from app.boards.questions import Question, Version, from_first_origin, read_version
 from app.database.pools import Connection, Database
-from app.forms import CACHING, CSV, JSON, comma_separated, json_lines, not_modified, streamed
+from app.forms import CACHING, CSV, JSON, comma_separated, json_lines, not_modified, spooled
+from app.problems import ServiceUnavailable, TooManyRequests
+from app.services import provided
 from app.wire.pages import next_link
 
 ROWS_AT_ONCE = 1_000
+MOST_FILES_OF_AN_ACCOUNT = 2
+MOST_FILES = 8
 
 
 class Answer(NamedTuple):
@@ -39,30 +47,56 @@ async def answer_conditionally(
     database: Database,
     question: Question,
     variant: str,
-    read: Callable[[Connection], Awaitable[Answer]],
+    read: Callable[[Connection, Sequence[Origin]], Awaitable[Answer | None]],
 ) -> Response:
-    """Return 304 when the client has the current version, else the answer of `read`.
+    """Return 304 when the client has the current version, else the answer of `read` from the first origin that has one.
 
     `variant` holds the parameters of the question, so that answers to different questions have different ETags.
     """
-    async with database.read() as conn:
-        if "if-none-match" in request.headers:
-            tag = question.etag(await read_version(conn, question), variant)
-            unchanged = not_modified(request, tag)
-            if unchanged is not None:
-                return unchanged
-        answer = await read(conn)
+    if "if-none-match" in request.headers:
+        async with database.read() as conn:
+            version = await read_version(conn, question)
+        unchanged = not_modified(request, question.etag(version, variant))
+        if unchanged is not None:
+            return unchanged
+    answer = await from_first_origin(database, question, read)
     headers = {"ETag": question.etag(answer.version, variant), **CACHING}
     if answer.cursor is not None:
         headers["Link"] = next_link(request, answer.cursor)
     return Response(answer.body, media_type=JSON, headers=headers)
 
 
-async def answer_with_file(database: Database, question: Question, form: str, file: File) -> Response:
-    """The whole list as CSV or NDJSON."""
+class OpenFiles:
+    """The files that are being read or sent: a few for each account, some more in all."""
+
+    def __init__(self) -> None:
+        """No file is open."""
+        self._open: Counter[int] = Counter()
+
+    @contextmanager
+    def opened(self, account_id: int) -> Iterator[None]:
+        """Count a file of the account until the block ends; a problem when too many are open."""
+        if self._open[account_id] >= MOST_FILES_OF_AN_ACCOUNT:
+            raise TooManyRequests("This account has too many files under way; wait for one of them to end.")
+        if self._open.total() >= MOST_FILES:
+            raise ServiceUnavailable("Too many files are under way; try again later.", retry_after_seconds=30)
+        self._open[account_id] += 1
+        try:
+            yield
+        finally:
+            self._open[account_id] -= 1
+            self._open = +self._open
+
+
+FilesOfService = Annotated[OpenFiles, provided(OpenFiles)]
+
+
+async def answer_with_file(database: Database, files: OpenFiles, question: Question, form: str, file: File) -> Response:
+    """The whole list as CSV or NDJSON, all of it as it was at one moment."""
     rows = _rows(database, question, file, as_json=form != CSV)
     parts = comma_separated(file.header, rows) if form == CSV else json_lines(rows)
-    return await streamed(parts, form, file.name)
+    opened = files.opened(question.source.account_id)
+    return await spooled(parts, opened, form, file.name)
 
 
 async def _rows(

@@ -5,9 +5,10 @@ changed.
 """
 
 import hashlib
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from app.accounts.access import Caller
 from app.boards.answers import SELECT_SOURCE_VERSION, Origin, select_board_version
@@ -19,6 +20,8 @@ from app.problems import InvalidRequest, NotFound
 from app.wire.ids import row_id
 from app.wire.instants import CLOCK_SKEW
 from app.wire.money import unit_of
+
+Answered = TypeVar("Answered")
 
 
 class Version(NamedTuple):
@@ -52,12 +55,17 @@ class Question:
         return bound if self.previous is None else bound | frame_parameters(self.previous, "previous_")
 
     @property
+    def boards(self) -> tuple[Origin, ...]:
+        """The boards that the answer can come from, best first; the orders can always answer."""
+        if self.frame.period is None or (self.previous is not None and self.previous.period is None):
+            return ()
+        is_over = self.frame.before >= self.frame.period.counted_until
+        return (Origin.BOARD,) if is_over else (Origin.BOARD, Origin.LATE_BOARD)
+
+    @property
     def origins(self) -> tuple[Origin, ...]:
         """Where the answer can come from, best first."""
-        if self.frame.period is None or (self.previous is not None and self.previous.period is None):
-            return (Origin.ORDERS,)
-        is_over = self.frame.before >= self.frame.period.counted_until
-        return (Origin.BOARD, Origin.ORDERS) if is_over else (Origin.BOARD, Origin.LATE_BOARD, Origin.ORDERS)
+        return (*self.boards, Origin.ORDERS)
 
     def etag(self, version: Version, variant: str) -> str:
         """A weak ETag: equal for equal answers; `variant` holds the parameters of the question."""
@@ -77,6 +85,22 @@ async def read_version(conn: Connection, question: Question) -> Version:
     if version is None:
         raise UnknownSource
     return version
+
+
+async def from_first_origin(
+    database: Database, question: Question, read: Callable[[Connection, Sequence[Origin]], Awaitable[Answered | None]]
+) -> Answered:
+    """What `read` returns from the first origin that has an answer; the orders have a pool of their own."""
+    answer = None
+    if question.boards:
+        async with database.read() as conn:
+            answer = await read(conn, question.boards)
+    if answer is None:
+        async with database.answer() as conn:
+            answer = await read(conn, (Origin.ORDERS,))
+    if answer is None:
+        raise UnknownSource
+    return answer
 
 
 async def asked_source(

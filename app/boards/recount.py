@@ -24,6 +24,7 @@ from app.database.pools import Connection, Database
 from app.database.rows import all_rows, one_row
 from app.periods import Period
 from app.vocabulary import Metric
+from app.wire.instants import Clock
 
 CUSTOMERS_AT_ONCE = 2_000
 """How many customers' standings go through this process at a time."""
@@ -216,14 +217,36 @@ async def move_board(conn: Connection, source: Source, board: StoredBoard, perio
 
 async def tend(conn: Connection, source: Source, now: datetime) -> None:
     """Give the source the boards of this day: open new periods, move edges, drop what is no longer kept."""
+    while await tend_next(conn, source, now):
+        pass
+
+
+async def tend_next(conn: Connection, source: Source, now: datetime) -> bool:
+    """Do the first thing that is missing to the boards of this day, on one board; False when nothing is."""
     kept = {(period.kind, period.start): period for period in source.calendar.kept(now)}
     stored = {(board.period.kind, board.period.start): board for board in await stored_boards(conn, source)}
-    await close_boards(conn, source, [board for name, board in stored.items() if name not in kept])
     for name, board in stored.items():
-        if name in kept and board.period != kept[name]:
+        if name not in kept:
+            await close_boards(conn, source, [board])
+            return True
+        if board.period != kept[name]:
             await move_board(conn, source, board, kept[name])
-    await open_boards(conn, source, [period for name, period in kept.items() if name not in stored])
+            return True
+    for name, period in kept.items():
+        if name not in stored:
+            await open_boards(conn, source, [period])
+            return True
     await conn.execute(SET_BOARDS_DUE_AT, source.key | {"due_at": source.calendar.next_midnight(now)})
+    return False
+
+
+async def tend_in_steps(database: Database, account_id: int, source_id: int, clock: Clock) -> None:
+    """Give the source the boards of this day, each in a transaction of its own, so that writes wait for one at most."""
+    is_missing = True
+    while is_missing:
+        async with database.write_in_turn(source_id) as conn:
+            source = await lock_source(conn, account_id, source_id)
+            is_missing = await tend_next(conn, source, clock())
 
 
 # ---------------------------------------------------------------- starting afresh, catching up

@@ -197,11 +197,14 @@ def contact(row: CustomerRow | Contact | FoundCustomer) -> dict[str, Any]:
     }
 
 
+PLAIN_ORDER_FIELDS = [name for name in ShownOrderRow._fields if name in ShownOrder.model_fields]
+
+
 def shown_order(row: ShownOrderRow, source: Source) -> dict[str, Any]:
     """An order's fields as they are shown."""
     currency = row.foreign_currency or source.currency
     digits = CURRENCIES[currency]
-    shown = {name: value for name, value in row._asdict().items() if name in ShownOrder.model_fields}
+    shown = {name: getattr(row, name) for name in PLAIN_ORDER_FIELDS}
     amounts = {name: decimal_string(getattr(row, name), digits) for name in ("total", "refunded")}
     instants = {name: rfc3339(getattr(row, name)) for name in ("ordered_at", "updated_at")}
     return shown | amounts | instants | {"currency": currency}

@@ -1,13 +1,16 @@
-"""Pools: one for reads and one for writes.
+"""Pools: connections for each purpose, so that no kind of work takes those of another.
 
-Reads are single statements on AUTOCOMMIT connections that cannot write. A write is one
-transaction, committed before the answer is sent. A pool has a fixed size and a bounded
-wait; when it is over, the answer is 503.
+Keys and readiness have connections of their own, short reads, expensive reads and writes each a
+pool. Reads run on AUTOCOMMIT connections that cannot write. A write is one transaction, committed
+before the answer is sent. A pool has a fixed size and a bounded wait, and one account holds at most
+half of it. Nothing else is waited for while a connection is held: no client, no thread, no turn.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Annotated, Any
 from weakref import WeakValueDictionary
 
@@ -18,7 +21,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.database.driver import execute_hot
-from app.problems import ServiceUnavailable
+from app.problems import ServiceUnavailable, TooManyRequests
 from app.services import provided
 
 TURN_WAIT_SECONDS = 25
@@ -28,32 +31,137 @@ PLANS = ("SET plan_cache_mode = force_generic_plan", "SET enable_seqscan = off",
 """Each statement is written for its index: planning it each time would cost more than running it, and a plan made for
 an empty table must not be kept. Memoize is off because no answer looks up the same customer twice."""
 
-WRITE_LIMITS = ("SET lock_timeout = '30s'", "SET idle_in_transaction_session_timeout = '60s'")
+KEY_CONNECTIONS = 2
+ANSWERS_SHARE = 3
+"""Expensive reads have a pool of this part of the size of the others."""
 
-READ_LIMITS = ("SET statement_timeout = '30s'",)
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """How long sessions may wait and work, as PostgreSQL writes times; `0` is no limit."""
+
+    lock: str
+    read: str
+    answer: str
+    write: str
+
+
+API_LIMITS = TimeLimits(lock="2s", read="5s", answer="30s", write="30s")
+WORKER_LIMITS = TimeLimits(lock="30s", read="30s", answer="0", write="0")
+
+
+def _limits(statement: str, *, lock: str = "0") -> tuple[str, ...]:
+    """The settings of a session; only PostgreSQL 17 and later know `transaction_timeout`."""
+    return (
+        f"SET statement_timeout = '{statement}'",
+        f"SET lock_timeout = '{lock}'",
+        "SET idle_in_transaction_session_timeout = '60s'",
+        f"SELECT set_config(name, '{statement}', false) FROM pg_settings WHERE name = 'transaction_timeout'",
+    )
+
 
 READ_ONLY = ("SET default_transaction_read_only = on",)
 
 Connection = AsyncConnection
 """The connection that modules with statements are given."""
 
+current_account: ContextVar[int | None] = ContextVar("current_account", default=None)
+"""The account that this request is of; None for the operator, the worker and open routes."""
+
+
+class Pool:
+    """The connections of one purpose; an account holds at most half of them."""
+
+    def __init__(self, engine: AsyncEngine, size: int, wait_seconds: float) -> None:
+        """A pool of `size` connections, each waited for at most `wait_seconds`."""
+        self.engine = engine
+        self.size = size
+        self._wait_seconds = wait_seconds
+        self._shares: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[AsyncConnection]:
+        """A connection; TooManyRequests while the account of the request holds its half of the pool."""
+        account_id = current_account.get()
+        if account_id is None:
+            async with self.engine.connect() as conn:
+                yield conn
+            return
+        share = self._shares.setdefault(account_id, asyncio.Semaphore(max(1, self.size // 2)))
+        try:
+            await asyncio.wait_for(share.acquire(), self._wait_seconds) if share.locked() else await share.acquire()
+        except TimeoutError:
+            raise TooManyRequests("This account has too many requests under way; send fewer at once.") from None
+        try:
+            async with self.engine.connect() as conn:
+                yield conn
+        finally:
+            share.release()
+
+
+class Turns:
+    """Whose turn it is to write to a source, in this process."""
+
+    def __init__(self) -> None:
+        """Nobody waits."""
+        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def turn(self, source_id: int) -> AsyncIterator[None]:
+        """Wait for the writes of this source that came before; ServiceUnavailable when they take too long."""
+        lock = self._locks.setdefault(source_id, asyncio.Lock())
+        try:
+            await asyncio.wait_for(lock.acquire(), TURN_WAIT_SECONDS)
+        except TimeoutError:
+            raise ServiceUnavailable("Too many writes wait for this source; send fewer at once.") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
 
 class Database:
     """The pools of one process."""
 
-    def __init__(self, write_url: str, read_url: str | None, *, pool_size: int, pool_wait_seconds: float) -> None:
+    def __init__(
+        self,
+        write_url: str,
+        read_url: str | None,
+        *,
+        pool_size: int,
+        pool_wait_seconds: float,
+        limits: TimeLimits = API_LIMITS,
+        turns: Turns | None = None,
+    ) -> None:
         """Without a URL of their own, reads use the other one and set each session read-only."""
-        common: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": pool_wait_seconds}
-        self.writing = create_async_engine(write_url, **common)
-        self.reading = create_async_engine(
-            read_url or write_url, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **common
-        )
-        _at_connect(self.writing, *WRITE_LIMITS, *PLANS)
-        _at_connect(self.reading, *READ_LIMITS, *PLANS, *(READ_ONLY if read_url is None else ()))
-        for engine in (self.writing, self.reading):
+
+        def pool(url: str, size: int, *settings: str, **options: Any) -> Pool:  # noqa: ANN401 - of create_async_engine
+            engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=pool_wait_seconds, **options)
+            _at_connect(engine, *settings, *PLANS)
             event.listen(engine.sync_engine, "handle_error", _give_up_confused)
+            return Pool(engine, size, pool_wait_seconds)
+
+        def reads(size: int, statement: str) -> Pool:
+            settings = (*_limits(statement), *(READ_ONLY if read_url is None else ()))
+            options = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
+            return pool(read_url or write_url, size, *settings, **options)
+
+        self.writing = pool(write_url, pool_size, *_limits(limits.write, lock=limits.lock))
+        self.reading = reads(pool_size, limits.read)
+        self.answering = reads(max(1, pool_size // ANSWERS_SHARE), limits.answer)
+        self.checking = reads(min(pool_size, KEY_CONNECTIONS), limits.read)
+        self.turns = turns or Turns()
         self._direct_url = write_url.replace("postgresql+asyncpg://", "postgresql://", 1)
-        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def pools(self) -> dict[str, Pool]:
+        """The pools by their purpose."""
+        return {
+            "keys": self.checking,
+            "reads": self.reading,
+            "expensive reads": self.answering,
+            "writes": self.writing,
+        }
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -62,9 +170,21 @@ class Database:
             yield conn
 
     @asynccontextmanager
+    async def check(self) -> AsyncIterator[AsyncConnection]:
+        """A connection like that of `read` which no route can take: for keys and readiness."""
+        async with self.checking.connect() as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def answer(self) -> AsyncIterator[AsyncConnection]:
+        """A connection like that of `read`, for statements that read orders by the million."""
+        async with self.answering.connect() as conn:
+            yield conn
+
+    @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
         """A connection whose statements all see the same moment, for answers too long for one statement."""
-        async with self.reading.connect() as conn:
+        async with self.answering.connect() as conn:
             await conn.execution_options(isolation_level="REPEATABLE READ")
             async with conn.begin():
                 yield conn
@@ -72,7 +192,7 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """One transaction."""
-        async with self.writing.begin() as conn:
+        async with self.writing.connect() as conn, conn.begin():
             yield conn
 
     async def write_once(self, statement: TextClause, bound: Mapping[str, Any]) -> None:
@@ -90,16 +210,8 @@ class Database:
         PostgreSQL's row lock keeps figures right. Waiting here first keeps one busy source from holding every
         connection of the pool.
         """
-        turn = self._turns.setdefault(source_id, asyncio.Lock())
-        try:
-            await asyncio.wait_for(turn.acquire(), TURN_WAIT_SECONDS)
-        except TimeoutError:
-            raise ServiceUnavailable("Too many writes wait for this source; send fewer at once.") from None
-        try:
-            async with self.write() as conn:
-                yield conn
-        finally:
-            turn.release()
+        async with self.turns.turn(source_id), self.write() as conn:
+            yield conn
 
     async def listen(self, channel: str, heard: Callable[[], None]) -> None:
         """Call `heard` at every notification, for as long as the connection lives.
@@ -117,8 +229,8 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self.writing.dispose()
-        await self.reading.dispose()
+        for pool in self.pools.values():
+            await pool.engine.dispose()
 
 
 def _give_up_confused(context: ExceptionContext) -> None:

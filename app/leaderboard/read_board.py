@@ -4,13 +4,14 @@ A board can answer when it counts exactly the frame's period, no import is under
 purchase on it lies after `as_of`. That is decided inside the statement that reads the page.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
 from app.boards.answers import Origin
 from app.boards.questions import Question, Version
-from app.boards.source import Source, UnknownSource
+from app.boards.source import Source
 from app.database.driver import first_hot_row
 from app.database.pools import Connection
 from app.leaderboard import statements
@@ -117,14 +118,20 @@ def resolve(
 
 
 async def read_page(
-    conn: Connection, question: BoardQuestion, *, limit: int, start: PageStart | None = None, around: int | None = None
-) -> Page:
-    """One page from the first origin that can answer; with `around` the page that holds this customer."""
-    for origin in question.origins:
+    conn: Connection,
+    question: BoardQuestion,
+    *,
+    limit: int,
+    start: PageStart | None = None,
+    around: int | None = None,
+    origins: Sequence[Origin],
+) -> Page | None:
+    """One page from the first of these origins that can answer; with `around` the page that holds this customer."""
+    for origin in origins:
         page = await _page_from(origin, conn, question, limit, start, around)
         if page is not None:
             return page
-    raise UnknownSource
+    return None
 
 
 async def _page_from(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated
@@ -10,7 +11,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.accounts.access import Reader
 from app.accounts.guarded_route import DirectRoute, GuardedRoute
-from app.boards.conditional import Answer, File, answer_conditionally, answer_with_file
+from app.boards.answers import Origin
+from app.boards.conditional import Answer, File, FilesOfService, answer_conditionally, answer_with_file
 from app.boards.questions import asked_source, invalid_parameter, known_id, resolved_as_of
 from app.boards.source import RememberedSources, UnknownSource
 from app.database.pools import Connection, Pools, ReadConn
@@ -55,6 +57,7 @@ async def read_leaderboard(
     caller: Reader,
     database: Pools,
     sources: RememberedSources,
+    files: FilesOfService,
     now: Now,
 ) -> Response:
     """Rank a store's customers over a time frame, best first."""
@@ -73,11 +76,13 @@ async def read_leaderboard(
     if question.frame.start > question.frame.end:
         raise InvalidRequest(errors=[invalid_parameter("start", "must be before end")])
     if form != JSON:
-        return await answer_with_file(database, question, form, board_file(question))
+        return await answer_with_file(database, files, question, form, board_file(question))
 
-    async def read(conn: Connection) -> Answer:
+    async def read(conn: Connection, origins: Sequence[Origin]) -> Answer | None:
         around = None if query.around is None else known_id("cus", query.around, CustomerNotRanked)
-        page = await read_page(conn, question, limit=query.limit, start=start, around=around)
+        page = await read_page(conn, question, limit=query.limit, start=start, around=around, origins=origins)
+        if page is None:
+            return None
         cursor = None
         if page.next_start is not None:
             cursor = seal_cursor(caller.cursor_secret, binding, [as_of.isoformat(), *page.next_start])

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.accounts.access import Caller
+from app.boards.questions import from_first_origin
 from app.boards.source import Source
-from app.database.pools import Connection
+from app.database.pools import Database
 from app.leaderboard.read_board import read_page, resolve
 from app.messages.rank_recipients import BoardChoice, BoardRank
 from app.messages.schemas import Top, Vips
@@ -29,20 +30,28 @@ def row_ids(customers: list[str]) -> dict[str, int]:
     return {each: row_id("cus", each) or 0 for each in customers}
 
 
-async def choose_top(conn: Connection, source: Source, wanted: Top, now: datetime) -> Chosen:
+async def choose_top(database: Database, source: Source, wanted: Top, now: datetime) -> Chosen:
     """The first customers of a board."""
     question = resolve(source, wanted.rank_by, wanted.time_frame, now)
-    page = await read_page(conn, question, limit=wanted.limit)
+    page = await from_first_origin(
+        database, question, lambda conn, origins: read_page(conn, question, limit=wanted.limit, origins=origins)
+    )
     board = BoardChoice(wanted.rank_by, wanted.time_frame)
     ranks = {_customer_row(item["customer"]): BoardRank(item["rank"], board) for item in json.loads(page.items)}
     return Chosen([*ranks], ranks)
 
 
-async def choose_vips(conn: Connection, source: Source, wanted: Vips, caller: Caller, now: datetime) -> Chosen:
+async def choose_vips(database: Database, source: Source, wanted: Vips, caller: Caller, now: datetime) -> Chosen:
     """The VIPs that follow those of the batch before."""
     binding = f"batch{wanted.model_dump_json(exclude={'limit', 'cursor'})}"
     question, start = ask_vips(source, wanted, caller, binding, now)
-    page = await read_vip_page(conn, question, wanted.criteria, limit=wanted.limit, start=start)
+    page = await from_first_origin(
+        database,
+        question,
+        lambda conn, origins: read_vip_page(
+            conn, question, wanted.criteria, limit=wanted.limit, start=start, origins=origins
+        ),
+    )
     customers = [_customer_row(item["customer"]) for item in json.loads(page.items)]
     return Chosen(customers, next_cursor=next_vip_cursor(caller, binding, question, page))
 

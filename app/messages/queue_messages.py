@@ -1,13 +1,12 @@
 """Queueing messages: who may be written to, what each message says, and the rows that are the queue."""
 
-import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from app.accounts.access import PlanRequired
-from app.database.pools import Connection
+from app.database.pools import Connection, Database
 from app.database.rows import all_rows, one_row
 from app.messages.consent.messageable import objection
 from app.messages.queue_statements import INSERT_MESSAGES, NOTIFY_WORKERS, QueuedMessage
@@ -15,7 +14,8 @@ from app.messages.rank_recipients import BoardRank
 from app.messages.schemas import Wording
 from app.messages.statements import SELECT_SENDER, RecipientRow, SenderRow, select_recipients
 from app.messages.writing.render_template import Written
-from app.messages.writing.write_message import language_for, write_message
+from app.messages.writing.write_message import Draft, language_for
+from app.messages.writing.writing_thread import in_writing_thread
 from app.problems import Problem
 from app.vocabulary import Plan
 
@@ -72,21 +72,26 @@ class Result:
 async def queue_messages(
     conn: Connection,
     account_id: int,
-    wording: Wording,
+    draft: Draft,
     customers: Sequence[int],
     ranks: Mapping[int, BoardRank],
     now: datetime,
+    texts: Mapping[int, Written] | None = None,
 ) -> list[Result]:
-    """Queue a message to each customer who may be written to; returns results in the order of the customers."""
-    account = {"account_id": account_id}
+    """Queue a message to each customer who may be written to; returns results in the order of the customers.
+
+    `texts` are those that `write_texts` has written before; without them each text is written here.
+    """
+    account, wording = {"account_id": account_id}, draft.wording
     sender = await require_sender(conn, account_id)
     listed = account | {"customers": list(customers)}
     found = await all_rows(conn, select_recipients(locked=True), listed, RecipientRow)
-    known = {row.id: row for row in found}
+    known = {row.id: row for row in found if texts is None or row.id in texts}
     results = {each: _refused_result(each, known.get(each), wording) for each in customers}
     recipients = [known[each] for each, result in results.items() if result is None]
     if recipients:
-        texts = await asyncio.to_thread(_write_all, wording, recipients, ranks)
+        if texts is None:
+            texts = {each.id: draft.written_for(each, ranks.get(each.id)) for each in recipients}
         domain = sender.email.rpartition("@")[2]
         bound = account | {
             "now": now,
@@ -94,15 +99,25 @@ async def queue_messages(
             "template": wording.template,
             "customers": [recipient.id for recipient in recipients],
             "languages": [language_for(wording, recipient.language) for recipient in recipients],
-            "subjects": [text.subject for text in texts],
-            "texts": [text.text for text in texts],
-            "htmls": [text.html for text in texts],
+            "subjects": [texts[recipient.id].subject for recipient in recipients],
+            "texts": [texts[recipient.id].text for recipient in recipients],
+            "htmls": [texts[recipient.id].html for recipient in recipients],
             "message_ids": [f"<{secrets.token_hex(16)}@{domain}>" for _ in recipients],
         }
         queued = await all_rows(conn, INSERT_MESSAGES, bound, QueuedMessage)
         results |= {row.customer_id: Result(row.customer_id, row.id) for row in queued}
         await conn.execute(NOTIFY_WORKERS)
     return [result for result in results.values() if result is not None]
+
+
+async def write_texts(
+    database: Database, account_id: int, draft: Draft, customers: Sequence[int], ranks: Mapping[int, BoardRank]
+) -> dict[int, Written]:
+    """The text for each of the customers who may be written to, while no connection is held."""
+    async with database.write() as conn:  # a replica may not know a new customer yet
+        listed = {"account_id": account_id, "customers": list(customers)}
+        found = await all_rows(conn, select_recipients(locked=False), listed, RecipientRow)
+    return await in_writing_thread(_write_all, draft, found, ranks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +146,14 @@ def _refused_result(customer_id: int, recipient: RecipientRow | None, wording: W
     return Result(customer_id, code="recipient_not_messageable", reason=reason) if reason else None
 
 
-def _write_all(wording: Wording, recipients: Sequence[RecipientRow], ranks: Mapping[int, BoardRank]) -> list[Written]:
-    """The text for each recipient, written in a thread: a batch takes a second, which must not delay other requests.
-
-    The limit counts the resulting texts: a filled-in name or repaired HTML is longer than what the request held.
-    """
-    texts: list[Written] = []
+def _write_all(draft: Draft, recipients: Sequence[RecipientRow], ranks: Mapping[int, BoardRank]) -> dict[int, Written]:
+    """The text for each recipient; the limit counts the resulting texts, because a filled-in name makes them longer."""
+    texts: dict[int, Written] = {}
     characters = 0
     for recipient in recipients:
-        texts.append(write_message(wording, recipient, ranks.get(recipient.id)))
-        characters += len(texts[-1].text) + len(texts[-1].html or "")
+        text = draft.written_for(recipient, ranks.get(recipient.id))
+        characters += len(text.text) + len(text.html or "")
         if characters > MOST_CHARACTERS_AT_ONCE:
             raise BatchTooLarge
+        texts[recipient.id] = text
     return texts

@@ -25,6 +25,7 @@ from app.messages.queue_messages import (
     Result,
     SenderRequired,
     queue_messages,
+    write_texts,
 )
 from app.messages.rank_recipients import ranks_of
 from app.messages.read_messages import UnknownMessage, message_fields, read_line, read_message
@@ -47,6 +48,7 @@ from app.messages.writing.clean_html import HtmlTooLarge
 from app.messages.writing.facts import placeholders
 from app.messages.writing.fill_text import InvalidPlaceholder
 from app.messages.writing.render_template import InvalidVariables
+from app.messages.writing.write_message import drafted
 from app.problems import BodyTooLarge, Problem, documented
 from app.wire.ids import PublicId, public_id, row_id
 from app.wire.instants import Now, QueryInstant, instant, rfc3339
@@ -87,18 +89,19 @@ class MessageQuery(PageQuery):
     },
 )
 async def send_message(
-    new: NewMessage, caller: PayingSender, conn: WriteConn, now: Now, key: IdempotencyKey
+    new: NewMessage, caller: PayingSender, database: Pools, now: Now, key: IdempotencyKey
 ) -> Response:
     """Queue an e-mail to a customer, to be sent at once.
 
     Consent is checked when the message is queued and again when it is sent. It needs the paid plan. A repeat with
     the same Idempotency-Key queues nothing and gets the first answer again.
     """
+    draft = await drafted(new)
 
     async def send() -> Done:
         customer = row_id("cus", new.customer) or 0
         ranks = await ranks_of(conn, caller.account_id, [customer], new, now)
-        (result,) = await queue_messages(conn, caller.account_id, new, [customer], ranks, now)
+        (result,) = await queue_messages(conn, caller.account_id, draft, [customer], ranks, now)
         if result.reason is not None:
             raise RecipientNotMessageable(result.reason)
         if result.message is None:
@@ -106,7 +109,8 @@ async def send_message(
         line = await read_line(conn, caller.account_id, result.message)
         return Done(line, 202, f"/messages/{line.id}")
 
-    return await answer_once(conn, caller, "sendMessage", key, new, now, send)
+    async with database.write() as conn:
+        return await answer_once(conn, caller, "sendMessage", key, new, now, send)
 
 
 @router.post(
@@ -136,16 +140,22 @@ async def send_messages(
     listed = new.to.vips or new.to.top
     source = await asked_source(sources, database, caller, listed.audience, listed.source) if listed else None
 
+    draft = await drafted(new)
+    names = row_ids(new.to.customers or [])
+    if source is not None and new.to.vips is not None:
+        chosen = await choose_vips(database, source, new.to.vips, caller, now)
+    elif source is not None and new.to.top is not None:
+        chosen = await choose_top(database, source, new.to.top, now)
+    else:
+        chosen = Chosen([*dict.fromkeys(names.values())])
+    ranks = chosen.ranks
+    if not ranks:
+        async with database.read() as reading:
+            ranks = await ranks_of(reading, caller.account_id, chosen.customers, new, now)
+    texts = await write_texts(database, caller.account_id, draft, chosen.customers, ranks)
+
     async def send() -> Done:
-        names = row_ids(new.to.customers or [])
-        if source is not None and new.to.vips is not None:
-            chosen = await choose_vips(conn, source, new.to.vips, caller, now)
-        elif source is not None and new.to.top is not None:
-            chosen = await choose_top(conn, source, new.to.top, now)
-        else:
-            chosen = Chosen([*dict.fromkeys(names.values())])
-        ranks = chosen.ranks or await ranks_of(conn, caller.account_id, chosen.customers, new, now)
-        results = await queue_messages(conn, caller.account_id, new, chosen.customers, ranks, now)
+        results = await queue_messages(conn, caller.account_id, draft, chosen.customers, ranks, now, texts)
         return Done(batch_of(results, names, chosen.next_cursor), 202)
 
     async with database.write() as conn:
@@ -174,10 +184,10 @@ def batch_of(results: list[Result], names: dict[str, int], following: str | None
     operation_id="previewMessage",
     responses=documented(UnknownCustomer, SenderRequired, InvalidPlaceholder, InvalidVariables, HtmlTooLarge),
 )
-async def preview_message(new: Preview, caller: PayingSender, conn: ReadConn, now: Now) -> Previewed:
+async def preview_message(new: Preview, caller: PayingSender, database: Pools, now: Now) -> Previewed:
     """Show what a message would look like, footer included, without sending anything."""
     customer = None if new.customer is None else row_id("cus", new.customer) or 0
-    return await preview(conn, caller.account_id, new, customer, now)
+    return await preview(database, caller.account_id, new, customer, now)
 
 
 @router.get("/templates", operation_id="listTemplates")

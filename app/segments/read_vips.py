@@ -8,7 +8,7 @@ from typing import NamedTuple
 from app.boards.answers import Origin
 from app.boards.buckets import BUCKET_EDGES
 from app.boards.questions import Question, Version
-from app.boards.source import Source, UnknownSource
+from app.boards.source import Source
 from app.database.driver import first_hot_row
 from app.database.pools import Connection
 from app.periods import trailing_frame
@@ -142,11 +142,17 @@ def resolve_vips(source: Source, as_of: datetime, days: int, given: Limits, kept
 
 
 async def read_vip_page(
-    conn: Connection, question: VipQuestion, criteria: Criteria, *, limit: int, start: VipStart | None
-) -> VipPage:
-    """One page, from the first origin that can answer."""
+    conn: Connection,
+    question: VipQuestion,
+    criteria: Criteria,
+    *,
+    limit: int,
+    start: VipStart | None,
+    origins: Sequence[Origin],
+) -> VipPage | None:
+    """One page, from the first of these origins that can answer."""
     bound = question.parameters() | {"limit": limit} | (start._asdict() if start else {})
-    for origin in question.origins:
+    for origin in origins:
         statement = select_vip_page(criteria, origin, continued=start is not None)
         row = await first_hot_row(conn, statement, bound, VipPageRow)
         if row is not None:
@@ -154,14 +160,14 @@ async def read_vip_page(
             if row.last_spend is not None and row.last_customer is not None:
                 next_start = VipStart(row.last_spend, row.last_customer)
             return VipPage(Totals.of(row, origin), row.items, next_start)
-    raise UnknownSource
+    return None
 
 
-async def read_spread(conn: Connection, question: VipQuestion) -> Spread:
-    """The totals and histograms, from the first origin that can answer."""
+async def read_spread(conn: Connection, question: VipQuestion, origins: Sequence[Origin]) -> Spread | None:
+    """The totals and histograms, from the first of these origins that can answer."""
     bound = question.parameters() | {"bucket_edges": BUCKET_EDGES}
-    for origin in question.origins:
+    for origin in origins:
         row = await first_hot_row(conn, select_vip_preview(origin), bound, PreviewRow)
         if row is not None:
             return Spread(Totals.of(row, origin), bars(row.spend_pairs or ()), bars(row.purchases_pairs or ()))
-    raise UnknownSource
+    return None

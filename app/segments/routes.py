@@ -1,6 +1,7 @@
 """Segment routes: the VIPs of a store, and what other thresholds would find."""
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -8,7 +9,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.accounts.access import Reader
 from app.accounts.guarded_route import GuardedRoute
-from app.boards.conditional import Answer, File, answer_conditionally, answer_with_file
+from app.boards.answers import Origin
+from app.boards.conditional import Answer, File, FilesOfService, answer_conditionally, answer_with_file
 from app.boards.questions import asked_source, resolved_as_of
 from app.boards.source import RememberedSources, Source, UnknownSource
 from app.database.pools import Connection, Pools
@@ -49,6 +51,7 @@ async def read_vips(
     caller: Reader,
     database: Pools,
     sources: RememberedSources,
+    files: FilesOfService,
     now: Now,
 ) -> Response:
     """Find the customers of a store who buy more than its average buyer, now."""
@@ -58,10 +61,12 @@ async def read_vips(
     question, start = ask_vips(source, query, caller, binding, now)
     if form != JSON:
         file = File("vips", SEGMENT_HEADER, partial(select_whole_segment, query.criteria))
-        return await answer_with_file(database, question, form, file)
+        return await answer_with_file(database, files, question, form, file)
 
-    async def read(conn: Connection) -> Answer:
-        page = await read_vip_page(conn, question, query.criteria, limit=query.limit, start=start)
+    async def read(conn: Connection, origins: Sequence[Origin]) -> Answer | None:
+        page = await read_vip_page(conn, question, query.criteria, limit=query.limit, start=start, origins=origins)
+        if page is None:
+            return None
         cursor = next_vip_cursor(caller, binding, question, page)
         return Answer(body_of_page(question, query, page, cursor), page.totals.version, cursor)
 
@@ -89,8 +94,10 @@ async def preview_vips(
     source = await asked_source(sources, database, caller, query.audience, query.source)
     question = resolve_vips(source, resolved_as_of(query.as_of, now), query.days, given_limits(source, query))
 
-    async def read(conn: Connection) -> Answer:
-        spread = await read_spread(conn, question)
+    async def read(conn: Connection, origins: Sequence[Origin]) -> Answer | None:
+        spread = await read_spread(conn, question, origins)
+        if spread is None:
+            return None
         return Answer(json.dumps(preview_of(question, spread)).encode(), spread.totals.version)
 
     return await answer_conditionally(request, database, question, f"preview{query.model_dump_json()}", read)

@@ -12,7 +12,7 @@ from app.accounts.answer_once import (
 )
 from app.accounts.guarded_route import GuardedRoute
 from app.boards.source import RememberedSources, SourceId, UnknownSource
-from app.database.pools import Connection, ReadConn, WriteConn
+from app.database.pools import Connection, Pools, ReadConn, WriteConn
 from app.database.rows import all_rows, first_row, one_row
 from app.problems import NotFound, documented
 from app.sources import statements
@@ -169,16 +169,19 @@ async def change_source(
     source_id: SourceId,
     change: SourceChange,
     caller: Writer,
-    conn: WriteConn,
+    database: Pools,
     sources: RememberedSources,
     now: Now,
 ) -> Source:
     """Change a source's name, zone or first day of the week."""
     key = {"account_id": caller.account_id, "source_id": source_id}
-    if (await conn.execute(statements.UPDATE_SOURCE, key | change.settings() | {"now": now})).one_or_none() is None:
-        raise UnknownSource
+    await sources.read(database, caller.account_id, source_id)  # nobody takes a turn at a source of others
+    async with database.write_in_turn(source_id) as conn:
+        if (await conn.execute(statements.UPDATE_SOURCE, key | change.settings() | {"now": now})).one_or_none() is None:
+            raise UnknownSource
+        shown = await one_row(conn, statements.SELECT_SHOWN_SOURCE, key, SourceRow)
     sources.forget(caller.account_id, source_id)
-    return Source(**source_fields(await one_row(conn, statements.SELECT_SHOWN_SOURCE, key, SourceRow)))
+    return Source(**source_fields(shown))
 
 
 async def require_audience(conn: Connection, account_id: int, audience_id: int) -> None:

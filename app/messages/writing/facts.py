@@ -47,7 +47,10 @@ class Facts:
         return {
             "customer": {"name": made_fit(self.customer_name)},
             "rank": asdict(self.rank) if self.rank else dict.fromkeys(("place", "metric", "time_frame")),
-            "store": {"name": made_fit(self.store_name), "url": made_fit(self.store_url)},
+            "store": {
+                "name": made_fit(self.store_name),
+                "url": self.store_url if (self.store_url or "").startswith(("https://", "http://")) else None,
+            },
         }
 
 

@@ -16,8 +16,9 @@ from liquid.builtin.filters import misc, string
 from liquid.builtin.tags import case_tag, if_tag, unless_tag
 from liquid.exceptions import LiquidError, ResourceLimitError
 
-from app.messages.writing.clean_html import clean_html
+from app.messages.writing.clean_html import refuse_large_html
 from app.messages.writing.facts import DESCRIPTIONS, Facts
+from app.messages.writing.personal_html import MisplacedPlaceholderError, clean_personal_html
 from app.problems import Problem
 from app.wire.text import is_fit_for_header
 
@@ -83,19 +84,34 @@ def filled_subject(source: str, facts: Facts) -> str:
     return subject
 
 
-def filled_html(source: str, facts: Facts) -> str:
-    """The HTML for this recipient, facts escaped and then all of it cleaned: a fact may stand in an attribute."""
-    return clean_html(_filled("html", source, facts))
+def personal_html(source: str) -> str:
+    """The sender's HTML, cleaned, with placeholders that `filled_html` fills in; call it in a thread."""
+    refuse_large_html(source)
+    if _has_placeholder(source):
+        _template("html", source)
+    try:
+        return clean_personal_html(source)
+    except MisplacedPlaceholderError as misplaced:
+        _refuse("html", f"The text {misplaced}")
+
+
+def filled_html(personal: str, facts: Facts) -> str:
+    """The HTML for this recipient, facts escaped; `personal` is what `personal_html` has returned."""
+    return _filled("html", personal, facts)
 
 
 def _filled(field: str, source: str, facts: Facts) -> str:
-    if "{{" not in source and "{%" not in source:
+    if not _has_placeholder(source):
         return source
     template = _template(field, source)
     try:
         return template.render(**facts.by_name())
     except FAILURES as failure:
         _refuse(field, _failure_reason(failure, source))
+
+
+def _has_placeholder(source: str) -> bool:
+    return "{{" in source or "{%" in source
 
 
 @lru_cache(32)

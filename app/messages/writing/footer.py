@@ -4,7 +4,6 @@ Every message names its sender with a postal address; a marketing message also s
 unsubscribe.
 """
 
-import re
 from dataclasses import dataclass
 from html import escape
 
@@ -13,8 +12,6 @@ from app.words import Language, in_language
 REASON = "You are receiving this message because you agreed to get offers from {sender}."
 UNSUBSCRIBE = "Unsubscribe"
 FOOTER_TEXTS = [REASON, UNSUBSCRIBE]
-
-END_OF_BODY = re.compile(r"</body\s*>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +37,10 @@ class Footer:
         return "\n".join([text.rstrip(), "", "—", self.sender.name, *self._address(), *leave, ""])
 
     def below_html(self, html: str) -> str:
-        """The HTML with the footer at the end of its body. It has to be clean: an open tag would swallow the footer."""
+        """The HTML in a box of its own, and the footer below; the HTML has to be clean, without open tags."""
         lines = "<br>".join(escape(line) for line in [self.sender.name, *self._address()])
         footer = f'<div lang="{self.language}" style="{STYLE}"><p>{lines}</p>{self._leave_html()}</div>'
-        ends = [end.start() for end in END_OF_BODY.finditer(html)]
-        place = ends[-1] if ends else len(html)
-        return html[:place] + footer + html[place:]
+        return f'<div style="{BOX_STYLE}">{html}</div>{footer}'
 
     def _leave_html(self) -> str:
         if self.unsubscribe_url is None:
@@ -60,4 +55,7 @@ class Footer:
         return [line for each in self.sender.postal_address.splitlines() if (line := each.strip())]
 
 
-STYLE = "border-top:1px solid #cccccc;color:#595959;font-family:sans-serif;font-size:13px;margin-top:24px"
+BOX_STYLE = "margin:0;overflow:hidden"
+"""Keeps what floats or is too wide inside, so that nothing covers or moves the footer."""
+
+STYLE = "border-top:1px solid #cccccc;clear:both;color:#595959;font-family:sans-serif;font-size:13px;margin-top:24px"

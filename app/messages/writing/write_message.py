@@ -1,18 +1,16 @@
 """Writing a message: subject, text and HTML for one recipient, in their language."""
 
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Protocol
 
 from app.messages.rank_recipients import BoardRank
 from app.messages.schemas import Wording
-from app.messages.writing.clean_html import clean_html
+from app.messages.writing.clean_html import clean_html, refuse_large_html
 from app.messages.writing.facts import Facts, ranked
-from app.messages.writing.fill_text import filled_html, filled_subject, filled_text
-from app.messages.writing.render_template import Written, render
+from app.messages.writing.fill_text import filled_html, filled_subject, filled_text, personal_html
+from app.messages.writing.render_template import Written, checked, render
+from app.messages.writing.writing_thread import in_writing_thread
 from app.words import Language
-
-cleaned_once = lru_cache(16)(clean_html)
-"""A batch has the same HTML for many recipients, so cleaned HTML is remembered."""
 
 
 def language_for(wording: Wording, own: str | None) -> Language:
@@ -40,22 +38,38 @@ class TextRecipient(Protocol):
         """The language they read."""
 
 
-def write_message(wording: Wording, reader: TextRecipient, board_rank: BoardRank | None) -> Written:
-    """Subject, text and HTML for one recipient, without the footer; raises the problems of what cannot be filled in.
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a request says, checked and cleaned, before anything is known of its recipients."""
+
+    wording: Wording
+    html: str | None
+
+    def written_for(self, reader: TextRecipient, board_rank: BoardRank | None) -> Written:
+        """Subject, text and HTML for one recipient, without the footer."""
+        wording, language = self.wording, language_for(self.wording, reader.language)
+        rank = None
+        if board_rank is not None:
+            rank = ranked(board_rank.rank, board_rank.board.metric, board_rank.board.time_frame, language)
+        facts = Facts(store_name=reader.store, store_url=reader.store_url, customer_name=reader.name, rank=rank)
+        if wording.template is not None:
+            return render(wording.template, language, wording.variables, facts)
+        subject, text, html = wording.subject or "", wording.text or "", self.html
+        if wording.personalise:
+            html = None if html is None else filled_html(html, facts)
+            subject, text = filled_subject(subject, facts), filled_text(text, facts)
+        return Written(subject, text, html if html and html.strip() else None)
+
+
+async def drafted(wording: Wording) -> Draft:
+    """Check and clean what a request says, in a thread where that takes long; raises the problems of the wording.
 
     HTML that is empty after cleaning is dropped; otherwise HTML readers would see a blank mail instead of the text.
     """
-    language = language_for(wording, reader.language)
-    rank = None
-    if board_rank is not None:
-        rank = ranked(board_rank.rank, board_rank.board.metric, board_rank.board.time_frame, language)
-    facts = Facts(store_name=reader.store, store_url=reader.store_url, customer_name=reader.name, rank=rank)
     if wording.template is not None:
-        return render(wording.template, language, wording.variables, facts)
-    subject, text, html = wording.subject or "", wording.text or "", wording.html
-    if wording.personalise:
-        html = None if html is None else filled_html(html, facts)
-        subject, text = filled_subject(subject, facts), filled_text(text, facts)
-    elif html is not None:
-        html = cleaned_once(html)
-    return Written(subject, text, html if html and html.strip() else None)
+        checked(wording.template, wording.language or Language.ENGLISH, wording.variables)
+    html = wording.html
+    if html is not None:
+        refuse_large_html(html)
+        html = await in_writing_thread(personal_html if wording.personalise else clean_html, html)
+    return Draft(wording, html)
