@@ -26,6 +26,7 @@ from app.messages import routes as message_routes
 from app.messages.open_routes import FeedbackSource
 from app.messages.sending.compose_mail import Site
 from app.orders import routes as order_routes
+from app.orders.running_imports import RunningImports
 from app.segments import routes as segment_routes
 from app.services import Services
 from app.sources import routes as source_routes
@@ -70,6 +71,7 @@ def create_app(
         Callers(),
         SourceCache(),
         OpenFiles(),
+        RunningImports(),
         FixedPaths(_fixed_paths(app)),
     )
     return app

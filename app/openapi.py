@@ -53,6 +53,7 @@ PROBLEM = {
         "detail": {"type": "string"},
         "request_id": {"type": "string"},
         "reason": {"type": "string", "description": "only with the code recipient_not_messageable: the reason"},
+        "import": {"type": "object", "description": "of an import that ended early: its id and what is stored"},
         "errors": {
             "type": "array",
             "items": {
@@ -141,7 +142,7 @@ def _complete(dependant: Dependant, operation: dict[str, Any]) -> None:
         operation["security"] = []
     else:
         operation["security"] = [{"operatorKey" if permission.operator else "apiKey": []}]
-        operation["x-scope"] = "operator" if permission.operator else (permission.scope or "any")
+        operation["x-scope"] = "operator" if permission.operator else (" ".join(permission.scopes) or "any")
     responses = operation["responses"]
     if "application/json" in responses.get("422", {}).get("content", {}):
         # FastAPI's own form of a validation error, which this service never sends.

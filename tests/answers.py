@@ -15,7 +15,7 @@ def problem(answer: httpx.Response, status: int, code: str, **extra: Any) -> dic
     assert answer.status_code == status, f"{answer.status_code} {answer.text[:500]}"
     assert answer.headers["Content-Type"] == "application/problem+json"
     body: dict[str, Any] = answer.json()
-    assert set(body) - {"errors", "reason"} == MEMBERS
+    assert set(body) - {"errors", "reason", "import"} == MEMBERS
     assert (body["status"], body["code"], body["type"]) == (status, code, f"/problems/{code.replace('_', '-')}")
     assert body["title"]
     assert body["detail"]

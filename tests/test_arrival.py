@@ -234,3 +234,44 @@ async def test_the_hash_of_an_order_never_changes(open_store, sql):
     )  # fmt: skip
     hashes = await sql.fetch("SELECT content_hash FROM orders ORDER BY order_id")
     assert [row["content_hash"] for row in hashes] == [6718493804483878789, -3941570195590161879]
+
+
+ARRIVALS = st.lists(
+    st.tuples(
+        st.sampled_from(["10.00", "99.00"]),
+        st.sampled_from(["paid", "pending"]),
+        st.sampled_from(
+            [None, None, -30, -2, 3]
+        ),  # its own version in minutes from now; the last is ahead of the clock
+    ),
+    min_size=2,
+    max_size=6,
+)
+
+
+@settings(max_examples=QUICK)
+@given(arrivals=ARRIVALS)
+@example(arrivals=[("10.00", "paid", None), ("99.00", "paid", -30), ("10.00", "paid", None), ("99.00", "paid", -2)])
+async def test_the_newest_version_stays_though_versions_are_repeated(open_store, clock, sql, arrivals):
+    """A version without `updated_at` is as new as its arrival, each time it arrives; none is newer than its arrival."""
+    clock.now = NOW
+    store = await open_store()
+    newest, content = None, None
+    for total, status, minutes in arrivals:
+        clock.now += timedelta(minutes=1)
+        dated = None if minutes is None else clock.now + timedelta(minutes=minutes)
+        version = {} if dated is None else {"updated_at": dated.isoformat()}
+        await store.send(order("o1", "ada", total, at(0), status=status, **version))
+        arrived = min(dated or clock.now, clock.now)
+        progress = ("pending", "paid").index(status)
+        if content == (total, status):
+            newest = max(newest, arrived)
+        elif newest is None or dated is None or arrived > newest:
+            newest, content = arrived, (total, status)
+        elif arrived == newest and progress != ("pending", "paid").index(content[1]):
+            newest, content = max((newest, content), (arrived, (total, status)), key=lambda each: each[1][1] == "paid")
+        elif arrived == newest:
+            return  # the greater hash wins, which this test does not compute
+    row = await sql.fetchrow("SELECT total, status::text, updated_at FROM orders WHERE source_id = $1", store.source_id)
+    assert (row["total"], row["status"]) == (int(content[0].replace(".", "")), content[1])
+    assert row["updated_at"] == newest

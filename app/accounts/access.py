@@ -101,9 +101,9 @@ class Callers:
 class Permission:
     """A dependency that returns the caller, whom `admit` has checked before the body was read."""
 
-    def __init__(self, scope: Scope | None, *, operator: bool = False, paid: bool = False) -> None:
-        """`scope` None: any valid key; `paid`: only of a paying account."""
-        self.scope = scope
+    def __init__(self, *scopes: Scope, operator: bool = False, paid: bool = False) -> None:
+        """A key needs all of the scopes; without any, every valid key will do. `paid`: only of a paying account."""
+        self.scopes = scopes
         self.operator = operator
         self.paid = paid
 
@@ -121,10 +121,23 @@ class Permission:
         caller = await services_of(request).get(Callers).caller(request)
         if self.paid and caller.plan != Plan.PAID:
             raise PlanRequired
-        if self.scope is not None and self.scope not in caller.scopes:
-            raise ScopeRequired(f"This operation needs a key with the scope `{self.scope}`.")
+        require_scopes(caller, *self.scopes)
+        request.state.permission = self
         request.state.caller = caller
         current_account.set(caller.account_id)
+
+
+def require_scopes(caller: Caller, *scopes: Scope) -> None:
+    """Raise ScopeRequired unless the caller's key has all of these scopes."""
+    for scope in scopes:
+        if scope not in caller.scopes:
+            raise ScopeRequired(f"This operation needs a key with the scope `{scope}`.")
+
+
+async def admit_again(request: Request) -> None:
+    """Check key, scopes and plan once more, during a long request; raises what `Permission.admit` raises."""
+    permission: Permission = request.state.permission
+    await permission.admit(request)
 
 
 def _admit_operator(request: Request) -> None:
@@ -135,10 +148,11 @@ def _admit_operator(request: Request) -> None:
         raise KeyRequired
 
 
-AnyKey = Annotated[Caller, Depends(Permission(None))]
+AnyKey = Annotated[Caller, Depends(Permission())]
 Reader = Annotated[Caller, Depends(Permission(Scope.READ))]
+Exporter = Annotated[Caller, Depends(Permission(Scope.READ, Scope.SEND))]
 Writer = Annotated[Caller, Depends(Permission(Scope.WRITE))]
 MessageSender = Annotated[Caller, Depends(Permission(Scope.SEND))]
 PayingSender = Annotated[Caller, Depends(Permission(Scope.SEND, paid=True))]
 Admin = Annotated[Caller, Depends(Permission(Scope.ADMIN))]
-Operator = Annotated[None, Depends(Permission(None, operator=True))]
+Operator = Annotated[None, Depends(Permission(operator=True))]

@@ -262,7 +262,7 @@ def problems_of(dependant: Dependant, *, takes_json: bool) -> Iterator[type[Prob
         )  # an unknown query parameter is invalid
         if permission.paid:
             yield PlanRequired
-        if permission.scope is not None:
+        if permission.scopes:
             yield ScopeRequired
     yield from (each.unknown for each in public_ids(dependant))
     if takes_json:

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from app.accounts.access import Reader, Writer
+from app.accounts.access import Exporter, Reader, Writer
 from app.accounts.guarded_route import GuardedRoute
 from app.boards.source import RememberedSources, Source, SourceCache, UnknownSource
 from app.customers import statements
@@ -18,6 +18,7 @@ from app.customers.schemas import Customer, CustomerChange, CustomerPage, Export
 from app.customers.statements import Contact, FindBy, FoundCustomer
 from app.database.pools import Database, Pools, ReadConn
 from app.database.rows import all_rows, first_row
+from app.vocabulary import Scope
 from app.wire.addresses import normal_address
 from app.wire.ids import PublicId, public_id
 from app.wire.instants import Now
@@ -106,11 +107,10 @@ async def read_customer(customer_id: CustomerId, caller: Reader, conn: ReadConn,
     "/customers/{id}/export",
     operation_id="exportCustomer",
 )
-async def export_customer(customer_id: CustomerId, caller: Reader, database: Pools) -> Export:
-    """Export everything that is stored about a person, to answer a request for access."""
-    async with (
-        database.snapshot() as conn
-    ):  # one snapshot: a customer who is erased meanwhile is exported whole or not at all
+async def export_customer(customer_id: CustomerId, caller: Exporter, database: Pools) -> Export:
+    """Export everything that is stored about a person, messages included, to answer a request for access."""
+    # One snapshot: a customer who is erased meanwhile is exported whole or not at all.
+    async with database.snapshot() as conn:
         return await export_person(conn, caller.account_id, customer_id)
 
 
@@ -138,7 +138,8 @@ async def change_customer(
 ) -> Customer:
     """Set a customer's consent and language.
 
-    The history records which key changed the consent and when; no import overwrites it.
+    The history records which key changed the consent and when; no import overwrites it. A key without the scope
+    `read` is not shown the contact data.
     """
     source = await source_of(sources, database, caller.account_id, customer_id)
     by = public_id("key", caller.key_id)
@@ -153,7 +154,10 @@ async def change_customer(
         row = await first_row(conn, statements.SELECT_CUSTOMER, person, Contact)
         if row is None:
             raise UnknownCustomer
-    return Customer(**contact(row))
+    shown = contact(row)
+    if Scope.READ not in caller.scopes:
+        shown |= dict.fromkeys(("external_id", "name", "email"))
+    return Customer(**shown)
 
 
 @router.delete(

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
-from app.accounts.access import MessageSender, PayingSender
+from app.accounts.access import MessageSender, PayingSender, require_scopes
 from app.accounts.answer_once import (
     Done,
     IdempotencyKey,
@@ -50,6 +50,7 @@ from app.messages.writing.fill_text import InvalidPlaceholder
 from app.messages.writing.render_template import InvalidVariables
 from app.messages.writing.write_message import drafted
 from app.problems import BodyTooLarge, Problem, documented
+from app.vocabulary import Scope
 from app.wire.ids import PublicId, public_id, row_id
 from app.wire.instants import Now, QueryInstant, instant, rfc3339
 from app.wire.pages import InvalidCursor, Listing, PageQuery
@@ -134,10 +135,12 @@ async def send_messages(
 ) -> Response:
     """Queue the same e-mail to up to 1,000 customers: a list of them, a store's VIPs, or the first of a board.
 
-    Recipients are resolved when the request arrives. Those who may not be written to are listed in `results` with
-    a reason.
+    Recipients are resolved when the request arrives; `vips` and `top` need the scope `read` too. Those who may not be
+    written to are listed in `results` with a reason.
     """
     listed = new.to.vips or new.to.top
+    if listed:
+        require_scopes(caller, Scope.READ)
     source = await asked_source(sources, database, caller, listed.audience, listed.source) if listed else None
 
     draft = await drafted(new)
@@ -185,7 +188,12 @@ def batch_of(results: list[Result], names: dict[str, int], following: str | None
     responses=documented(UnknownCustomer, SenderRequired, InvalidPlaceholder, InvalidVariables, HtmlTooLarge),
 )
 async def preview_message(new: Preview, caller: PayingSender, database: Pools, now: Now) -> Previewed:
-    """Show what a message would look like, footer included, without sending anything."""
+    """Show what a message would look like, footer included, without sending it.
+
+    With a `customer` this needs the scope `read` too.
+    """
+    if new.customer is not None:
+        require_scopes(caller, Scope.READ)
     customer = None if new.customer is None else row_id("cus", new.customer) or 0
     return await preview(database, caller.account_id, new, customer, now)
 

@@ -7,7 +7,7 @@ true answers (from the orders) and work for the worker. Repeating an import comp
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,6 +18,8 @@ from app.orders import statements
 from app.orders.ingest import Tally, ingest
 from app.orders.normal_form import Order, Refusal, normalised
 from app.orders.read_rows import Line
+from app.problems import Problem
+from app.wire.ids import public_id
 from app.wire.instants import Clock
 
 BATCH_ROWS = 5_000
@@ -30,6 +32,18 @@ ImportBatch = tuple[list[Order], bool]
 """Orders, and whether they are the last."""
 
 
+MOST_REFUSED_IN_A_ROW = 10_000
+TOLD_REFUSALS = 10
+
+
+class TooManyRefusedRows(Problem):
+    """The import ended: 10,000 rows in a row, or more than half of all, were refused. Valid rows before are stored."""
+
+    slug = "too-many-refused-rows"
+    title = "Too many rows were refused"
+    status = 422
+
+
 @dataclass(slots=True)
 class Import:
     """An import and how far it is: the counts add up to `received`."""
@@ -40,15 +54,45 @@ class Import:
     tally: Tally = field(default_factory=Tally)
     rejected: list[tuple[int, Refusal]] = field(default_factory=list)
 
+    refused_in_a_row: int = 0
+
     def refuse(self, line: int, refusal: Refusal) -> None:
         """Count a row that is not stored, and remember the first ones."""
         self.rejected_count += 1
+        self.refused_in_a_row += 1
         if len(self.rejected) < REPORTED_REFUSALS:
             self.rejected.append((line, refusal))
 
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether so few rows can be stored that the file must be another one."""
+        mostly = self.received >= 2 * MOST_REFUSED_IN_A_ROW and 2 * self.rejected_count > self.received
+        return mostly or self.refused_in_a_row >= MOST_REFUSED_IN_A_ROW
 
-async def import_orders(database: Database, source: Source, rows: AsyncIterable[list[Line]], clock: Clock) -> Import:
-    """Store every order of the stream; a broken stream raises after what came before is stored."""
+    def told(self) -> dict[str, object]:
+        """What is stored so far, for the answer to an import that ends early."""
+        return {
+            "id": public_id("imp", self.id),
+            "received": self.received,
+            "created": self.tally.created,
+            "updated": self.tally.updated,
+            "unchanged": self.tally.unchanged,
+            "rejected_count": self.rejected_count,
+            "rejected": [{"line": line, **each._asdict()} for line, each in self.rejected[:TOLD_REFUSALS]],
+        }
+
+
+async def import_orders(
+    database: Database,
+    source: Source,
+    rows: AsyncIterable[list[Line]],
+    clock: Clock,
+    ask_again: Callable[[], Awaitable[None]] | None = None,
+) -> Import:
+    """Store every order of the stream; a broken stream raises after what came before is stored.
+
+    `ask_again` is called before each batch; it raises when the caller may no longer do this.
+    """
     progress = Import()
     batches = _batches(rows, source, progress, clock)
     batch, is_last = await anext(batches)
@@ -57,7 +101,10 @@ async def import_orders(database: Database, source: Source, rows: AsyncIterable[
         progress.id = (await conn.execute(statements.INSERT_IMPORT, begun)).scalar_one()
     deferred = not is_last
     try:
-        await _store_batches(database, source, batches, (batch, is_last), progress, clock)
+        await _store_batches(database, source, batches, (batch, is_last), progress, clock, ask_again)
+    except Problem as ended:
+        ended.members["import"] = progress.told()
+        raise
     finally:
         if deferred:
             await catch_up(database, source, clock())
@@ -73,12 +120,15 @@ async def _store_batches(
     first: ImportBatch,
     progress: Import,
     clock: Clock,
+    ask_again: Callable[[], Awaitable[None]] | None,
 ) -> None:
     (batch, is_last), deferred = first, not first[1]
     for number in itertools.count(1):
         # The next batch is read while PostgreSQL stores this one.
         following = None if is_last else asyncio.ensure_future(anext(batches))
         try:
+            if ask_again is not None:
+                await ask_again()
             async with database.write_in_turn(source.id) as conn:
                 progress.tally.add(await ingest(conn, source, batch, clock(), defer_standings=deferred))
                 await _note(conn, source, progress, clock(), finished=False)
@@ -123,7 +173,11 @@ async def _batches(
             order = row if isinstance(row, Refusal) else normalised(row, source, now)
             if isinstance(order, Refusal):
                 progress.refuse(line, order)
+                if progress.is_hopeless:
+                    yield batch, False
+                    raise TooManyRefusedRows
                 continue
+            progress.refused_in_a_row = 0
             if len(batch) == BATCH_ROWS:
                 yield batch, False
                 batch = []

@@ -2,7 +2,8 @@
 
 The source's row is locked first, then everything is read, decided here and written by set.
 Versions are ordered by (updated_at, progress of the status, hash of the content); a version
-without `updated_at` is as new as its arrival. Nothing is written that would change nothing.
+without `updated_at` is as new as its arrival, also when it repeats what is stored. Nothing is
+written that would change nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -134,9 +135,10 @@ def _decide(
             continue
         elif before.content_hash == order.content_hash:
             tally.unchanged += 1
-            if order.updated_at and order.updated_at > before.updated_at:
-                current[order.order_id] = before._replace(updated_at=order.updated_at)
-                _advance(changes, order, order.updated_at)
+            version = order.updated_at or now
+            if version > before.updated_at:
+                current[order.order_id] = before._replace(updated_at=version)
+                _advance(changes, order, version)
             continue
         elif not _is_newer(order, before):
             tally.unchanged += 1

@@ -108,7 +108,7 @@ def _order_of(row: OrderRow, source: Source, now: datetime) -> Order:
         row.status,
         bool(row.test),
     )
-    updated_at = _moment("updated_at", row.updated_at, now) if row.updated_at else None
+    updated_at = min(_moment("updated_at", row.updated_at, now), now) if row.updated_at else None
     order = Order(*content, updated_at, content_hash(content))
     return order if ordered_at <= now else order._replace(ordered_at=now)
 

@@ -16,6 +16,10 @@ from app.problems import Problem
 from app.wire.strict_json import strict_json
 
 LONGEST_ROW_BYTES = 64 * 1024
+HARMLESS_BYTES = 32 * 1024 * 1024
+MOST_TIMES_LARGER = 200
+"""A gzip stream beyond both is not a table of orders, which shrinks to a tenth or so."""
+
 INFLATED_AT_ONCE_BYTES = 256 * 1024
 CUT_AT_ONCE_BYTES = 4 * 1024
 """Small enough not to delay other requests even if every line of it is refused."""
@@ -49,9 +53,11 @@ async def inflated(chunks: AsyncIterable[bytes], *, gzip: bool) -> AsyncIterator
     """The bytes, unpacked where they are gzip, never much at a time."""
     inflater: Any = None
     first = True
+    packed_bytes = unpacked_bytes = 0
     async for chunk in chunks:
         if not chunk:
             continue
+        packed_bytes += len(chunk)
         if first:
             inflater = zlib.decompressobj(wbits=31) if gzip or chunk.startswith(GZIP_MAGIC) else None
             first = False
@@ -63,9 +69,13 @@ async def inflated(chunks: AsyncIterable[bytes], *, gzip: bool) -> AsyncIterator
             if inflater.eof:
                 inflater = zlib.decompressobj(wbits=31)
             try:
-                yield inflater.decompress(packed, INFLATED_AT_ONCE_BYTES)
+                unpacked = inflater.decompress(packed, INFLATED_AT_ONCE_BYTES)
             except zlib.error:
                 raise BrokenStream("The body is not valid gzip.") from None
+            unpacked_bytes += len(unpacked)
+            if unpacked_bytes > max(HARMLESS_BYTES, MOST_TIMES_LARGER * packed_bytes):
+                raise BrokenStream(f"The gzip stream unpacks to more than {MOST_TIMES_LARGER} times its size.")
+            yield unpacked
             packed = inflater.unconsumed_tail or inflater.unused_data
     if inflater is not None and not inflater.eof:
         raise BrokenStream("The gzip stream ends early.")

@@ -1,24 +1,23 @@
 """Order routes: orders of a source, in batches, as streams, and out again."""
 
 import json
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
-from app.accounts.access import Writer
+from app.accounts.access import Writer, admit_again
 from app.accounts.guarded_route import GuardedRoute, limit_body
 from app.boards.source import RememberedSources, SourceId
 from app.database.errors import FiguresTooLarge
 from app.database.pools import Pools
-from app.orders.import_orders import Import, import_orders
+from app.orders.import_orders import Import, TooManyRefusedRows, import_orders
 from app.orders.ingest import bury, ingest
 from app.orders.normal_form import Order, Refusal, normalised
 from app.orders.read_rows import BrokenStream, UnknownColumns, csv_rows, inflated, ndjson_rows
+from app.orders.running_imports import ImportsOfService
 from app.orders.schemas import ORDER_EXAMPLE, BatchResult, ImportResult, OrderBatch, Rejected, RejectedLine
-from app.problems import (
-    UnsupportedMediaType,
-    documented,
-)
+from app.problems import BodyTooSlow, UnsupportedMediaType, documented
 from app.wire.ids import public_id
 from app.wire.instants import ClockOfService, Now
 
@@ -90,7 +89,9 @@ async def delete_order(
     "/sources/{id}/imports",
     status_code=201,
     operation_id="importOrders",
-    responses=documented(BrokenStream, UnsupportedMediaType, UnknownColumns, FiguresTooLarge),
+    responses=documented(
+        BrokenStream, BodyTooSlow, UnsupportedMediaType, UnknownColumns, FiguresTooLarge, TooManyRefusedRows
+    ),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -109,6 +110,7 @@ async def import_stream(
     source_id: SourceId,
     caller: Writer,
     sources: RememberedSources,
+    imports: ImportsOfService,
     request: Request,
     database: Pools,
     clock: ClockOfService,
@@ -119,7 +121,9 @@ async def import_stream(
     encoding = ENCODINGS.get(request.headers.get("content-encoding", "").strip().lower())
     if rows is None or encoding is None:
         raise UnsupportedMediaType("Send text/csv or application/x-ndjson, plain or with Content-Encoding: gzip.")
-    done = await import_orders(database, source, rows(inflated(request.stream(), gzip=encoding)), clock.now)
+    stream = rows(inflated(request.stream(), gzip=encoding))
+    with imports.running(source.account_id, source.id):
+        done = await import_orders(database, source, stream, clock.now, partial(admit_again, request))
     return result_of(done)
 
 
