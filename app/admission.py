@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from app.accounts.api_key import account_of
-from app.envelope import AsgiApplication, AsgiReceive, AsgiScope, AsgiSend
+from app.envelope import AsgiApplication, AsgiReceive, AsgiScope, AsgiSend, Metrics
 from app.problems import Problem, ServiceUnavailable, TooManyRequests
 
 UNLIMITED_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
@@ -39,12 +39,12 @@ def account_of_header(authorization: bytes) -> int | None:
 class AdmissionLayer:
     """Counts the requests that are under way."""
 
-    def __init__(self, app: AsgiApplication, limits: InFlight) -> None:
+    def __init__(self, app: AsgiApplication, limits: InFlight, metrics: Metrics) -> None:
         """`app` is what it wraps."""
         self.app = app
         self.limits = limits
+        self._metrics = metrics
         self._under_way: Counter[bytes | int | None] = Counter()
-        self.refused: Counter[int] = Counter()
         self._all = 0
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
@@ -57,7 +57,7 @@ class AdmissionLayer:
         names: tuple[bytes | int | None, ...] = (None,) if account_id is None else (account_id, key)
         problem = self._objection(names)
         if problem is not None:
-            self.refused[problem.status] += 1
+            self._metrics.refused.labels(problem.status).inc()
             await _send_refusal(problem, send)
             return
         self._all += 1

@@ -132,7 +132,10 @@ async def _serve(settings: Settings, urls: Urls, listener: socket.socket) -> Non
         )
         console.print(f"Serving {url} (docs at /docs)", highlight=False)
         async with mailing.delivery(settings, worker_database) as delivery:
-            await serving.serve_until_stopped(app, worker_database, listener, delivery if settings.worker else None)
+            working = delivery if settings.worker else None
+            await serving.serve_until_stopped(app, worker_database, listener, working, urls.is_running)
+    if not urls.is_running():
+        raise CommandError("the embedded PostgreSQL has ended; start the service again, and see postgres.log")
 
 
 @commands.command()

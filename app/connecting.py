@@ -1,6 +1,6 @@
 """Connecting: where this process finds PostgreSQL, and the pools that it opens there."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
@@ -24,6 +24,8 @@ class Urls:
     write: str
     read: str | None
     embedded: bool
+    is_running: Callable[[], bool] = lambda: True
+    """Whether an embedded server still runs."""
 
 
 @contextmanager
@@ -34,7 +36,7 @@ def postgres(settings: Settings, *, share: bool) -> Iterator[Urls]:
         yield Urls(settings.database_url.get_secret_value(), read.get_secret_value() if read else None, embedded=False)
         return
     with local_postgres(settings.data_dir, share=share) as urls:
-        yield Urls(asyncpg_url(urls.write), asyncpg_url(urls.read), embedded=True)
+        yield Urls(asyncpg_url(urls.write), asyncpg_url(urls.read), embedded=True, is_running=urls.is_running)
 
 
 @asynccontextmanager

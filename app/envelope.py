@@ -46,6 +46,10 @@ class Metrics:
             "http_request_seconds", "Time until the answer was sent", ["method", "route"], registry=self.registry
         )
 
+        self.refused = Counter(
+            "http_requests_refused", "Requests refused before any look-up", ["status"], registry=self.registry
+        )
+
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """One request."""
         self.requests.labels(method, route, status).inc()
@@ -100,6 +104,8 @@ class RequestLayer:
         self.metrics.observe(scope["method"], route, status, seconds)
         if scope["path"] not in QUIET_PATHS:
             milliseconds = round(seconds * 1000, 1)
+            caller = scope["state"].get("caller")
+            whose = {"account_id": caller.account_id, "key_id": caller.key_id} if caller else {}
             log.info(
                 "request",
                 method=scope["method"],
@@ -107,4 +113,5 @@ class RequestLayer:
                 status=status,
                 milliseconds=milliseconds,
                 request_id=request_id,
+                **whose,
             )

@@ -28,7 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -61,6 +61,8 @@ class LocalUrls:
 
     write: str
     read: str
+    is_running: Callable[[], bool] = lambda: True
+    """Whether the server still runs; a process that has only joined cannot tell and takes it so."""
 
 
 @contextmanager
@@ -93,11 +95,11 @@ def _join_or_start(folder: Path, held: ExitStack, *, share: bool) -> LocalUrls:
     with server_lock:
         programs = _Programs.found(folder / "cluster", server_lock.fileno())
         _ensure_cluster(folder, programs)
-        port = _start_server(folder, programs, held)
+        server, port = _start_server(folder, programs, held)
     held.callback((folder / "port").unlink, missing_ok=True)
     with open(folder / "port", "w", opener=_private) as file:
         file.write(str(port))
-    return _urls(_secret(folder), port)
+    return replace(_urls(_secret(folder), port), is_running=lambda: server.poll() is None)
 
 
 def _private(path: str, flags: int) -> int:
@@ -249,8 +251,8 @@ def _ensure_cluster(folder: Path, programs: _Programs) -> None:
     os.sync()
 
 
-def _start_server(folder: Path, programs: _Programs, held: ExitStack) -> int:
-    """Start the server and wait until it accepts connections; returns its port."""
+def _start_server(folder: Path, programs: _Programs, held: ExitStack) -> tuple[subprocess.Popen[str], int]:
+    """Start the server and wait until it accepts connections; returns it and its port."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
     with suppress(OSError, ValueError):  # a container's limit: absent, or the word "max"
         memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()) >> 20)
@@ -264,7 +266,7 @@ def _start_server(folder: Path, programs: _Programs, held: ExitStack) -> int:
             server = programs.launch(folder / "cluster", *command, dies_by=signal.SIGINT, output=log.fileno())
             held.callback(_stop, server)
             if _accepts(server, folder / "cluster" / "postmaster.pid", log.fileno(), log_start):
-                return port
+                return server, port
 
 
 def _accepts(server: subprocess.Popen[str], pid_file: Path, log: int, log_start: int) -> bool:

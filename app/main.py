@@ -53,7 +53,7 @@ def create_app(
 ) -> FastAPI:
     """The application over a database; it closes the pools when it stops."""
     metrics = Metrics()
-    app = _application(database, [_admission(in_flight), *_middleware(metrics, cors_origins)])
+    app = _application(database, [_admission(in_flight, metrics), *_middleware(metrics, cors_origins)])
     app.include_router(leaderboard_routes.hot)  # first, because routes are tried one after the other
     for routes in FEATURES:
         app.include_router(routes.router)
@@ -72,6 +72,7 @@ def create_app(
         SourceCache(),
         OpenFiles(),
         RunningImports(),
+        operation.Scrape(),
         FixedPaths(_fixed_paths(app)),
     )
     return app
@@ -97,8 +98,8 @@ def _application(database: Database, middleware: list[Middleware]) -> FastAPI:
     )
 
 
-def _admission(in_flight: InFlight | None) -> Middleware:
-    return Middleware(AdmissionLayer, limits=in_flight or InFlight())
+def _admission(in_flight: InFlight | None, metrics: Metrics) -> Middleware:
+    return Middleware(AdmissionLayer, limits=in_flight or InFlight(), metrics=metrics)
 
 
 def _middleware(metrics: Metrics, cors_origins: tuple[str, ...]) -> list[Middleware]:

@@ -1,6 +1,7 @@
 """OpenAPI document: what integration tests read; committed, and compared in the tests."""
 
 import base64
+import gzip
 import hashlib
 import re
 from importlib import resources
@@ -115,11 +116,14 @@ def install_docs(app: FastAPI) -> None:
     async def read_docs() -> HTMLResponse:
         return HTMLResponse(page, headers={"Content-Security-Policy": DOCS_POLICY.format(digest=digest)})
 
+    assets = {name: gzip.compress(resources.files(swagger_ui).joinpath(name).read_bytes()) for name in DOCS_ASSETS}
+
     @app.get("/swagger/{name}", include_in_schema=False)
     async def read_asset(name: str) -> Response:
-        if name not in DOCS_ASSETS:
+        if name not in assets:
             raise NotFound
-        return Response(resources.files(swagger_ui).joinpath(name).read_bytes(), media_type=DOCS_ASSETS[name])
+        headers = {"Content-Encoding": "gzip", "Cache-Control": "public, max-age=31536000, immutable"}
+        return Response(assets[name], media_type=DOCS_ASSETS[name], headers=headers)
 
     @app.get("/", include_in_schema=False)
     async def read_root() -> RedirectResponse:

@@ -1,6 +1,7 @@
 """Operation: the routes that the engineer who runs the service asks."""
 
 import html
+import time
 from functools import cache
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -15,7 +16,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from app.accounts.guarded_route import OpenRoute
 from app.database.errors import ERRORS
-from app.database.pools import Pools
+from app.database.pools import Database, Pools
 from app.envelope import Metrics
 from app.problems import NotFound, ServiceUnavailable, documented, every_problem
 from app.services import provided
@@ -24,6 +25,7 @@ from app.words import in_language, language_of
 
 ROOT = Path(__file__).parent.parent
 VERSION = "0.1.0"
+SCRAPE_SECONDS = 1.0
 
 
 class Waiting(NamedTuple):
@@ -60,6 +62,17 @@ WAITING = (
         "standings_outdated",
         "Customers whose standings an import has left outdated",
         "SELECT count(*) FROM outdated_standings",
+    ),
+    Waiting(
+        "database_bytes",
+        "The size of the database on its disk",
+        "SELECT pg_database_size(current_database())",
+    ),
+    Waiting(
+        "messages_oldest_unsent_seconds",
+        "The age of the oldest message that is not sent",
+        "SELECT coalesce(extract(epoch FROM cast(:now AS timestamptz) - min(created_at)), 0) FROM messages"
+        " WHERE due_at IS NOT NULL",
     ),
     Waiting(
         "boards_overdue_seconds",
@@ -108,24 +121,44 @@ async def version() -> dict[str, str]:
     return {"version": VERSION, "migration": migration_head() or ""}
 
 
+class Scrape:
+    """The metrics as they were last given, so that asking often costs nothing."""
+
+    def __init__(self) -> None:
+        """Nothing was given yet."""
+        self.until = 0.0
+        self.text = b""
+
+
+ScrapeOfService = Annotated[Scrape, provided(Scrape)]
+
+
 @router.get("/metrics", operation_id="readMetrics", response_class=PlainTextResponse)
-async def read_metrics(metrics: ServiceMetrics, database: Pools, now: Now) -> Response:
-    """Give Prometheus the figures of this process and of the work that waits.
+async def read_metrics(metrics: ServiceMetrics, database: Pools, scrape: ScrapeOfService, now: Now) -> Response:
+    """Give Prometheus the figures of this process and of the work that waits, counted once a second at most.
 
     While the database does not answer, the latter are missing and `database_up` is 0.
     """
-    try:
-        async with database.check() as conn:
-            waiting = (await conn.execute(COUNT_WAITING, {"now": now})).one()._asdict()
-    except ERRORS:
-        waiting = None
-    return Response(gauges(waiting) + generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    if time.monotonic() >= scrape.until:
+        scrape.until = time.monotonic() + SCRAPE_SECONDS
+        try:
+            async with database.check() as conn:
+                waiting = (await conn.execute(COUNT_WAITING, {"now": now})).one()._asdict()
+        except ERRORS:
+            waiting = None
+        scrape.text = gauges(waiting, database) + generate_latest(metrics.registry)
+    return Response(scrape.text, media_type=CONTENT_TYPE_LATEST)
 
 
-def gauges(waiting: dict[str, float] | None) -> bytes:
-    """The work that waits, in Prometheus's form; only `database_up` while the database does not answer."""
+def gauges(waiting: dict[str, float] | None, database: Database) -> bytes:
+    """The pools and the work that waits, in Prometheus's form; no work while the database does not answer."""
     registry = CollectorRegistry()
     Gauge("database_up", "Whether the database answers", registry=registry).set(waiting is not None)
+    in_use = Gauge("connections_in_use", "Connections of a pool that are taken", ["pool"], registry=registry)
+    queue = Gauge("connections_awaited", "Requests that wait for a connection", ["pool"], registry=registry)
+    for purpose, pool in database.pools.items():
+        in_use.labels(purpose).set(pool.in_use)
+        queue.labels(purpose).set(pool.waiting)
     for each in WAITING:
         if waiting is not None:
             Gauge(each.gauge, each.meaning, registry=registry).set(waiting[each.gauge])

@@ -7,7 +7,7 @@ pools; only then does the caller stop PostgreSQL.
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -23,6 +23,7 @@ from app.worker import work
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 KEEP_ALIVE_SECONDS = 60
 DRAIN_SECONDS = 25
+DATABASE_POLL_SECONDS = 1
 
 
 class Server(uvicorn.Server):
@@ -56,9 +57,16 @@ def taken_port(host: str, port: int) -> socket.socket:
 
 
 async def serve_until_stopped(
-    app: FastAPI, database: Database, listener: socket.socket, delivery: Delivery | None
+    app: FastAPI,
+    database: Database,
+    listener: socket.socket,
+    delivery: Delivery | None,
+    is_running: Callable[[], bool],
 ) -> None:
-    """Answer requests until a signal, then end in order; with a `delivery` do the background work too."""
+    """Answer requests until a signal, then end in order; with a `delivery` do the background work too.
+
+    It also ends when the database server is no longer running that this process has started.
+    """
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -70,9 +78,18 @@ async def serve_until_stopped(
     )
     stop = asyncio.Event()
     background = asyncio.create_task(work(database, now_in_utc, stop, delivery)) if delivery else None
+    server = Server(config)
+    watching = asyncio.create_task(_end_with_database(server, is_running))
     try:
-        await Server(config).serve(sockets=[listener])
+        await server.serve(sockets=[listener])
     finally:
+        watching.cancel()
         stop.set()
         if background is not None:
             await background
+
+
+async def _end_with_database(server: Server, is_running: Callable[[], bool]) -> None:
+    while is_running():  # noqa: ASYNC110 - a process that ends tells nobody but its parent
+        await asyncio.sleep(DATABASE_POLL_SECONDS)
+    server.should_exit = True

@@ -27,6 +27,9 @@ def asyncpg_url(url: str) -> str:
     return with_asyncpg
 
 
+SHORTEST_ADMIN_KEY = 24
+
+
 class Settings(BaseSettings):
     """The settings; each field is an environment variable of the same name in capitals."""
 
@@ -73,6 +76,21 @@ class Settings(BaseSettings):
         if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
             raise ValueError("must be http:// or https:// and a host")
         return url.rstrip("/")
+
+    @field_validator("admin_key")
+    @classmethod
+    def _hard_to_guess(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and len(key.get_secret_value()) < SHORTEST_ADMIN_KEY:
+            raise ValueError(f"must have at least {SHORTEST_ADMIN_KEY} characters; `openssl rand -hex 32` makes one")
+        return key
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not re.fullmatch(r"https?://[^\s/?#@*]+", origin):
+                raise ValueError("must be origins such as https://shop.example, separated by commas")
+        return origins
 
     @field_validator("cors_origins", mode="before")
     @classmethod

@@ -173,7 +173,7 @@ def read_from_the_top(url: str, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_the_readme_leads_from_nothing_to_a_mail_that_is_sent(tmp_path):
-    with running(tmp_path / "var", ADMIN_KEY="choose-a-long-one") as service:
+    with running(tmp_path / "var", ADMIN_KEY="choose-a-key-of-24-characters-or-more") as service:
         read_from_the_top(service.url, tmp_path)
         wait_until(lambda: len([*(tmp_path / "var" / "mail" / "new").glob("*")]) == 1, 20)
 
@@ -456,3 +456,14 @@ async def test_services_that_start_together_migrate_one_after_the_other(postgres
 
     assert [(done.code, done.err) for done in map(ended, both)] == [(0, ""), (0, "")]
     await postgres.run("DROP DATABASE empty_together WITH (FORCE)")
+
+
+def test_a_service_whose_embedded_database_is_killed_ends_with_one_line(tmp_path):
+    data_dir = tmp_path / "var"
+    with running(data_dir) as service:
+        min(postgres_of(data_dir), key=lambda each: each.create_time()).kill()
+        code = service.process.wait(40)
+        said = service.said()
+    assert code == 1
+    assert "the embedded PostgreSQL has ended; start the service again" in said
+    assert "Traceback" not in said

@@ -14,8 +14,8 @@ from app.problems import InternalError, Problem, ServiceUnavailable, answer, log
 BUSY_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "25006", "53300"})
 """Serialization, deadlock, lock or statement timeout, a server in read-only mode, too many connections."""
 
-GONE_CLASSES = frozenset({"08", "28", "3D", "57"})
-"""The connection broke, was refused, its database is away, or an operator ended it."""
+GONE_CLASSES = frozenset({"08", "28", "3D", "53", "57"})
+"""The connection broke, was refused, its database is away, disk or memory is full, or an operator ended it."""
 
 SUM_TOO_LARGE_SQLSTATE = "22003"
 

@@ -19,6 +19,7 @@ from fastapi import Depends
 from sqlalchemy import TextClause, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from app.database.driver import execute_hot
 from app.problems import ServiceUnavailable, TooManyRequests
@@ -77,6 +78,7 @@ class Pool:
         self.engine = engine
         self.size = size
         self._wait_seconds = wait_seconds
+        self.waiting = 0
         self._shares: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -84,7 +86,7 @@ class Pool:
         """A connection; TooManyRequests while the account of the request holds its half of the pool."""
         account_id = current_account.get()
         if account_id is None:
-            async with self.engine.connect() as conn:
+            async with self._taken() as conn:
                 yield conn
             return
         share = self._shares.setdefault(account_id, asyncio.Semaphore(max(1, self.size // 2)))
@@ -93,10 +95,28 @@ class Pool:
         except TimeoutError:
             raise TooManyRequests("This account has too many requests under way; send fewer at once.") from None
         try:
-            async with self.engine.connect() as conn:
+            async with self._taken() as conn:
                 yield conn
         finally:
             share.release()
+
+    @asynccontextmanager
+    async def _taken(self) -> AsyncIterator[AsyncConnection]:
+        self.waiting += 1
+        try:
+            conn = await self.engine.connect()
+        finally:
+            self.waiting -= 1
+        try:
+            yield conn
+        finally:
+            await conn.close()
+
+    @property
+    def in_use(self) -> int:
+        """How many connections are taken."""
+        pool = self.engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else 0
 
 
 class Turns:

@@ -12,6 +12,10 @@ SELECT (SELECT count(*)
         WHERE paused_until > :now) AS senders_paused,
        (SELECT count(*)
         FROM outdated_standings) AS standings_outdated,
+       (SELECT pg_database_size(current_database())) AS database_bytes,
+       (SELECT COALESCE(EXTRACT(EPOCH FROM CAST(:now AS timestamptz) - min(created_at)), 0)
+        FROM messages
+        WHERE due_at IS NOT NULL) AS messages_oldest_unsent_seconds,
        (SELECT COALESCE(EXTRACT(EPOCH FROM CAST(:now AS timestamptz) - min(boards_due_at)), 0)
         FROM sources
         WHERE boards_due_at < :now) AS boards_overdue_seconds
