@@ -6,7 +6,6 @@ without a key of the right form share a part of the whole, so that they cannot k
 
 import json
 import secrets
-from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -44,7 +43,7 @@ class AdmissionLayer:
         self.app = app
         self.limits = limits
         self._metrics = metrics
-        self._under_way: Counter[bytes | int | None] = Counter()
+        self._under_way: dict[bytes | int | None, int] = {}
         self._all = 0
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
@@ -52,33 +51,40 @@ class AdmissionLayer:
         if scope["type"] != "http" or scope["path"] in UNLIMITED_PATHS:
             await self.app(scope, receive, send)
             return
-        key = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        key = b""
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                key = value
+                break
         account_id = account_of_header(key)
-        names: tuple[bytes | int | None, ...] = (None,) if account_id is None else (account_id, key)
-        problem = self._objection(names)
+        problem = self._objection(account_id, key)
         if problem is not None:
             self._metrics.refused.labels(problem.status).inc()
             await _send_refusal(problem, send)
             return
+        if account_id is None:
+            key = b""
+        under_way = self._under_way
         self._all += 1
-        self._under_way.update(names)
+        under_way[account_id] = under_way.get(account_id, 0) + 1
+        under_way[key] = under_way.get(key, 0) + 1
         try:
             await self.app(scope, receive, send)
         finally:
             self._all -= 1
-            for name in names:
-                self._under_way[name] -= 1
-                if not self._under_way[name]:
-                    del self._under_way[name]
+            for each in (account_id, key):
+                under_way[each] -= 1
+                if not under_way[each]:
+                    del under_way[each]
 
-    def _objection(self, names: tuple[bytes | int | None, ...]) -> Problem | None:
-        limits = self.limits
-        if self._all >= limits.in_all or (names == (None,) and self._under_way[None] >= limits.without_a_key):
+    def _objection(self, account_id: int | None, key: bytes) -> Problem | None:
+        limits, under_way = self.limits, self._under_way
+        has_room = account_id is not None or under_way.get(None, 0) < limits.without_a_key
+        if self._all >= limits.in_all or not has_room:
             return ServiceUnavailable("The service has too many requests under way.", retry_after_seconds=1)
-        if names == (None,):
+        if account_id is None:
             return None
-        account_id, key = names
-        if self._under_way[key] >= limits.of_a_key or self._under_way[account_id] >= limits.of_an_account:
+        if under_way.get(key, 0) >= limits.of_a_key or under_way.get(account_id, 0) >= limits.of_an_account:
             return TooManyRequests("This key has too many requests under way; wait for some of them to end.")
         return None
 

@@ -81,42 +81,64 @@ class Pool:
         self.waiting = 0
         self._shares: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
-    @asynccontextmanager
-    async def connect(self) -> AsyncIterator[AsyncConnection]:
-        """A connection; TooManyRequests while the account of the request holds its half of the pool."""
-        account_id = current_account.get()
+    def connect(self) -> "Lease":
+        """A connection for a block; TooManyRequests while the account of the request holds its half of the pool."""
+        return Lease(self)
+
+    async def share_of(self, account_id: int | None) -> asyncio.Semaphore | None:
+        """The share of an account, of which one place is taken; None for what is of no account."""
         if account_id is None:
-            async with self._taken() as conn:
-                yield conn
-            return
-        share = self._shares.setdefault(account_id, asyncio.Semaphore(max(1, self.size // 2)))
+            return None
+        share = self._shares.get(account_id)
+        if share is None:
+            share = self._shares.setdefault(account_id, asyncio.Semaphore(max(1, self.size // 2)))
+        if not share.locked():
+            await share.acquire()
+            return share
         try:
-            await asyncio.wait_for(share.acquire(), self._wait_seconds) if share.locked() else await share.acquire()
+            await asyncio.wait_for(share.acquire(), self._wait_seconds)
         except TimeoutError:
             raise TooManyRequests("This account has too many requests under way; send fewer at once.") from None
-        try:
-            async with self._taken() as conn:
-                yield conn
-        finally:
-            share.release()
-
-    @asynccontextmanager
-    async def _taken(self) -> AsyncIterator[AsyncConnection]:
-        self.waiting += 1
-        try:
-            conn = await self.engine.connect()
-        finally:
-            self.waiting -= 1
-        try:
-            yield conn
-        finally:
-            await conn.close()
+        return share
 
     @property
     def in_use(self) -> int:
         """How many connections are taken."""
         pool = self.engine.pool
         return pool.checkedout() if isinstance(pool, QueuePool) else 0
+
+
+class Lease:
+    """A connection of a pool for a block; a class, because a read spends less time in it than in a generator."""
+
+    __slots__ = ("_conn", "_pool", "_share")
+
+    def __init__(self, pool: Pool) -> None:
+        """Nothing is taken yet."""
+        self._pool = pool
+
+    async def __aenter__(self) -> AsyncConnection:
+        """Take a connection."""
+        pool = self._pool
+        self._share = await pool.share_of(current_account.get())
+        pool.waiting += 1
+        try:
+            self._conn = await pool.engine.connect()
+        except BaseException:
+            if self._share is not None:
+                self._share.release()
+            raise
+        finally:
+            pool.waiting -= 1
+        return self._conn
+
+    async def __aexit__(self, *error: object) -> None:
+        """Give it back."""
+        try:
+            await self._conn.__aexit__(*error)
+        finally:
+            if self._share is not None:
+                self._share.release()
 
 
 class Turns:
@@ -183,23 +205,17 @@ class Database:
             "writes": self.writing,
         }
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    def read(self) -> Lease:
         """A connection on which each statement is a transaction of its own that cannot write."""
-        async with self.reading.connect() as conn:
-            yield conn
+        return self.reading.connect()
 
-    @asynccontextmanager
-    async def check(self) -> AsyncIterator[AsyncConnection]:
+    def check(self) -> Lease:
         """A connection like that of `read` which no route can take: for keys and readiness."""
-        async with self.checking.connect() as conn:
-            yield conn
+        return self.checking.connect()
 
-    @asynccontextmanager
-    async def answer(self) -> AsyncIterator[AsyncConnection]:
+    def answer(self) -> Lease:
         """A connection like that of `read`, for statements that read orders by the million."""
-        async with self.answering.connect() as conn:
-            yield conn
+        return self.answering.connect()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:

@@ -9,8 +9,8 @@ from typing import ParamSpec, TypeVar
 from app.database.pools import current_account
 from app.problems import ServiceUnavailable, TooManyRequests
 
-MOST_WAITING_OF_AN_ACCOUNT = 4
-MOST_WAITING = 32
+MOST_WAITING_OF_AN_ACCOUNT = 16
+MOST_WAITING = 64
 
 Parameters = ParamSpec("Parameters")
 Returned = TypeVar("Returned")
