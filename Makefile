@@ -26,7 +26,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # What mypy reads: strict everywhere but in the tests.
 TYPED = $(wildcard app benchmarks)
 
-.PHONY: help run test check bench openapi sql lock format clean
+.PHONY: help run test check faults bench openapi sql lock format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +45,9 @@ check: $(DEV) ## Lint, import rules, types, migrations, Dockerfile
 	$(BIN)/alembic upgrade head --sql > $(VENV)/migrations.sql
 	$(BIN)/squawk $(VENV)/migrations.sql
 	$(BIN)/hadolint Dockerfile
+
+faults: $(DEV) ## Attack a running service, a minute each way, and ask for a neighbour meanwhile
+	$(BIN)/python -m pytest -s -m faults $(ARGS)
 
 bench: $(DEV) ## Measure the hot paths
 	$(BIN)/python -m benchmarks

@@ -5,6 +5,7 @@ without a key of the right form share a part of the whole, so that they cannot k
 """
 
 import json
+import random
 import secrets
 from dataclasses import dataclass
 from functools import lru_cache
@@ -57,10 +58,10 @@ class AdmissionLayer:
                 key = value
                 break
         account_id = account_of_header(key)
-        problem = self._objection(account_id, key)
-        if problem is not None:
-            self._metrics.refused.labels(problem.status).inc()
-            await _send_refusal(problem, send)
+        refusal = self._objection(account_id, key)
+        if refusal is not None:
+            self._metrics.refused.labels(refusal[0]).inc()
+            await _send_refusal(refusal, send)
             return
         if account_id is None:
             key = b""
@@ -77,27 +78,41 @@ class AdmissionLayer:
                 if not under_way[each]:
                     del under_way[each]
 
-    def _objection(self, account_id: int | None, key: bytes) -> Problem | None:
+    def _objection(self, account_id: int | None, key: bytes) -> tuple[int, bytes, bytes] | None:
         limits, under_way = self.limits, self._under_way
         has_room = account_id is not None or under_way.get(None, 0) < limits.without_a_key
         if self._all >= limits.in_all or not has_room:
-            return ServiceUnavailable("The service has too many requests under way.", retry_after_seconds=1)
+            return OVERLOADED
         if account_id is None:
             return None
         if under_way.get(key, 0) >= limits.of_a_key or under_way.get(account_id, 0) >= limits.of_an_account:
-            return TooManyRequests("This key has too many requests under way; wait for some of them to end.")
+            return TOO_MANY
         return None
 
 
-async def _send_refusal(problem: Problem, send: AsgiSend) -> None:
-    request_id = secrets.token_hex(16)
-    body = json.dumps(problem.body(request_id)).encode()
+def _refusal(problem: Problem) -> tuple[int, bytes, bytes]:
+    """The parts of a refusal that are the same each time: status, and the body before and after the request id."""
+    before, after = json.dumps(problem.body(REQUEST_ID)).encode().split(REQUEST_ID.encode())
+    return problem.status, before, after
+
+
+REQUEST_ID = "0" * 32
+OVERLOADED = _refusal(ServiceUnavailable("The service has too many requests under way."))
+TOO_MANY = _refusal(TooManyRequests("This key has too many requests under way; wait for some of them to end."))
+RETRY_AFTER_SECONDS = (b"1", b"2", b"3")
+"""Chosen at random, so that those who are refused together do not come back together."""
+
+
+async def _send_refusal(refusal: tuple[int, bytes, bytes], send: AsgiSend) -> None:
+    status, before, after = refusal
+    request_id = secrets.token_hex(16).encode()
+    body = before + request_id + after
     headers = [
         (b"content-type", b"application/problem+json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"retry-after", problem.headers["Retry-After"].encode()),
-        (b"x-request-id", request_id.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"retry-after", random.choice(RETRY_AFTER_SECONDS)),  # noqa: S311 - nothing is secret here
+        (b"x-request-id", request_id),
         (b"cache-control", b"no-store"),
     ]
-    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -126,7 +126,7 @@ async def test_a_key_has_some_requests_under_way_and_the_rest_is_refused_at_once
         await asyncio.sleep(0.2)
         refused = await strict.get("/account", headers=store.auth)
         problem(refused, 429, "too_many_requests")
-        assert refused.headers["Retry-After"] == "1"
+        assert 1 <= int(refused.headers["Retry-After"]) <= 3
         for path in ("/account", "/sources"):
             assert (await strict.get(path, headers=neighbour.auth)).status_code == 200
         assert (await strict.get("/livez")).status_code == 200

@@ -251,7 +251,15 @@ def test_no_test_imports_another():
     assert borrowing == []
 
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/semantics.md", "migrations/README.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/operations.md",
+    "docs/architecture.md",
+    "docs/semantics.md",
+    "migrations/README.md",
+)
 NAMED_PATH = re.compile(r"`((?:app|tests|docs|migrations|openapi|benchmarks)/[\w/.-]*|pyproject\.toml|README\.md)`")
 NAMED_TARGET = re.compile(r"`make (\w+)")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
