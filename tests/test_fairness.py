@@ -12,6 +12,7 @@ from answers import problem
 from conftest import NOW, OPERATOR, serving, with_asyncpg
 from postal import until
 from shop import order
+from sqlalchemy import text
 
 from app import http_server
 from app.accounts import access, guarded_route
@@ -334,3 +335,28 @@ async def test_what_shows_people_needs_the_scope_to_read(api, open_store):
     for to in ({"top": store.board(limit=1)}, {"vips": store.board(limit=1)}):
         headers = keys["send"] | {"Idempotency-Key": "x"}
         problem(await api.post("/messages/batch", json=words | {"to": to}, headers=headers), 403, "scope_required")
+
+
+async def test_what_counts_a_whole_source_has_no_limit_of_time_and_the_next_write_has_one(open_store, database):
+    store = await open_store()
+    names = ("statement_timeout", "lock_timeout", "transaction_timeout")
+
+    async def limits(conn) -> list[str]:
+        return [(await conn.execute(text(f"SELECT current_setting('{name}')"))).scalar_one() for name in names]
+
+    async with database.write_patiently(store.source_id) as conn:
+        assert await limits(conn) == ["0", "30s", "0"]
+    async with database.write_in_turn(store.source_id) as conn:
+        assert await limits(conn) == ["30s", "2s", "30s"]
+    async with database.read() as conn:
+        assert await limits(conn) == ["5s", "0", "5s"]
+
+
+async def test_an_import_outlasts_another_process_that_has_locked_its_source(open_store, sql):
+    store = await open_store()
+    async with sql.transaction():
+        await sql.execute("SELECT FROM sources WHERE id = $1 FOR NO KEY UPDATE", store.source_id)
+        importing = asyncio.create_task(store.load(COLUMNS + rows(0, 20)))
+        await asyncio.sleep(3.5)
+        assert not importing.done()
+    assert (await importing).json()["created"] == 20

@@ -19,7 +19,7 @@ NAMES_THAT_SAY_NOTHING = {"util", "utils", "helper", "helpers", "common", "manag
 STATEMENT_VERBS = {
     *("SELECT", "INSERT", "UPSERT", "UPDATE", "DELETE", "COUNT", "LOCK", "SET", "ADD", "SUM", "RAISE", "LOWER"),
     *("SHIFT", "CLAIM", "MARK", "CLOSE", "CANCEL", "EXTEND", "SETTLE", "PAUSE", "RESUME", "RELEASE", "NOTIFY"),
-    *("APPLY", "SUBSCRIBE", "REASSIGN", "INHERIT", "ANONYMISE", "ERASE", "REVOKE", "ANALYZE", "LIMIT"),
+    *("APPLY", "SUBSCRIBE", "REASSIGN", "INHERIT", "ANONYMISE", "ERASE", "REVOKE", "ANALYZE", "LIMIT", "LIFT"),
 }
 PROVIDERS = "every provider has its own, and none knows another"
 JSON_FORMS = "the JSON that clients see has the same name as what it shows"

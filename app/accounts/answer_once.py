@@ -71,7 +71,7 @@ class RequestInProgress(Problem):
         super().__init__(headers={"Retry-After": "2"})
 
 
-LIMIT_LOCK_WAIT = text("SET LOCAL lock_timeout = '5s'")
+LIMIT_LOCK_WAIT = text("SET LOCAL lock_timeout = '1s'")
 """How long a repeated request waits for the first one before it is answered 409, for the rest of the transaction."""
 
 CLAIM_IDEMPOTENCY_KEY = text("""

@@ -244,7 +244,7 @@ async def tend_in_steps(database: Database, account_id: int, source_id: int, clo
     """Give the source the boards of this day, each in a transaction of its own, so that writes wait for one at most."""
     is_missing = True
     while is_missing:
-        async with database.write_in_turn(source_id) as conn:
+        async with database.write_patiently(source_id) as conn:
             source = await lock_source(conn, account_id, source_id)
             is_missing = await tend_next(conn, source, clock())
 
@@ -276,7 +276,7 @@ class Backlog(NamedTuple):
 async def catch_up(database: Database, source: Source, now: datetime) -> None:
     """Bring the standings that were set aside up to date."""
     while True:
-        async with database.write_in_turn(source.id) as conn:
+        async with database.write_patiently(source.id) as conn:
             await lock_source(conn, source.account_id, source.id)
             backlog = await one_row(conn, standings.COUNT_OUTDATED, source.key, Backlog)
             if backlog.outdated > CUSTOMERS_AT_ONCE and backlog.outdated * REBUILD_SHARE > backlog.ranked:

@@ -11,8 +11,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.problems import InternalError, Problem, ServiceUnavailable, answer, log
 
-BUSY_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "25006", "53300"})
-"""Serialization, deadlock, lock or statement timeout, a server in read-only mode, too many connections."""
+BUSY_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "25006", "25P04"})
+"""Serialization, deadlock, timeout of lock, statement or transaction, a server in read-only mode."""
 
 GONE_CLASSES = frozenset({"08", "28", "3D", "53", "57"})
 """The connection broke, was refused, its database is away, disk or memory is full, or an operator ended it."""

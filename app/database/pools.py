@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 import asyncpg
 from fastapi import Depends
-from sqlalchemy import TextClause, event
+from sqlalchemy import TextClause, event, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
@@ -47,7 +47,7 @@ class TimeLimits:
     write: str
 
 
-API_LIMITS = TimeLimits(lock="2s", read="5s", answer="30s", write="30s")
+API_LIMITS = TimeLimits(lock="2s", read="5s", answer="60s", write="30s")
 WORKER_LIMITS = TimeLimits(lock="30s", read="30s", answer="0", write="0")
 
 
@@ -60,6 +60,9 @@ def _limits(statement: str, *, lock: str = "0") -> tuple[str, ...]:
         f"SELECT set_config(name, '{statement}', false) FROM pg_settings WHERE name = 'transaction_timeout'",
     )
 
+
+LIFT_TRANSACTION_TIMEOUT = text("SET LOCAL transaction_timeout = 0")
+PATIENCE = (text("SET LOCAL statement_timeout = 0"), text("SET LOCAL lock_timeout = '30s'"), LIFT_TRANSACTION_TIMEOUT)
 
 READ_ONLY = ("SET default_transaction_read_only = on",)
 
@@ -247,6 +250,15 @@ class Database:
         connection of the pool.
         """
         async with self.turns.turn(source_id), self.write() as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def write_patiently(self, source_id: int) -> AsyncIterator[AsyncConnection]:
+        """A write in turn that may take minutes, as to count all of a large source: only its locks have a limit."""
+        async with self.write_in_turn(source_id) as conn:
+            for setting in PATIENCE:
+                if setting is not LIFT_TRANSACTION_TIMEOUT or (conn.dialect.server_version_info or ()) >= (17,):
+                    await conn.execute(setting)
             yield conn
 
     async def listen(self, channel: str, heard: Callable[[], None]) -> None:

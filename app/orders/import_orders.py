@@ -13,12 +13,13 @@ from datetime import datetime
 
 from app.boards.recount import catch_up
 from app.boards.source import Source
+from app.database.errors import instead_of_waiting
 from app.database.pools import Connection, Database
 from app.orders import statements
 from app.orders.ingest import Tally, ingest
 from app.orders.normal_form import Order, Refusal, normalised
 from app.orders.read_rows import Line
-from app.problems import Problem
+from app.problems import Problem, ServiceUnavailable
 from app.wire.ids import public_id
 from app.wire.instants import Clock
 
@@ -33,6 +34,7 @@ ImportBatch = tuple[list[Order], bool]
 
 
 MOST_REFUSED_IN_A_ROW = 10_000
+LOCK_TRIES = 20
 TOLD_REFUSALS = 10
 
 
@@ -129,9 +131,7 @@ async def _store_batches(
         try:
             if ask_again is not None:
                 await ask_again()
-            async with database.write_in_turn(source.id) as conn:
-                progress.tally.add(await ingest(conn, source, batch, clock(), defer_standings=deferred))
-                await _note(conn, source, progress, clock(), finished=False)
+            await _store_batch(database, source, batch, progress, clock, deferred=deferred)
             if deferred and number in ANALYSED_AFTER_BATCHES:
                 async with database.write() as conn:
                     await conn.execute(statements.ANALYZE_ORDERS)
@@ -141,6 +141,24 @@ async def _store_batches(
         finally:
             if following is not None:
                 following.cancel()
+
+
+async def _store_batch(
+    database: Database, source: Source, batch: list[Order], progress: Import, clock: Clock, *, deferred: bool
+) -> None:
+    """Store a batch; while another process has locked the source, try again without holding a connection."""
+    for tries_left in reversed(range(LOCK_TRIES)):
+        try:
+            with instead_of_waiting(ServiceUnavailable()):
+                async with database.write_in_turn(source.id) as conn:
+                    tally = await ingest(conn, source, batch, clock(), defer_standings=deferred)
+                    progress.tally.add(tally)
+                    await _note(conn, source, progress, clock(), finished=False)
+                    return
+        except ServiceUnavailable:
+            if not tries_left:
+                raise
+            await asyncio.sleep(1)
 
 
 async def _note(conn: Connection, source: Source, progress: Import, now: datetime, *, finished: bool) -> None:

@@ -1,1 +1,1 @@
-SET LOCAL lock_timeout TO '5s'
+SET LOCAL lock_timeout TO '1s'
