@@ -26,6 +26,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # What mypy reads: strict everywhere but in the tests.
 TYPED = $(wildcard app benchmarks)
 
+# How long make faults keeps each attack up.
+ATTACK_SECONDS ?= 60
+
 .PHONY: help run test check faults bench openapi sql lock format clean
 
 help: ## List the targets
@@ -47,7 +50,7 @@ check: $(DEV) ## Lint, import rules, types, migrations, Dockerfile
 	$(BIN)/hadolint Dockerfile
 
 faults: $(DEV) ## Attack a running service, a minute each way, and ask for a neighbour meanwhile
-	$(BIN)/python -m pytest -s -m faults $(ARGS)
+	ATTACK_SECONDS=$(ATTACK_SECONDS) $(BIN)/python -m pytest -s -m faults $(ARGS)
 
 bench: $(DEV) ## Measure the hot paths
 	$(BIN)/python -m benchmarks

@@ -1,21 +1,20 @@
 """Admission: how many requests may be under way, in all, for an account and for a key; the rest is refused at once.
 
 It is the outermost layer and asks nobody: a refusal costs no look-up, no log line and no place in a queue. Requests
-without a key of the right form share a part of the whole, so that they cannot keep out those with one.
+whose key was never found valid share a part of the whole, so that they cannot keep out those with one, and a key
+that somebody has made up does not count for the account that it names.
 """
 
 import json
 import random
 import secrets
 from dataclasses import dataclass
-from functools import lru_cache
 
-from app.accounts.api_key import account_of
+from app.accounts.access import Callers
 from app.envelope import AsgiApplication, AsgiReceive, AsgiScope, AsgiSend, Metrics
 from app.problems import Problem, ServiceUnavailable, TooManyRequests
 
 UNLIMITED_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
-BEARER = b"bearer "
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +27,15 @@ class InFlight:
     without_a_key: int = 64
 
 
-@lru_cache(10_000)
-def account_of_header(authorization: bytes) -> int | None:
-    """The account that the key in a header names; None when it is not a key."""
-    if authorization[: len(BEARER)].lower() != BEARER:
-        return None
-    return account_of(authorization[len(BEARER) :].strip().decode("latin-1"))
-
-
 class AdmissionLayer:
     """Counts the requests that are under way."""
 
-    def __init__(self, app: AsgiApplication, limits: InFlight, metrics: Metrics) -> None:
+    def __init__(self, app: AsgiApplication, limits: InFlight, metrics: Metrics, callers: Callers) -> None:
         """`app` is what it wraps."""
         self.app = app
         self.limits = limits
         self._metrics = metrics
+        self._callers = callers
         self._under_way: dict[bytes | int | None, int] = {}
         self._all = 0
 
@@ -57,7 +49,7 @@ class AdmissionLayer:
             if name == b"authorization":
                 key = value
                 break
-        account_id = account_of_header(key)
+        account_id = self._callers.seen_account(key)
         refusal = self._objection(account_id, key)
         if refusal is not None:
             self._metrics.refused.labels(refusal[0]).inc()

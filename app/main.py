@@ -53,7 +53,9 @@ def create_app(
 ) -> FastAPI:
     """The application over a database; it closes the pools when it stops."""
     metrics = Metrics()
-    app = _application(database, [_admission(in_flight, metrics), *_middleware(metrics, cors_origins)])
+    callers = Callers()
+    admission = Middleware(AdmissionLayer, limits=in_flight or InFlight(), metrics=metrics, callers=callers)
+    app = _application(database, [admission, *_middleware(metrics, cors_origins)])
     app.include_router(leaderboard_routes.hot)  # first, because routes are tried one after the other
     for routes in FEATURES:
         app.include_router(routes.router)
@@ -68,7 +70,7 @@ def create_app(
         OperatorKey(admin_key.encode()) if admin_key else None,
         site or Site("http://127.0.0.1:8000"),
         feedback,
-        Callers(),
+        callers,
         SourceCache(),
         OpenFiles(),
         RunningImports(),
@@ -96,10 +98,6 @@ def _application(database: Database, middleware: list[Middleware]) -> FastAPI:
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-
-
-def _admission(in_flight: InFlight | None, metrics: Metrics) -> Middleware:
-    return Middleware(AdmissionLayer, limits=in_flight or InFlight(), metrics=metrics)
 
 
 def _middleware(metrics: Metrics, cors_origins: tuple[str, ...]) -> list[Middleware]:

@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from app import http_server
 from app.accounts import access, guarded_route
+from app.accounts.api_key import fresh_key
 from app.admission import InFlight
 from app.boards.conditional import MOST_FILES_OF_AN_ACCOUNT
 from app.boards.source import read_source
@@ -118,6 +119,7 @@ async def strict(urls):
 
 async def test_a_key_has_some_requests_under_way_and_the_rest_is_refused_at_once(strict, open_store):
     store, neighbour = await open_store(), await open_store()
+    assert (await strict.get("/account", headers=store.auth)).status_code == 200
     fields = {"Content-Length": "9", "Content-Type": "application/json"}
     unfinished = head("POST", f"/sources/{store.source}/orders", store.key, **fields)
     async with AsyncExitStack() as held:
@@ -135,8 +137,22 @@ async def test_a_key_has_some_requests_under_way_and_the_rest_is_refused_at_once
     assert (await strict.get("/account", headers=store.auth)).status_code == 200
 
 
+async def test_keys_that_somebody_made_up_take_nothing_from_the_account_that_they_name(strict, open_store):
+    store = await open_store()
+    assert (await strict.get("/account", headers=store.auth)).status_code == 200
+    account_id = int(store.account.removeprefix("acc_"))
+    fields = {"Content-Length": "9", "Content-Type": "application/json"}
+    async with AsyncExitStack() as held:
+        for _ in range(3):
+            _, writer = await held.enter_async_context(connected(strict))
+            writer.write(head("POST", "/webhooks/mail/postmark", fresh_key(account_id), **fields))
+        await asyncio.sleep(0.2)
+        assert (await strict.get("/account", headers=store.auth)).status_code == 200
+
+
 async def test_requests_without_a_key_do_not_keep_out_those_with_one(strict, open_store):
     store = await open_store()
+    assert (await strict.get("/account", headers=store.auth)).status_code == 200
     async with AsyncExitStack() as held:
         for _ in range(2):
             _, writer = await held.enter_async_context(connected(strict))

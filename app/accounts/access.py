@@ -71,6 +71,7 @@ class Callers:
     def __init__(self) -> None:
         """Start without callers."""
         self._known: dict[bytes, tuple[float, Caller]] = {}
+        self._seen: dict[bytes, int] = {}
 
     async def caller(self, request: Request) -> Caller:
         """The caller of this request; KeyRequired when the key is missing or unknown."""
@@ -84,6 +85,10 @@ class Callers:
             return known[1]
         return await self._looked_up(request, account_id, key_hash)
 
+    def seen_account(self, authorization: bytes) -> int | None:
+        """The account of a header that was valid once; None for what may be anybody's invention."""
+        return self._seen.get(authorization)
+
     async def _looked_up(self, request: Request, account_id: int, key_hash: bytes) -> Caller:
         async with services_of(request).get(Database).check() as conn:
             bound = {"account_id": account_id, "hash": key_hash}
@@ -94,6 +99,8 @@ class Callers:
         caller = Caller(owner.account_id, owner.key_id, frozenset(owner.scopes), owner.plan, owner.cursor_secret)
         if len(self._known) >= REMEMBERED_KEYS:
             self._known.clear()
+            self._seen.clear()
+        self._seen[request.headers["authorization"].encode("latin-1")] = owner.account_id
         self._known[key_hash] = (time.monotonic() + KEY_REMEMBERED_SECONDS, caller)
         return caller
 
