@@ -28,12 +28,12 @@ class Origin(StrEnum):
 
 
 def cte(name: str, query: str, about: str) -> str:
-    """A query by name, with a line that says what it is."""
+    """A common table expression (CTE), with a line that says what it is."""
     return f"-- {about}\n{name} AS MATERIALIZED ({query})"
 
 
 def with_ctes(ctes: Iterable[str], select: str) -> TextClause:
-    """A statement over named queries."""
+    """A statement with common table expressions (CTEs)."""
     return text("WITH " + ",\n".join(ctes) + select)
 
 

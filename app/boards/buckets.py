@@ -24,7 +24,7 @@ PostgreSQL's width_bucket and Python's bisect cannot disagree."""
 
 
 def least_value(value: int) -> int:
-    """The least value of the bucket of a value. It names the bucket, so that reads do not need the edges."""
+    """The lower edge of the bucket that holds a value. It names the bucket, so that reads need no list of edges."""
     return BUCKET_EDGES[bisect_right(BUCKET_EDGES, value) - 1]
 
 

@@ -159,10 +159,12 @@ class FrameFigures(Figures):
 
 
 class Vip(BaseModel):
-    """Whether the customer is a VIP of the last 365 days, and why, or what is missing."""
+    """Whether the customer is a VIP of the last 365 days: the rules that match, and what the thresholds still ask."""
 
     member: bool
-    matched: list[Criterion] = Field(description="every rule that holds: spend or orders above the threshold")
+    matched: list[Criterion] = Field(
+        description="every rule that matches: spend above its threshold, orders above theirs"
+    )
     min_spend: Money | None = Field(description="spend must be greater; null when nobody bought")
     min_orders: int | None = Field(description="orders must be more; null when nobody bought")
     missing_spend: Money | None = Field(description="to become a big spender; null when already one")

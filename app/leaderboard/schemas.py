@@ -144,7 +144,9 @@ class Options(BaseModel):
     )
 
     filters: list[Choice] = Field(description="the drop-downs, by the parameter that each one sets")
-    audiences: list[OfferedAudience] = Field(description="oldest first, as their sources")
+    audiences: list[OfferedAudience] = Field(
+        description="oldest audience first; in each audience the oldest source first"
+    )
     metrics: list[Choice] = Field(description="for `rank_by`")
     time_frames: list[Choice] = Field(description="for `time_frame`; `custom` needs `start` and `end`")
     complete: bool = Field(

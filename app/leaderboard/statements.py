@@ -51,7 +51,7 @@ ONE_MORE = "cast(:limit AS bigint) + 1"
 
 
 class Compare(StrEnum):
-    """What each row is compared with."""
+    """What a row is compared with: its rank in the period before, or the next better rank."""
 
     PREVIOUS = "previous"
     GAP = "gap"

@@ -97,10 +97,9 @@ async def bury(conn: Connection, source: Source, order_id: str, now: datetime) -
 async def _telling(
     conn: Connection, source: Source, orders: Sequence[Order], known: Mapping[str, KnownOrder]
 ) -> Sequence[Order]:
-    """The versions from which customers are resolved: all of them, so that every order of arrival ends the same.
+    """The orders of a batch from which customers are found: late ones too, so that arrival makes no difference.
 
-    Once a person was erased, versions that change nothing are left out: they could only bring back what had to be
-    erased.
+    Once a person of the source was erased, late orders are left out, because they may name that person.
     """
     late = {id(order) for order in orders if _is_late(order, known.get(order.order_id))}
     if not late or not (await conn.execute(SELECT_HAS_ERASED, source.key)).scalar_one():

@@ -54,7 +54,7 @@ async def read_vips(
     files: FilesOfService,
     now: Now,
 ) -> Response:
-    """Find the customers of a store who buy more than its average buyer, now."""
+    """Find a store's VIPs: the customers whose spend or number of purchases is above a threshold."""
     form = preferred(request.headers.get("accept", ""), FORMS)
     source = await asked_source(sources, database, caller, query.audience, query.source)
     binding = query.model_dump_json(exclude={"limit", "cursor"})

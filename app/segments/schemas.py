@@ -28,7 +28,7 @@ class SegmentQuery(Strict):
     )
     min_orders: Annotated[int, Field(ge=0, le=LARGEST_AMOUNT_MINOR)] | None = Field(
         None,
-        description="frequent buyers bought more often than this; by default the mean orders, rounded down, plus 1",
+        description="frequent buyers have more purchases than this; default: the mean per buyer, rounded down, plus 1",
     )
     as_of: QueryInstant | None = Field(None, description="a past instant; orders after it do not count")
 
@@ -81,7 +81,9 @@ class Segment(BaseModel):
     audience: str
     source: str
     start: Instant = Field(description="a local midnight, in the store's zone")
-    end: Instant = Field(description="`as_of`, in the store's zone; included")
+    end: Instant = Field(
+        description="the end of the window: `as_of`, in the store's zone; a purchase at that instant counts"
+    )
     time_zone: str
     as_of: Instant
     days: int
@@ -130,7 +132,7 @@ class Vip(StandingFigures):
 
     customer: Buyer
     matched: list[Literal["big_spender", "frequent_buyer"]] = Field(
-        description="every rule that holds, whatever was asked for"
+        description="every rule that the customer matches, also those that were not asked for"
     )
 
 

@@ -110,7 +110,11 @@ class NewSource(Strict):
 
 
 class SourceChange(Strict):
-    """What can be changed in a source. Boards follow a new calendar within a minute; figures are right meanwhile."""
+    """What can be changed in a connected store.
+
+    After a new zone or first day of the week boards are counted anew within a minute; until then figures are counted
+    from the orders, by the new calendar.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"time_zone": "Europe/Berlin"}]})
 

@@ -13,7 +13,8 @@ UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 """Control characters, and everything else that some reader of headers takes for the end of a line."""
 ENCODED_WORD = "=?"
-"""Begins an encoded word of RFC 2047; Python 3.11 writes what it decodes into the header, line breaks too."""
+"""The characters that begin an encoded word (RFC 2047). They are refused in headers: Python 3.11 decodes such a word
+and writes the result into the header, line breaks included."""
 
 
 def plain(text: str) -> str:
