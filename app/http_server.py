@@ -6,10 +6,13 @@ number of connections. Bodies are limited by the routes that read them.
 
 import asyncio
 import json
+import secrets
 from collections import Counter
 from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.problems import PHRASES, HeadersTooLarge, Problem, UnreadableRequest
 
 MOST_HEADER_BYTES = 64 * 1024
 MOST_HEADER_FIELDS = 100
@@ -19,29 +22,15 @@ WRITE_SECONDS = 30
 MOST_CONNECTIONS_OF_A_PEER = 4096
 
 
-def raw_problem(status: int, reason: str, code: str, title: str, detail: str) -> bytes:
-    """A whole answer as it is sent before any route is known; the connection ends with it."""
-    slug = code.replace("_", "-")
-    body = json.dumps(
-        {"type": f"/problems/{slug}", "title": title, "status": status, "code": code, "detail": detail}
-    ).encode()
+def whole_answer(problem: Problem) -> bytes:
+    """A problem as it is sent before any route is known; the connection ends with it."""
+    request_id = secrets.token_hex(16)
+    body = json.dumps(problem.body(request_id)).encode()
     head = (
-        f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/problem+json\r\n"
-        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        f"HTTP/1.1 {problem.status} {PHRASES[problem.status]}\r\ncontent-type: application/problem+json\r\n"
+        f"content-length: {len(body)}\r\nx-request-id: {request_id}\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + body
-
-
-HEADERS_TOO_LARGE = raw_problem(
-    431,
-    "Request Header Fields Too Large",
-    "headers_too_large",
-    "The headers are too large",
-    f"The headers of a request have at most {MOST_HEADER_BYTES} bytes and {MOST_HEADER_FIELDS} fields.",
-)
-UNREADABLE_REQUEST = raw_problem(
-    400, "Bad Request", "unreadable_request", "The request cannot be read", "This is not a request of HTTP/1.1."
-)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -83,7 +72,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_in_headers and not self._is_refused:
             self._header_bytes = before + len(data)
             if self._header_bytes > MOST_HEADER_BYTES:
-                self._refuse(HEADERS_TOO_LARGE)
+                self._refuse(HeadersTooLarge())
 
     def on_message_begin(self) -> None:
         """Wait for the headers of a request."""
@@ -105,7 +94,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
         if self._header_fields > MOST_HEADER_FIELDS or self._header_bytes > MOST_HEADER_BYTES:
-            self._refuse(HEADERS_TOO_LARGE)
+            self._refuse(HeadersTooLarge())
         else:
             super().on_headers_complete()
 
@@ -135,9 +124,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP; uvicorn's sentence is not repeated."""
         del msg
-        self._refuse(UNREADABLE_REQUEST)
+        self._refuse(UnreadableRequest())
 
-    def _refuse(self, answer: bytes) -> None:
+    def _refuse(self, problem: Problem) -> None:
         self._is_refused = True
-        self.transport.write(answer)
+        self.transport.write(whole_answer(problem))
         self.transport.close()

@@ -113,6 +113,22 @@ class BodyTooSlow(Problem):
     status = 408
 
 
+class HeadersTooLarge(Problem):
+    """The headers of a request have at most 65,536 bytes and 100 fields."""
+
+    slug = "headers-too-large"
+    title = "The headers are too large"
+    status = 431
+
+
+class UnreadableRequest(Problem):
+    """This is not a request of HTTP/1.1."""
+
+    slug = "unreadable-request"
+    title = "The request cannot be read"
+    status = 400
+
+
 class UnsupportedMediaType(Problem):
     """This path does not read that Content-Type."""
 
@@ -174,6 +190,7 @@ PHRASES = {
     415: "Unsupported Media Type",
     422: "Unprocessable Content",
     429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     503: "Service Unavailable",
 }

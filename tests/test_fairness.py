@@ -1,6 +1,7 @@
 """Fairness: one client that is slow, or asks for too much, costs the others nothing."""
 
 import asyncio
+import json
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
@@ -8,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
-from answers import problem
+from answers import MEMBERS, problem
 from conftest import NOW, OPERATOR, serving, with_asyncpg
 from postal import until
 from shop import order
@@ -178,7 +179,10 @@ async def test_headers_that_are_too_large_are_431(api, fields):
     async with connected(api) as (reader, writer):
         writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n")
         assert await status_of(reader) == 431
-        assert b"headers_too_large" in await reader.read(2000)
+        told = json.loads((await reader.read(2000)).partition(b"\r\n\r\n")[2])
+    assert set(told) == MEMBERS
+    assert told["code"] == "headers_too_large"
+    assert (await api.get(told["type"])).status_code == 200
 
 
 async def test_headers_that_just_fit_are_read(api):
@@ -193,8 +197,11 @@ async def test_what_is_not_http_is_a_problem_that_repeats_nothing(api):
         writer.write(b"canary7f3a\x00\r\n\r\n")
         whole = await reader.read(2000)
     assert whole.startswith(b"HTTP/1.1 400 ")
-    assert b"unreadable_request" in whole
     assert b"canary" not in whole
+    told = json.loads(whole.partition(b"\r\n\r\n")[2])
+    assert set(told) == MEMBERS
+    assert b"x-request-id: " + told["request_id"].encode() in whole
+    assert (await api.get(told["type"])).status_code == 200
 
 
 async def test_headers_that_never_end_cost_a_connection_for_a_short_time(api, monkeypatch):
