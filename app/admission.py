@@ -8,11 +8,20 @@ that somebody has made up does not count for the account that it names.
 import json
 import random
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from starlette.datastructures import Headers
 
 from app.accounts.access import Callers
-from app.envelope import AsgiApplication, AsgiReceive, AsgiScope, AsgiSend, Metrics
+from app.accounts.rate_limits import Quotas
+from app.envelope import AsgiApplication, AsgiReceive, AsgiScope, AsgiSend
+from app.messages.daily_caps import NO_CAPS, DailyCaps
 from app.problems import Problem, ServiceUnavailable, TooManyRequests
+from app.process_metrics import Metrics
+from app.words import Language, Sentence, language_of
+
+RefusedRequest = dict[Language, tuple[int, bytes, bytes]]
+"""By language, the parts of a refusal that are the same each time: status, body before and after the request id."""
 
 UNLIMITED_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 
@@ -25,6 +34,15 @@ class InFlight:
     of_an_account: int = 48
     of_a_key: int = 32
     without_a_key: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FairUse:
+    """What one client may ask: at the same time, in a minute and, of mails, on a day."""
+
+    in_flight: InFlight = field(default_factory=InFlight)
+    quotas: Quotas = field(default_factory=Quotas)
+    caps: DailyCaps = NO_CAPS
 
 
 class AdmissionLayer:
@@ -50,10 +68,11 @@ class AdmissionLayer:
                 key = value
                 break
         account_id = self._callers.seen_account(key)
-        refusal = self._objection(account_id, key)
-        if refusal is not None:
-            self._metrics.refused.labels(refusal[0]).inc()
-            await _send_refusal(refusal, send)
+        refused = self._objection(account_id, key)
+        if refused is not None:
+            language = language_of(Headers(raw=scope["headers"]))
+            self._metrics.refused.labels(refused[language][0]).inc()
+            await _send_refusal(refused, language, send)
             return
         if account_id is None:
             key = b""
@@ -70,7 +89,7 @@ class AdmissionLayer:
                 if not under_way[each]:
                     del under_way[each]
 
-    def _objection(self, account_id: int | None, key: bytes) -> tuple[int, bytes, bytes] | None:
+    def _objection(self, account_id: int | None, key: bytes) -> RefusedRequest | None:
         limits, under_way = self.limits, self._under_way
         has_room = account_id is not None or under_way.get(None, 0) < limits.without_a_key
         if self._all >= limits.in_all or not has_room:
@@ -82,21 +101,22 @@ class AdmissionLayer:
         return None
 
 
-def _refusal(problem: Problem) -> tuple[int, bytes, bytes]:
-    """The parts of a refusal that are the same each time: status, and the body before and after the request id."""
-    before, after = json.dumps(problem.body(REQUEST_ID)).encode().split(REQUEST_ID.encode())
-    return problem.status, before, after
+def _refused(problem: Problem) -> RefusedRequest:
+    parts = {each: json.dumps(problem.body(REQUEST_ID, each)).encode().split(REQUEST_ID.encode()) for each in Language}
+    return {language: (problem.status, before, after) for language, (before, after) in parts.items()}
 
 
 REQUEST_ID = "0" * 32
-OVERLOADED = _refusal(ServiceUnavailable("The service has too many requests under way."))
-TOO_MANY = _refusal(TooManyRequests("This key has too many requests under way; wait for some of them to end."))
+OVERLOADED = _refused(ServiceUnavailable(Sentence("The service has too many requests under way.")))
+TOO_MANY = _refused(
+    TooManyRequests(Sentence("This key has too many requests under way; wait for some of them to end."))
+)
 RETRY_AFTER_SECONDS = (b"1", b"2", b"3")
 """Chosen at random, so that those who are refused together do not come back together."""
 
 
-async def _send_refusal(refusal: tuple[int, bytes, bytes], send: AsgiSend) -> None:
-    status, before, after = refusal
+async def _send_refusal(refused: RefusedRequest, language: Language, send: AsgiSend) -> None:
+    status, before, after = refused[language]
     request_id = secrets.token_hex(16).encode()
     body = before + request_id + after
     headers = [
@@ -105,6 +125,8 @@ async def _send_refusal(refusal: tuple[int, bytes, bytes], send: AsgiSend) -> No
         (b"retry-after", random.choice(RETRY_AFTER_SECONDS)),  # noqa: S311 - nothing is secret here
         (b"x-request-id", request_id),
         (b"cache-control", b"no-store"),
+        (b"content-language", language.encode()),
+        (b"vary", b"Accept-Language"),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

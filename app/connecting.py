@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 
 from app.database.pools import WORKER_LIMITS, Database, Turns
-from app.local_postgres import local_postgres
+from app.local_postgres import LocalUrls, local_postgres
 from app.operation import ROOT
 from app.settings import Settings, SettingsError, asyncpg_url
 
@@ -29,14 +29,19 @@ class Urls:
 
 
 @contextmanager
-def postgres(settings: Settings, *, share: bool) -> Iterator[Urls]:
-    """The database of the settings, or the embedded one."""
+def postgres(settings: Settings, *, share: bool, fill: Callable[[Urls], None] | None = None) -> Iterator[Urls]:
+    """The database of the settings, or the embedded one, which `fill` gets first where it is new."""
     if settings.database_url is not None:
         read = settings.read_database_url
         yield Urls(settings.database_url.get_secret_value(), read.get_secret_value() if read else None, embedded=False)
         return
-    with local_postgres(settings.data_dir, share=share) as urls:
-        yield Urls(asyncpg_url(urls.write), asyncpg_url(urls.read), embedded=True, is_running=urls.is_running)
+    filled = None if fill is None else (lambda new: fill(_embedded(new)))
+    with local_postgres(settings.data_dir, share=share, fill=filled) as urls:
+        yield _embedded(urls)
+
+
+def _embedded(urls: LocalUrls) -> Urls:
+    return Urls(asyncpg_url(urls.write), asyncpg_url(urls.read), embedded=True, is_running=urls.is_running)
 
 
 @asynccontextmanager
@@ -59,6 +64,7 @@ async def connected_to_work(urls: Urls, turns: Turns | None = None) -> AsyncIter
             pool_wait_seconds=WORKER_WAIT_SECONDS,
             limits=WORKER_LIMITS,
             turns=turns,
+            has_shares=False,
         )
     ) as database:
         yield database

@@ -1,146 +1,156 @@
-"""The demo store: two shops with plausible orders up to now, so that a first request shows something.
+"""The demo: an account with two stores, made through the API as any client would make it.
 
-The same every time but for the dates: skewed like a real shop (few customers buy often, few
-orders are large), with guests, refunds, cancellations and test orders.
+The service makes it in a new database that nobody else can reach yet, and begins with another new database after an
+interruption. So every demo has the same ids, and this module needs no way in that its readers do not have.
 """
 
-import math
-import os
-import random
-import sys
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime
 from itertools import islice
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import text
+import httpx
 
-from app.accounts.open_account import open_account
-from app.accounts.statements import SELECT_HAS_ACCOUNTS, UPSERT_SENDER
-from app.boards.recount import rebuild
-from app.boards.source import Source
-from app.database.pools import Connection, Database
-from app.orders.import_orders import BATCH_ROWS
-from app.orders.ingest import ingest
-from app.orders.normal_form import Order, normalised
-from app.sources.connect_source import connect_source
-from app.sources.statements import INSERT_AUDIENCE
-from app.wire.ids import public_id
-from app.wire.instants import now_in_utc, rfc3339
-from app.wire.money import decimal_string
+from app.demo_orders import DemoStore, customer_rows, order_rows
 
-DAYS = 800
-SENDER = {
-    "name": "Bottega Roma",
-    "email": "ciao@bottega.example",
-    "reply_to": None,
-    "postal_address": "Via Roma 1, 00184 Roma, Italy",
-}
-SUBSCRIBE_CUSTOMERS = text("""
-    UPDATE customers SET marketing = 'subscribed'
-    WHERE account_id = :account_id AND source_id = :source_id AND id % 5 < 3
-""")
-"""Three of five agreed to get offers, so that there is somebody to write to."""
-GIVEN = ("Ada", "Bea", "Carlo", "Dora", "Emil", "Fatima", "Gino", "Hana", "Ivo", "Jun", "Kaja", "Luis", "Mara", "Noor")
-FAMILY = ("Rossi", "Weber", "García", "Tanaka", "Novak", "Moreau", "Silva", "Larsen", "Okafor", "Sato", "Costa")
+ROWS_SENT_AT_ONCE = 200
 
-
-class DemoStore(NamedTuple):
-    """A made-up store; `median_minor` is its median order in minor units."""
-
-    name: str
-    currency: str
-    time_zone: str
-    orders: int
-    customers: int
-    median_minor: int
-
-
-DEMO_STORES = (
-    DemoStore("Bottega Roma", "EUR", "Europe/Rome", orders=35_000, customers=6_000, median_minor=4_200),
-    DemoStore("Kyoto Tea", "JPY", "Asia/Tokyo", orders=15_000, customers=2_500, median_minor=5_400),
+BOTTEGA_ROMA = DemoStore(
+    settings={
+        "name": "Bottega Roma",
+        "platform": "custom",
+        "currency": "EUR",
+        "time_zone": "Europe/Rome",
+        "week_start": "monday",
+        "url": "https://bottega.example",
+        "sender": {"name": "Bottega Roma", "email": "ciao@bottega.example", "reply_to": "assistenza@bottega.example"},
+        "postal_address": "Bottega Roma S.r.l.\nVia del Governo Vecchio 12\n00186 Roma, Italia",
+        "language": "it",
+        "consent_sentence": "Ricevi questa e-mail perché hai chiesto le offerte di Bottega Roma.",
+    },
+    first_order=20_001,
+    orders=35_000,
+    prices_minor=(490, 690, 850, 990, 1250, 1490, 1690, 1990, 2450, 2900, 3490, 4900, 7900, 12900),
+    shipping_minor=590,
+    free_shipping_from_minor=4900,
+    mail_domain="posta.example",
+    given_names="""
+        Giulia Sofia Aurora Ginevra Alice Emma Giorgia Beatrice Anna Vittoria Chiara Francesca Martina Sara Elena
+        Camilla Bianca Arianna Gaia Rebecca Matilde Noemi Elisa Ludovica Margherita Valentina Federica Silvia Paola
+        Laura Monica Claudia Roberta Simona Daniela Cristina Barbara Serena Ilaria Alessia Eleonora Lucia Teresa Rosa
+        Carla Franca Marta Irene Caterina Angela Leonardo Francesco Alessandro Lorenzo Mattia Andrea Gabriele Riccardo
+        Tommaso Edoardo Giuseppe Antonio Federico Matteo Giovanni Pietro Davide Marco Luca Simone Filippo Diego Nicolò
+        Stefano Paolo Roberto Massimo Fabio Claudio Giorgio Enrico Michele Salvatore Vincenzo Alberto Emanuele Daniele
+        Samuele Jacopo Giacomo Carlo Luigi Mario Bruno Sergio Dario Cesare Ettore Ivan Ugo
+    """,
+    family_names="""
+        Rossi Russo Ferrari Esposito Bianchi Romano Colombo Ricci Marino Greco Bruno Gallo Conti Costa Giordano
+        Mancini Rizzo Lombardi Moretti Barbieri Fontana Santoro Mariani Rinaldi Caruso Ferrara Galli Martini Leone
+        Longo Gentile Martinelli Vitale Lombardo Serra Coppola Marchetti Parisi Villa Conte Ferraro Ferri Fabbri Bianco
+        Marini Grasso Valentini Messina Sala Gatti Pellegrini Palumbo Sanna Farina Rizzi Monti Cattaneo Morelli Amato
+        Silvestri Mazza Testa Grassi Pellegrino Carbone Giuliani Benedetti Barone Rossetti Caputo Montanari Guerra
+        Palmieri Bernardi Martino Fiore Ferretti Bellini Basile Riva Donati Piras Vitali Battaglia Sartori Neri
+        Costantini Milani Pagano Ruggiero Sorrentino Orlando Negri Mantovani Tedesco Pozzi Fumagalli Brambilla Zanetti
+        Bertolini Cavalli Corsi Damiani Falcone Gandolfi Innocenti Lanza Magnani Nardi Olivieri Pavan Quaranta Raimondi
+        Salvi Tosi Ursini Venturi Zago Antonelli Bassi Casale Fusco Ghidini Landi Melis Perrone Sforza Trevisan
+    """,
+    languages=("it", "en", "de"),
 )
+TEEHAUS_ZUERICH = DemoStore(
+    settings={
+        "name": "Teehaus Zürich",
+        "platform": "custom",
+        "currency": "CHF",
+        "time_zone": "Europe/Zurich",
+        "week_start": "monday",
+        "url": "https://teehaus.example",
+        "sender": {"name": "Teehaus Zürich", "email": "gruezi@teehaus.example", "reply_to": "hilfe@teehaus.example"},
+        "postal_address": "Teehaus Zürich AG\nLimmatquai 48\n8001 Zürich, Schweiz",
+        "language": "de",
+        "consent_sentence": "Sie bekommen diese E-Mail, weil Sie Angebote vom Teehaus Zürich erhalten möchten.",
+    },
+    first_order=70_001,
+    orders=15_000,
+    prices_minor=(780, 950, 1190, 1250, 1480, 1850, 2200, 2650, 3400, 4800, 6900, 14500),
+    shipping_minor=790,
+    free_shipping_from_minor=7500,
+    mail_domain="briefkasten.example",
+    given_names="""
+        Mia Emma Lina Elena Lea Laura Anna Sophie Nora Julia Livia Sara Leonie Nina Alina Lara Jana Luisa Ella Selina
+        Ursula Ruth Monika Verena Heidi Barbara Regula Claudia Sandra Nicole Petra Brigitte Karin Andrea Silvia Daniela
+        Franziska Katharina Johanna Paula Noah Liam Luca Leon Elias Matteo Gabriel Louis Julian Levin Lukas David Samuel
+        Jonas Simon Felix Urs Beat Reto Thomas Daniel Peter Hans Markus Martin Andreas Stefan Christian Michael Bruno
+        Roland Patrick Marco Pascal Fabian Tobias Adrian Florian Dominik Jürg
+    """,
+    family_names="""
+        Müller Meier Schmid Keller Weber Huber Schneider Meyer Steiner Fischer Gerber Brunner Baumann Frei Zimmermann
+        Moser Widmer Wyss Graf Roth Suter Baumgartner Bachmann Kunz Bucher Hofer Lehmann Hess Christen Marti Egli
+        Stalder Hofmann Schwarz Koch Arnold Lüthi Burri Peter Kaufmann Sutter Hunziker Bühler Kohler Herzog Ammann
+        Künzli Ott Zürcher Gasser Ziegler Schär Berger Käser Flückiger Wenger Hug Bieri Vogel Studer Blaser Scherrer
+        Zbinden Wüthrich Hirt Odermatt Kälin Rüegg Stucki Wirth Zwahlen Aebi Imhof Fuchs Tanner Benz Dörig Eberle Frick
+        Grob Isler Jost Kessler Locher Mettler Näf Oswald Pfister Rohner Senn Trachsel Ulrich Vogt Walser Zeller
+        Bolliger Knecht Maurer
+    """,
+    languages=("de", "en", "it"),
+)
+DEMO_STORES = (BOTTEGA_ROMA, TEEHAUS_ZUERICH)
 
 
-def demo_orders(store: DemoStore, source: Source, now: datetime) -> Iterator[dict[str, object]]:
-    """The orders of a demo store, oldest first; the same numbers at every call."""
-    dice = random.Random(store.name)  # noqa: S311 - a demo must repeat itself, nothing is secret here
-    middle = math.log(store.median_minor)
-    step = timedelta(days=DAYS) / store.orders
-    for number in range(store.orders):
-        customer = int(store.customers * dice.random() ** 2.6)
-        total = max(100, int(dice.lognormvariate(middle, 0.8)))
-        total -= total % 10 if source.digits else total % 100
-        ordered_at = now - step * (store.orders - number) + step * dice.random()
-        kind = dice.random()
-        status = "refunded" if kind < 0.01 else "cancelled" if kind < 0.03 else "paid"
-        refunded = total if status == "refunded" else 0
-        if 0.03 <= kind < 0.05:
-            status, refunded = "partially_refunded", total // 3 - total // 3 % 10
-        name = f"{GIVEN[customer % len(GIVEN)]} {FAMILY[customer // len(GIVEN) % len(FAMILY)]}"
-        is_guest = customer % 9 == 0
-        yield {
-            "order_id": f"{source.currency}-{number + 1}",
-            "customer_id": None if is_guest else f"{customer:05}",
-            "email": f"{name.split(maxsplit=1)[0].lower()}.{customer:05}@example.test",
-            "name": name,
-            "ordered_at": rfc3339(ordered_at),
-            "updated_at": rfc3339(ordered_at),
-            "total": decimal_string(total, source.digits),
-            "refunded": decimal_string(refunded, source.digits),
-            "items": 1 + int(dice.random() ** 3 * 8),
-            "status": status,
-            "test": kind > 0.999,
-        }
+class DemoError(Exception):
+    """A request to make the demo was not answered as it should be; the text is one sentence for the operator."""
 
 
-async def ensure_demo(database: Database, url: str, key_file: Path) -> None:
-    """Fill a database that has no account, all or nothing, and print how to ask it; a file keeps the key."""
-    async with database.read() as conn:
-        if (await conn.execute(SELECT_HAS_ACCOUNTS)).scalar_one():
-            return
-    now = now_in_utc()
-    print("Filling the demo store, some seconds …", file=sys.stderr, flush=True)
-    async with database.write() as conn:
-        account_id, key = await open_account(conn, "Demo", "paid", now)
-        await conn.execute(UPSERT_SENDER, SENDER | {"account_id": account_id, "now": now})
-        sources = [await _open_store(conn, account_id, store, now) for store in DEMO_STORES]
-        _keep(key_file, key)
-    _tell(url, key, key_file, sources[0])
+class Demo(NamedTuple):
+    """What a reader needs to ask the demo: the key of its account, and the ids of its first store."""
+
+    api_key: str
+    audience: str
+    source: str
 
 
-async def _open_store(conn: Connection, account_id: int, store: DemoStore, now: datetime) -> Source:
-    audience = {"account_id": account_id, "name": f"{store.name} customers", "now": now}
-    settings = {"name": store.name, "currency": store.currency, "time_zone": store.time_zone}
-    settings |= {"platform": "custom", "week_start": "monday"}
-    audience_id = (await conn.execute(INSERT_AUDIENCE, audience)).scalar_one()
-    source = await connect_source(conn, account_id, audience_id, settings, now)
-    rows = (normalised(row, source, now) for row in demo_orders(store, source, now))
-    while batch := [order for order in islice(rows, BATCH_ROWS) if isinstance(order, Order)]:
-        await ingest(conn, source, batch, now, defer_standings=True)
-    await rebuild(conn, source, now)
-    await conn.execute(SUBSCRIBE_CUSTOMERS, source.key)
-    return source
+async def make_demo(client: httpx.AsyncClient, operator_key: str, now: datetime, stored: Callable[[int], None]) -> Demo:
+    """Make the demo in a service that has no account; `stored` is called with the number of orders sent since."""
+    client.headers["Authorization"] = f"Bearer {operator_key}"
+    api_key = str((await _posted(client, "/accounts", {"name": "Demo", "plan": "paid"}))["api_key"])
+    client.headers["Authorization"] = f"Bearer {api_key}"
+    opened = [await _open_store(client, store) for store in DEMO_STORES]
+    for store, (_, source) in zip(DEMO_STORES, opened, strict=True):
+        people = _as_ndjson(customer_rows(store, now), lambda _: None)
+        await _imported(client, f"/sources/{source}/imports?of=customers", people)
+        await _imported(client, f"/sources/{source}/imports", _as_ndjson(order_rows(store, now), stored))
+    return Demo(api_key, *opened[0])
 
 
-def _keep(key_file: Path, key: str) -> None:
-    key_file.unlink(missing_ok=True)
-    with open(key_file, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-        file.write(f"{key}\n")
+async def _open_store(client: httpx.AsyncClient, store: DemoStore) -> tuple[str, str]:
+    """The ids of a new store's audience and source."""
+    audience = await _posted(client, "/audiences", {"name": f"{store.settings['name']} customers"})
+    source = await _posted(client, "/sources", {"audience": audience["id"], **store.settings})
+    return audience["id"], source["id"]
 
 
-def _tell(url: str, key: str, key_file: Path, source: Source) -> None:
-    where = f"audience={public_id('aud', source.audience_id)}&source={public_id('src', source.id)}"
-    ask = f"curl -sH 'Authorization: Bearer {key}'"
-    print(f"""
-The demo account's API key, also in {key_file}:
+async def _imported(client: httpx.AsyncClient, path: str, rows: AsyncIterator[bytes]) -> None:
+    done = await _posted(client, path, rows)
+    if done["rejected_count"] or done["warnings_count"]:
+        raise DemoError(f"POST {path} refused or changed rows of the demo: {done}")
 
-  {key}
 
-Ask it:
+async def _posted(
+    client: httpx.AsyncClient, path: str, body: dict[str, object] | AsyncIterator[bytes]
+) -> dict[str, Any]:
+    """The answer to a request that creates something, from JSON or from lines of JSON."""
+    if isinstance(body, dict):
+        answer = await client.post(path, json=body)
+    else:
+        answer = await client.post(path, content=body, headers={"Content-Type": "application/x-ndjson"})
+    if answer.status_code != httpx.codes.CREATED:
+        raise DemoError(f"POST {path} was answered {answer.status_code}: {answer.text}")
+    created: dict[str, Any] = answer.json()
+    return created
 
-  {ask} '{url}/leaderboard?{where}&limit=3'
-  {ask} '{url}/leaderboard?{where}&time_frame=year_to_date&rank_by=number_of_purchases&compare=previous&limit=3'
-  {ask} -H 'Accept: text/csv' '{url}/leaderboard?{where}&time_frame=all_time' | head
-""", flush=True)  # fmt: skip
+
+async def _as_ndjson(rows: Iterator[dict[str, object]], sent: Callable[[int], None]) -> AsyncIterator[bytes]:
+    """The rows as lines of JSON; `sent` is called with the number of rows of each part."""
+    while some := [*islice(rows, ROWS_SENT_AT_ONCE)]:
+        yield "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in some).encode()
+        sent(len(some))

@@ -10,11 +10,11 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 
 from app.problems import InternalError, answer, log, places
+from app.process_metrics import Metrics
 
 AsgiScope = MutableMapping[str, Any]
 AsgiMessage = MutableMapping[str, Any]
@@ -23,6 +23,8 @@ AsgiSend = Callable[[AsgiMessage], Awaitable[None]]
 AsgiApplication = Callable[[AsgiScope, AsgiReceive, AsgiSend], Awaitable[None]]
 
 SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}", re.ASCII)
+CLIENT_LEFT = "client_left"
+"""Set in the state of a request whose client has closed the connection before it was answered."""
 QUIET_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 
 SECURITY_HEADERS = {
@@ -31,29 +33,6 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
-
-
-class Metrics:
-    """What Prometheus reads, labelled by route template."""
-
-    def __init__(self) -> None:
-        """A registry of its own, so that two applications can live in one process."""
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "http_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
-        )
-        self.seconds = Histogram(
-            "http_request_seconds", "Time until the answer was sent", ["method", "route"], registry=self.registry
-        )
-
-        self.refused = Counter(
-            "http_requests_refused", "Requests refused before any look-up", ["status"], registry=self.registry
-        )
-
-    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One request."""
-        self.requests.labels(method, route, status).inc()
-        self.seconds.labels(method, route).observe(seconds)
 
 
 class AnswerBrokeOffError(Exception):
@@ -77,7 +56,7 @@ class RequestLayer:
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if SAFE_REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
         scope.setdefault("state", {})["request_id"] = request_id
-        status = 0
+        status, is_broken_off = 0, False
 
         async def answering(message: AsgiMessage) -> None:
             nonlocal status
@@ -85,6 +64,7 @@ class RequestLayer:
                 status = message["status"]
                 headers = MutableHeaders(raw=message["headers"])
                 headers["X-Request-Id"] = request_id
+                message["headers"] += scope["state"].get("rate_headers", ())
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
@@ -92,26 +72,32 @@ class RequestLayer:
         try:
             await self.app(scope, receive, answering)
         except Exception as error:  # noqa: BLE001 - the last one to know; further out it would be logged with its text
-            log.error("bug", kind=type(error).__name__, at=places(error), request_id=request_id)
-            if status:
+            is_broken_off = bool(status)
+            if not scope["state"].get(CLIENT_LEFT):
+                log.error("bug", kind=type(error).__name__, at=places(error), request_id=request_id)
+            if is_broken_off:
                 raise AnswerBrokeOffError from None
             await answer(Request(scope), InternalError())(scope, receive, answering)
         finally:
-            self._note(scope, status, time.perf_counter() - begun, request_id)
+            ended = "abandoned" if scope["state"].get(CLIENT_LEFT) else "broken off" if is_broken_off else None
+            self._note(scope, status, time.perf_counter() - begun, ended)
 
-    def _note(self, scope: AsgiScope, status: int, seconds: float, request_id: str) -> None:
+    def _note(self, scope: AsgiScope, status: int, seconds: float, ended: str | None) -> None:
+        """Count and log the request; `ended` says how its answer ended that did not arrive whole."""
         route = getattr(scope.get("route"), "path", "unknown")
         self.metrics.observe(scope["method"], route, status, seconds)
-        if scope["path"] not in QUIET_PATHS:
-            milliseconds = round(seconds * 1000, 1)
-            caller = scope["state"].get("caller")
-            whose = {"account_id": caller.account_id, "key_id": caller.key_id} if caller else {}
-            log.info(
-                "request",
-                method=scope["method"],
-                route=route,
-                status=status,
-                milliseconds=milliseconds,
-                request_id=request_id,
-                **whose,
-            )
+        if ended is not None:
+            self.metrics.unfinished.labels(route, ended).inc()
+        if scope["path"] in QUIET_PATHS:
+            return
+        caller = scope["state"].get("caller")
+        log.info(
+            "request",
+            method=scope["method"],
+            route=route,
+            status=status,
+            milliseconds=round(seconds * 1000, 1),
+            request_id=scope["state"]["request_id"],
+            **({"account_id": caller.account_id, "key_id": caller.key_id} if caller else {}),
+            **({"ended": ended} if ended else {}),
+        )

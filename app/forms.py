@@ -8,7 +8,7 @@ import asyncio
 import csv
 import io
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, aclosing
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -17,6 +17,7 @@ from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
 from app.problems import NotAcceptable
+from app.words import Sentence
 
 CSV, NDJSON, JSON = "text/csv", "application/x-ndjson", "application/json"
 FORMS = (JSON, CSV, NDJSON)
@@ -28,9 +29,11 @@ CACHING = {
     "Vary": "Authorization, Accept, Accept-Language, Accept-Encoding",
 }
 WEIGHT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,9})?", re.ASCII)
-FORMULA = re.compile(r"[=+@\x00-\x1f\x7f-\x9f]|-(?![0-9]+\Z)")
-"""How cells begin that spreadsheets run as a formula, some after dropping a control character; negative whole numbers
-are safe."""
+CELL_START = r"(?:\A|[;|\t\r\n][ \"]*)"
+FORMULA_SIGN = r"(?=[=+@\x00-\x1f\x7f-\x9f\uff1d\uff0b\uff20\uff0d\u2212]|-(?![0-9]+\Z))"
+FORMULA, DEFUSED = re.compile(CELL_START + FORMULA_SIGN), re.compile(f"({CELL_START})'{FORMULA_SIGN}")
+"""Where spreadsheets may see a formula begin, some after dropping a control character: at the beginning of a cell, and
+behind what separates cells in other countries. Negative whole numbers are safe; full-width signs are not."""
 
 
 def documented_forms(description: str) -> dict[int | str, dict[str, Any]]:
@@ -55,7 +58,7 @@ def preferred(accept: str, forms: tuple[str, ...]) -> str:
                 liking[form] = quality if exact else liking.get(form, quality)
     best = max(forms, key=lambda form: liking.get(form, 0.0))
     if not liking.get(best):
-        raise NotAcceptable(f"Ask for one of {', '.join(forms)}.")
+        raise NotAcceptable(Sentence("Ask for one of {forms}.", forms=", ".join(forms)))
     return best
 
 
@@ -72,9 +75,16 @@ def not_modified(request: Request, tag: str) -> Response | None:
 
 
 async def spooled(
-    parts: AsyncGenerator[bytes, None], opened: AbstractContextManager[None], form: str, name: str
+    parts: AsyncGenerator[bytes, None],
+    opened: AbstractContextManager[None],
+    form: str,
+    name: str,
+    headers: Callable[[], Mapping[str, str]] = dict,
 ) -> Response:
-    """A whole list as a file, written to a temporary one first; `opened` is left once it is sent or given up."""
+    """A whole list as a file, written to a temporary one first; `opened` is left once it is sent or given up.
+
+    `headers` are asked for when the list has been read.
+    """
     with ExitStack() as held:
         held.enter_context(opened)
         file = held.enter_context(TemporaryFile())
@@ -83,16 +93,18 @@ async def spooled(
                 file.write(part)
         size = file.tell()
         file.seek(0)
-        return SpooledFile(file, size, held.pop_all(), form, name)
+        return SpooledFile(file, size, held.pop_all(), form, name, headers())
 
 
 class SpooledFile(Response):
     """The answer that sends a temporary file; it is broken off when the client takes too long."""
 
-    def __init__(self, file: IO[bytes], size: int, held: ExitStack, form: str, name: str) -> None:
+    def __init__(
+        self, file: IO[bytes], size: int, held: ExitStack, form: str, name: str, headers: Mapping[str, str]
+    ) -> None:
         """`held` is closed once the file is sent."""
         disposition = f'attachment; filename="{name}.{EXTENSIONS[form]}"'
-        super().__init__(media_type=form, headers={"Content-Disposition": disposition, **CACHING})
+        super().__init__(media_type=form, headers={"Content-Disposition": disposition, **CACHING, **headers})
         self.headers["Content-Length"] = str(size)
         self._file, self._held = file, held
 
@@ -131,6 +143,11 @@ async def comma_separated(
 
 def defused(cell: object) -> object:
     """Text that no spreadsheet runs; booleans as JSON writes them."""
-    if isinstance(cell, str) and FORMULA.match(cell):
-        return f"'{cell}"
+    if isinstance(cell, str):
+        return FORMULA.sub(lambda found: f"{found[0]}'", cell)
     return str(cell).lower() if isinstance(cell, bool) else cell
+
+
+def as_before_defused(text: str) -> str:
+    """The text of which `defused` made this cell."""
+    return DEFUSED.sub(r"\1", text)

@@ -10,8 +10,9 @@ import secrets
 from collections import Counter
 from typing import ClassVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from app.envelope import CLIENT_LEFT
 from app.problems import PHRASES, HeadersTooLarge, Problem, UnreadableRequest
 
 MOST_HEADER_BYTES = 64 * 1024
@@ -54,7 +55,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = self.loop.call_later(HEADERS_SECONDS, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Forget the connection; a request under way learns that its client has left."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.scope["state"][CLIENT_LEFT] = True
         super().connection_lost(exc)
         self.connections_of[self._peer] -= 1
         if not self.connections_of[self._peer]:

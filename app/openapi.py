@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import re
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -18,6 +19,7 @@ from starlette.routing import BaseRoute
 
 from app.accounts.guarded_route import permission_of, problems_of
 from app.operation import VERSION
+from app.orders.customer_form import CustomerRow
 from app.orders.schemas import OrderRow
 from app.problems import NotFound, documented
 
@@ -25,7 +27,7 @@ DESCRIPTION = """\
 Ranks an online store's customers by purchases, average order and spend, exact and live at any size.
 
 Send `Authorization: Bearer llb_…`. Errors are `application/problem+json`: compare `code`, show `detail`.
-The `title` of an error follows `Accept-Language` (en, de, it, es).
+The `title` and each `detail` of an error follow `Accept-Language` (en, de, it, es).
 Amounts are decimal strings with the currency's digits, instants RFC 3339, ids opaque.
 """
 
@@ -88,7 +90,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     schemas["Problem"] = PROBLEM
-    schemas["OrderRow"] = OrderRow.model_json_schema(ref_template="#/components/schemas/{model}")
+    for row in (OrderRow, CustomerRow):
+        schemas[row.__name__] = row.model_json_schema(ref_template="#/components/schemas/{model}")
     made["components"]["securitySchemes"] = {
         "apiKey": {"type": "http", "scheme": "bearer", "description": "an account's key, `llb_…`"},
         "operatorKey": {"type": "http", "scheme": "bearer", "description": "the service's ADMIN_KEY"},
@@ -116,7 +119,7 @@ def install_docs(app: FastAPI) -> None:
     async def read_docs() -> HTMLResponse:
         return HTMLResponse(page, headers={"Content-Security-Policy": DOCS_POLICY.format(digest=digest)})
 
-    assets = {name: gzip.compress(resources.files(swagger_ui).joinpath(name).read_bytes()) for name in DOCS_ASSETS}
+    assets = packed_assets()
 
     @app.get("/swagger/{name}", include_in_schema=False)
     async def read_asset(name: str) -> Response:
@@ -128,6 +131,12 @@ def install_docs(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def read_root() -> RedirectResponse:
         return RedirectResponse("docs")
+
+
+@cache
+def packed_assets() -> dict[str, bytes]:
+    """The files of Swagger UI, packed once a process."""
+    return {name: gzip.compress(resources.files(swagger_ui).joinpath(name).read_bytes()) for name in DOCS_ASSETS}
 
 
 def guarded_routes(routes: list[BaseRoute]) -> list[RouteContext]:

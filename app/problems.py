@@ -1,14 +1,15 @@
 """Problems: the one shape of every error answer (RFC 9457).
 
 Each kind is a class beside the code that raises it. `type` is a page of this service,
-`code` is what programs compare, `detail` says what to do; input is never echoed. Only
-`title` is translated.
+`code` is what programs compare, `detail` says what to do; input is never echoed. `title` and
+`detail` are told in the language of the request.
 """
 
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from inspect import cleandoc
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 import structlog
 from fastapi import FastAPI, Request
@@ -17,11 +18,13 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 
-from app.words import Language, in_language, language_of
+from app.invalid_values import sentence_of
+from app.words import Language, Sentence, in_language, language_of, said
 
 log = structlog.get_logger()
 
-FieldError = dict[str, str]
+FieldError = TypedDict("FieldError", {"in": str, "pointer": str, "code": str, "detail": Sentence})
+"""Which value is not valid, and what to give instead."""
 
 
 class Problem(Exception):  # noqa: N818 - the field's word for an error answer is "problem"
@@ -33,18 +36,23 @@ class Problem(Exception):  # noqa: N818 - the field's word for an error answer i
 
     def __init__(
         self,
-        detail: str = "",
+        detail: Sentence | None = None,
         *,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
         members: Mapping[str, object] | None = None,
     ) -> None:
-        """`errors` point at fields, `members` are further fields of the answer."""
-        super().__init__(detail)
-        self.detail = detail or (type(self).__doc__ or "").strip()
+        """Without a detail the docstring of the class is told; `members` are further fields of the answer."""
+        self.detail = detail or self.explanation()
+        super().__init__(str(self.detail))
         self.errors = list(errors)
         self.headers = dict(headers or {})
         self.members = dict(members or {})
+
+    @classmethod
+    def explanation(cls) -> Sentence:
+        """The docstring of the class."""
+        return Sentence(cleandoc(cls.__doc__ or "").replace("\n", " "))
 
     @classmethod
     def code(cls) -> str:
@@ -53,7 +61,7 @@ class Problem(Exception):  # noqa: N818 - the field's word for an error answer i
 
     def body(self, request_id: str, language: Language = Language.ENGLISH) -> dict[str, object]:
         """The members of RFC 9457 and ours."""
-        return {
+        members = {
             "type": f"/problems/{self.slug}",
             "title": in_language(self.title, language),
             "status": self.status,
@@ -63,6 +71,8 @@ class Problem(Exception):  # noqa: N818 - the field's word for an error answer i
             **({"errors": self.errors} if self.errors else {}),
             **self.members,
         }
+        told: dict[str, object] = said(members, language)
+        return told
 
 
 class InvalidRequest(Problem):
@@ -74,7 +84,7 @@ class InvalidRequest(Problem):
 
 
 class UnreadableBody(Problem):
-    """The body is not valid JSON: UTF-8, no duplicate names, no NaN or Infinity."""
+    """Send the body as valid JSON in UTF-8, without duplicate names, NaN or Infinity."""
 
     slug = "unreadable-body"
     title = "The body cannot be read"
@@ -122,7 +132,7 @@ class HeadersTooLarge(Problem):
 
 
 class UnreadableRequest(Problem):
-    """This is not a request of HTTP/1.1."""
+    """Send a request of HTTP/1.1."""
 
     slug = "unreadable-request"
     title = "The request cannot be read"
@@ -138,7 +148,7 @@ class UnsupportedMediaType(Problem):
 
 
 class NotAcceptable(Problem):
-    """None of the media types in Accept can be given here."""
+    """This path gives none of the media types in Accept."""
 
     slug = "not-acceptable"
     title = "No acceptable form of the answer"
@@ -152,7 +162,7 @@ class ServiceUnavailable(Problem):
     title = "Not available just now"
     status = 503
 
-    def __init__(self, detail: str = "", *, retry_after_seconds: int = 2) -> None:
+    def __init__(self, detail: Sentence | None = None, *, retry_after_seconds: int = 2) -> None:
         """The wait goes into the Retry-After header."""
         super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
 
@@ -164,7 +174,7 @@ class TooManyRequests(Problem):
     title = "Too many requests"
     status = 429
 
-    def __init__(self, detail: str = "", *, retry_after_seconds: int = 1) -> None:
+    def __init__(self, detail: Sentence | None = None, *, retry_after_seconds: int = 1) -> None:
         """The wait goes into the Retry-After header."""
         super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
 
@@ -178,6 +188,7 @@ class InternalError(Problem):
 
 
 PHRASES = {
+    308: "Permanent Redirect",
     400: "Bad Request",
     401: "Unauthorized",
     403: "Forbidden",
@@ -228,7 +239,7 @@ def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
 
 
 def answer(request: Request, problem: Problem) -> JSONResponse:
-    """The problem as a response, its title in the language of the request."""
+    """The problem as a response, in the language of the request."""
     language = language_of(request.headers)
     return JSONResponse(
         problem.body(getattr(request.state, "request_id", ""), language),
@@ -245,15 +256,12 @@ def answer(request: Request, problem: Problem) -> JSONResponse:
 
 def invalid_fields(errors: Sequence[Mapping[str, Any]]) -> list[FieldError]:
     """Pydantic's errors as pointers and sentences, without the input (it may be secret, NaN or a lone surrogate)."""
-    fields = []
+    fields: list[FieldError] = []
     for error in errors[:100]:
         place, *path = [str(part) for part in error["loc"]] or ["body"]
         pointer = "#/" + "/".join(part.replace("~", "~0").replace("/", "~1")[:80] for part in path)
         clean = pointer.encode("utf-8", "replace").decode()
-        # A pattern may hold what must not be repeated, NUL among it.
-        told = error["msg"].removeprefix("Value error, ")
-        detail = "Text of another form than documented" if error["type"] == "string_pattern_mismatch" else told
-        fields.append({"in": place, "pointer": clean, "code": error["type"], "detail": detail})
+        fields.append({"in": place, "pointer": clean, "code": error["type"], "detail": sentence_of(error)})
     return fields
 
 

@@ -7,18 +7,19 @@ pools; only then does the caller stop PostgreSQL.
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
-from app.database.pools import Database
 from app.http_server import BoundedProtocol
-from app.messages.sending.deliver_messages import Delivery
+from app.problems import log
+from app.process_metrics import Metrics
 from app.settings import SettingsError
 from app.wire.instants import now_in_utc
-from app.worker import work
+from app.worker import Background, work
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 KEEP_ALIVE_SECONDS = 60
@@ -28,6 +29,16 @@ DATABASE_POLL_SECONDS = 1
 
 class Server(uvicorn.Server):
     """A server that stops at a signal and returns; uvicorn's own would raise the signal again and end the process."""
+
+    def __init__(self, config: uvicorn.Config, told_to_stop: Callable[[], None]) -> None:
+        """`told_to_stop` is called at the signal."""
+        super().__init__(config)
+        self._told_to_stop = told_to_stop
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop."""
+        self._told_to_stop()
+        super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -40,8 +51,8 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def taken_port(host: str, port: int) -> socket.socket:
-    """A socket of this address that does not listen yet; taken before anything else is begun."""
+def taken_port(host: str, port: int, setting: str) -> socket.socket:
+    """A socket of this address that does not listen yet, taken before anything else is begun; `setting` named it."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         taken = socket.socket(family, kind, protocol)
@@ -52,23 +63,38 @@ def taken_port(host: str, port: int) -> socket.socket:
         taken.bind(address)
     except OSError as error:
         taken.close()
-        raise SettingsError(f"PORT: cannot listen on {host}:{port}: {error.strerror}") from None
+        raise SettingsError(f"{setting}: cannot listen on {host}:{port}: {error.strerror}") from None
     return taken
 
 
 async def serve_until_stopped(
     app: FastAPI,
-    database: Database,
     listener: socket.socket,
-    delivery: Delivery | None,
+    background: Background | None,
     is_running: Callable[[], bool],
+    told_to_stop: Callable[[], None],
 ) -> None:
-    """Answer requests until a signal, then end in order; with a `delivery` do the background work too.
+    """Answer requests until a signal, then end in order; with a `background` do its work too.
 
     It also ends when the database server is no longer running that this process has started.
     """
-    config = uvicorn.Config(
+    stop = asyncio.Event()
+    working = asyncio.create_task(work(background, now_in_utc, stop)) if background else None
+    server = Server(_config(app), told_to_stop)
+    watching = asyncio.create_task(_end_with_database(server, is_running))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        watching.cancel()
+        stop.set()
+        if working is not None:
+            await working
+
+
+def _config(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
+        log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -76,17 +102,24 @@ async def serve_until_stopped(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    stop = asyncio.Event()
-    background = asyncio.create_task(work(database, now_in_utc, stop, delivery)) if delivery else None
-    server = Server(config)
-    watching = asyncio.create_task(_end_with_database(server, is_running))
+
+
+@asynccontextmanager
+async def monitored(app: FastAPI, metrics: Metrics, listener: socket.socket | None) -> AsyncIterator[None]:
+    """Watch the event loop during the block, and answer for health and metrics where there is a port for them."""
+    tasks = [asyncio.create_task(metrics.watch_event_loop())]
+    if listener is not None:
+        server = uvicorn.Server(_config(app))
+        server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
+        tasks.append(asyncio.create_task(server.serve(sockets=[listener])))
+        host, port = listener.getsockname()[:2]
+        log.info("serving metrics", url=f"http://{host}:{port}/metrics")
     try:
-        await server.serve(sockets=[listener])
+        yield
     finally:
-        watching.cancel()
-        stop.set()
-        if background is not None:
-            await background
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _end_with_database(server: Server, is_running: Callable[[], bool]) -> None:

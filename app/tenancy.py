@@ -8,6 +8,8 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.sql.schema import SchemaItem
 
+INSTANT = sa.DateTime(timezone=True)
+
 metadata = sa.MetaData(
     naming_convention={
         "pk": "%(table_name)s_pkey",

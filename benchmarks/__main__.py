@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.board_page import measure_reads, measure_requests
 from benchmarks.customer_profile import measure_profiles
 from benchmarks.import_orders import Files, measure_export, measure_ingestion
+from benchmarks.receive_webhooks import measure_webhooks
 from benchmarks.report import table
 from benchmarks.scene import DAYS, NOW, customers_of, opened, run_as_superuser, write_files
 from benchmarks.send_messages import measure_messages
@@ -49,6 +50,8 @@ def main() -> None:
         tell("requests over HTTP")
         seconds = SECONDS["smoke" if orders < SMOKE_ORDERS else "whole"]
         requests = measure_requests(scene, seconds)
+        tell("webhooks of stores")
+        requests += measure_webhooks(scene, seconds)
         tell("messages")
         messages = measure_messages(scene, seconds, whole=orders >= SMOKE_ORDERS)
         tell("the export")

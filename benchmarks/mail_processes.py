@@ -13,12 +13,13 @@ import aiosmtplib
 import uvloop
 from aiosmtpd.smtp import SMTP
 
-from app.cli import log_as_json
 from app.database.pools import Database
 from app.database.rows import all_rows, one_row
+from app.logs import log_as_json
 from app.mail.choose_mailer import open_mailer
 from app.mail.contract import Mail
 from app.mail.mime import written
+from app.messages.identity import identity_of
 from app.messages.queue_statements import (
     CLAIM_DUE,
     LOCK_RECIPIENTS,
@@ -28,7 +29,7 @@ from app.messages.queue_statements import (
     LockedSender,
 )
 from app.messages.sending.claim_messages import SendingLimits
-from app.messages.sending.compose_mail import Site, compose_mail
+from app.messages.sending.compose_mail import Site, compose_mail, unsubscribe_link
 from app.messages.sending.deliver_messages import Delivery
 from benchmarks.scene import NOW, Scene
 
@@ -100,10 +101,15 @@ async def _mails(scene: Scene, database: Database) -> list[Mail]:
         customers = [message.customer_id for message in messages]
         found = await all_rows(conn, LOCK_RECIPIENTS, account | {"customers": customers}, LockedRecipient)
         recipients = {recipient.id: recipient for recipient in found}
-    return [
-        compose_mail(scene.account_id, message, recipients[message.customer_id or 0], sender, SITE)
-        for message in messages
-    ]
+    return [_composed(scene, message, recipients[message.customer_id or 0], sender) for message in messages]
+
+
+def _composed(scene: Scene, message: DueMessage, recipient: LockedRecipient, sender: LockedSender) -> Mail:
+    identity = identity_of(sender, recipient)
+    if identity is None:
+        raise TypeError("the scene has a sender")
+    link = unsubscribe_link(scene.account_id, message, recipient, sender.cursor_secret, SITE)
+    return compose_mail(scene.account_id, message, recipient, identity, link)
 
 
 WAYS: dict[str, Callable[[Scene, int, Database], Awaitable[float]]] = {"ours": ours, "bytes": as_bytes, "usual": usual}

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -17,9 +18,12 @@ from sqlalchemy import Row as Record
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from app.accounts.rate_limits import Quotas
+from app.admission import FairUse
 from app.boards.schemas import Buyer
-from app.cli import collect_seldom, log_as_json
+from app.commands.running import collect_seldom
 from app.leaderboard.schemas import Board, BoardQuery, Row
+from app.logs import log_as_json
 from app.main import create_app
 from app.periods import Calendar, Period, TimeFrame
 from app.settings import asyncpg_url
@@ -29,26 +33,31 @@ from app.wire.ids import public_id
 from app.wire.instants import rfc3339
 from app.wire.money import decimal_string
 from benchmarks.board_page import question, statement_of
+from benchmarks.receive_webhooks import known_connections
 from benchmarks.scene import NOW, POOL_SIZE, STORE, Scene
 
 Message = dict[str, Any]
+MANY_REQUESTS = Quotas(requests=600_000, sends=600_000, expensive_reads=600_000)
+"""Far more than a benchmark asks, so that its requests are counted and none is refused."""
 
 
-class Bare:
-    """An ASGI application that answers everything with one page."""
+class Bare(ABC):
+    """An ASGI application that runs one prepared statement a request and does nothing else."""
 
     def __init__(self, scene: Scene) -> None:
-        """Connections are made when the server starts."""
-        self._scene = scene
+        """Connections are made when the server starts, as many as the service has."""
+        self.scene = scene
         self._idle: asyncio.LifoQueue[PreparedStatement[asyncpg.Record]] = asyncio.LifoQueue()
-        self._parameters: tuple[Any, ...] = ()
 
-    async def start(self) -> None:
-        """Connect and prepare, as often as the service has connections."""
-        sql, self._parameters = await statement_of(self._scene, await question(self._scene, TimeFrame.LAST_MONTH))
-        for _ in range(POOL_SIZE):
-            conn = await asyncpg.connect(self._scene.read)
-            self._idle.put_nowait(await conn.prepare(sql))
+    @abstractmethod
+    async def prepared(self) -> "PreparedStatement[asyncpg.Record]":
+        """The statement, on a connection of its own."""
+
+    @abstractmethod
+    async def answer(
+        self, statement: "PreparedStatement[asyncpg.Record]", receive: Callable[[], Awaitable[Message]]
+    ) -> bytes:
+        """The body of an answer."""
 
     async def __call__(
         self,
@@ -59,25 +68,68 @@ class Bare:
         """Answer a request."""
         if scope["type"] == "lifespan":
             await receive()
-            await self.start()
+            for _ in range(POOL_SIZE):
+                self._idle.put_nowait(await self.prepared())
             await send({"type": "lifespan.startup.complete"})
             await receive()
             await send({"type": "lifespan.shutdown.complete"})
             return
         statement = await self._idle.get()
         try:
-            row = await statement.fetchrow(*self._parameters)
+            body = await self.answer(statement, receive)
         finally:
             self._idle.put_nowait(statement)
-        body = row["items"].encode() if row else b""
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
 
-def bare_app(scene: Scene) -> Any:  # noqa: ANN401 - uvicorn's own type of an application is wider than what it calls
-    """The application."""
-    return Bare(scene)
+class BarePage(Bare):
+    """Answers everything with one page."""
+
+    _parameters: tuple[Any, ...] = ()
+
+    async def prepared(self) -> "PreparedStatement[asyncpg.Record]":
+        """The statement of a page of last month's board."""
+        sql, self._parameters = await statement_of(self.scene, await question(self.scene, TimeFrame.LAST_MONTH))
+        return await (await asyncpg.connect(self.scene.read)).prepare(sql)
+
+    async def answer(
+        self, statement: "PreparedStatement[asyncpg.Record]", receive: Callable[[], Awaitable[Message]]
+    ) -> bytes:
+        """The page as PostgreSQL writes it."""
+        del receive  # a page is asked for without a body
+        row = await statement.fetchrow(*self._parameters)
+        return row["items"].encode() if row else b""
+
+
+CREATE_BARE_INBOX = """
+    CREATE TABLE IF NOT EXISTS bare_inbox (
+        id bigserial PRIMARY KEY, body bytea NOT NULL, received_at timestamptz NOT NULL DEFAULT now()
+    )
+"""
+
+
+class BareInbox(Bare):
+    """Commits every body by one INSERT."""
+
+    async def prepared(self) -> "PreparedStatement[asyncpg.Record]":
+        """The INSERT."""
+        conn = await asyncpg.connect(self.scene.write)
+        await conn.execute(CREATE_BARE_INBOX)
+        return await conn.prepare("INSERT INTO bare_inbox (body) VALUES ($1)")
+
+    async def answer(
+        self, statement: "PreparedStatement[asyncpg.Record]", receive: Callable[[], Awaitable[Message]]
+    ) -> bytes:
+        """Nothing, once the body is stored."""
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        await statement.fetch(body)
+        return b""
 
 
 DIGITS = 2
@@ -177,12 +229,14 @@ def service(scene: Scene) -> FastAPI:
     """The service as `python -m app serve` makes it."""
     log_as_json()
     collect_seldom()
-    return create_app(scene.database(), clock=lambda: NOW)
+    fair_use = FairUse(quotas=MANY_REQUESTS)
+    return create_app(scene.database(), clock=lambda: NOW, fair_use=fair_use, connections=known_connections())
 
 
 APPLICATIONS: dict[str, Callable[[Scene], Any]] = {
     "service": service,
-    "bare": bare_app,
+    "bare": BarePage,
+    "inserting": BareInbox,
     "usual": usual_app,
 }
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import asyncpg
 
+from app.accounts.audit import COMMAND
 from app.accounts.open_account import open_account
 from app.boards.source import Source, read_source
 from app.connecting import Urls, upgrade
@@ -205,7 +206,7 @@ async def _furnished(folder: str, urls: LocalUrls) -> Scene:
     scene = Scene(folder, urls.write, urls.read, superuser, "", 0, 0, 0)
     database = scene.database()
     async with database.write() as conn:
-        account_id, key = await open_account(conn, "Benchmark", "paid", NOW)
+        account_id, key = await open_account(conn, "Benchmark", "paid", COMMAND, NOW)
         audience = {"account_id": account_id, "name": "Everyone", "now": NOW}
         audience_id = (await conn.execute(INSERT_AUDIENCE, audience)).scalar_one()
         source = await connect_source(conn, account_id, audience_id, STORE, NOW)

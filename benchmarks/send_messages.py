@@ -39,7 +39,8 @@ SENDER = {
     "reply_to": "care@shop.example",
     "postal_address": "Via Roma 1\n20121 Milano, Italy",
 }
-WORDING = {
+WORDING: dict[str, Any] = {
+    "personalise": True,
     "subject": "Spring is here, and so are we",
     "text": "Hello {{customer.name}},\n\n" + "A word about what is new in the shop.\n" * 8,
     "html": "<p>Hello {{customer.name}},</p>" + "<p>A word about <b>what is new</b> in the shop.</p>" * 8,

@@ -4,6 +4,10 @@ The client works on bare sockets: a comfortable one would take longer for an ans
 """
 
 import asyncio
+import base64
+import hashlib
+import hmac
+import itertools
 import json
 import subprocess
 import sys
@@ -24,12 +28,54 @@ LENGTH = b"content-length: "
 OK = b"HTTP/1.1 200 "
 
 
+WEBHOOK_SECRET = "a-secret-of-the-shop"  # noqa: S105 - it opens nothing
+LINE_ITEM = {
+    "id": 466157049,
+    "name": "Linen shirt - L - green",
+    "title": "Linen shirt, long sleeves, made to measure",
+    "quantity": 1,
+    "current_quantity": 1,
+    "price_set": {"shop_money": {"amount": "19.90", "currency_code": "EUR"}},
+    "properties": [{"name": "engraving", "value": "none"}, {"name": "wrapping", "value": "paper"}],
+}
+ORDER_OF_WEBHOOK = {
+    "updated_at": "2026-11-20T12:00:00+01:00",
+    "processed_at": "2026-11-20T12:00:00+01:00",
+    "total_price": "398.00",
+    "currency": "EUR",
+    "financial_status": "paid",
+    "customer": {"id": 115310627314723954, "first_name": "Ida", "last_name": "Marsh", "email": "ida@example.test"},
+    "line_items": [LINE_ITEM] * 20,
+}
+
+
+def webhooks(path: str) -> Callable[[], bytes]:
+    """Makes requests of a shop, each with an order of its own."""
+    rest = json.dumps(ORDER_OF_WEBHOOK).encode()[1:]
+    numbers = itertools.count(time.time_ns())
+
+    def next_webhook() -> bytes:
+        number = next(numbers)
+        body = b'{"id": %d, ' % number + rest
+        signature = base64.b64encode(hmac.digest(WEBHOOK_SECRET.encode(), body, hashlib.sha256)).decode()
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            f"X-Shopify-Topic: orders/create\r\nX-Shopify-Webhook-Id: {number}\r\n"
+            f"X-Shopify-Hmac-SHA256: {signature}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+    return next_webhook
+
+
 class Asking(asyncio.Protocol):
     """One connection, with one request under way at a time."""
 
-    def __init__(self, request: bytes, until: float, done: asyncio.Future[None], milliseconds: list[float]) -> None:
+    def __init__(
+        self, next_request: Callable[[], bytes], until: float, done: asyncio.Future[None], milliseconds: list[float]
+    ) -> None:
         """`milliseconds` is where latencies go."""
-        self._request = request
+        self._next_request = next_request
         self._until = until
         self._done = done
         self._milliseconds = milliseconds
@@ -41,8 +87,9 @@ class Asking(asyncio.Protocol):
         self._ask()
 
     def _ask(self) -> None:
+        request = self._next_request()
         self._begun = time.perf_counter()
-        self._transport.write(self._request)
+        self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         self._answer += data
@@ -74,9 +121,12 @@ class Asking(asyncio.Protocol):
         self._transport.close()
 
 
-async def load(port: int, path: str, key: str, seconds: float, connections: int) -> dict[str, float]:
+async def load(
+    port: int, path: str, key: str, seconds: float, connections: int, *, are_webhooks: bool
+) -> dict[str, float]:
     """Requests a second over all connections, and latencies in milliseconds."""
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
+    next_request = webhooks(path) if are_webhooks else lambda: request
     loop = asyncio.get_running_loop()
     milliseconds: list[float] = []
     begun = time.perf_counter()
@@ -86,7 +136,7 @@ async def load(port: int, path: str, key: str, seconds: float, connections: int)
         ends.append(done)
 
         def asking(done: asyncio.Future[None] = done) -> Asking:
-            return Asking(request, begun + seconds, done, milliseconds)
+            return Asking(next_request, begun + seconds, done, milliseconds)
 
         await loop.create_connection(asking, "127.0.0.1", port)
     await asyncio.gather(*ends)
@@ -116,9 +166,12 @@ class Server:
     pid: int
     key: str
 
-    def under_load(self, path: str, *, seconds: float, connections: int) -> dict[str, float]:
+    def under_load(
+        self, path: str, *, seconds: float, connections: int, are_webhooks: bool = False
+    ) -> dict[str, float]:
         """Ask it from another process: requests a second, latencies and its own CPU per request in milliseconds."""
         order = {"port": self.port, "path": path, "key": self.key, "seconds": seconds, "connections": connections}
+        order |= {"are_webhooks": are_webhooks}
         used = self._processor_seconds()
         done = subprocess.run(  # noqa: S603 - our own module
             [sys.executable, "-m", "benchmarks.servers", json.dumps(order)],

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import httpx
+from sentences import is_ours
 
 MEMBERS = {"type", "title", "status", "code", "detail", "request_id"}
 CANARY = "canary7f3a"
@@ -18,14 +19,15 @@ def problem(answer: httpx.Response, status: int, code: str, **extra: Any) -> dic
     assert set(body) - {"errors", "reason", "import"} == MEMBERS
     assert (body["status"], body["code"], body["type"]) == (status, code, f"/problems/{code.replace('_', '-')}")
     assert body["title"]
-    assert body["detail"]
+    language = answer.headers.get("Content-Language", "en")
+    assert is_ours(body["detail"], language), body["detail"]
     assert body["request_id"] == answer.headers["X-Request-Id"]
     assert CANARY not in answer.text
     assert not re.search(r"Traceback|sqlalchemy|asyncpg|pydantic\.dev", answer.text)
     for error in body.get("errors", []):
         assert set(error) == {"in", "pointer", "code", "detail"}
         assert error["pointer"].startswith("#/")
-        assert not error["detail"].startswith("Value error"), "Pydantic's word, no news to anybody"
+        assert is_ours(error["detail"], language), f"not a sentence of ours: {error}"
     for member, value in extra.items():
         assert body[member] == value
     return body

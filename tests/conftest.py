@@ -31,11 +31,18 @@ from shop import OPERATOR, Store
 from sqlalchemy import event
 from statement_lint import findings
 
-from app.admission import InFlight
+from app import local_postgres as local_server
+from app.accounts.rate_limits import Quotas
+from app.admission import FairUse, InFlight
 from app.database.pools import Database
 from app.http_server import BoundedProtocol
 from app.local_postgres import local_postgres
 from app.main import create_app
+from app.sources.connections import Connections
+from app.sources.connectors import CONNECTORS
+from app.vault import Vault
+from app.web.calls import WebCalls, trusting_public_authorities
+from app.web.guard import Guard
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
@@ -51,6 +58,8 @@ settings.load_profile("tests")
 
 MANY = InFlight(in_all=5_000, of_an_account=5_000, of_a_key=5_000, without_a_key=5_000)
 """Tests of other things ask as often at once as they like."""
+UNLIMITED = Quotas(requests=0, sends=0, expensive_reads=0)
+UNLIMITED_SETTINGS = {f"RATE_LIMIT_{name}": "0" for name in ("REQUESTS", "SENDS", "EXPENSIVE_READS")}
 
 
 def shared(*parts: str) -> Path:
@@ -71,7 +80,7 @@ class Statements:
 
     def watch(self, database: Database) -> None:
         for purpose, pool in database.pools.items():
-            way = "write" if purpose == "writes" else "read"
+            way = "write" if purpose in {"writes", "rate limits"} else "read"
             event.listen(pool.engine.sync_engine, "before_cursor_execute", self._listener(way))
 
     def _listener(self, way: str) -> Any:
@@ -127,10 +136,22 @@ class Server:
             await conn.close()
 
 
+def local_postgres_without_fsync(here: pytest.MonkeyPatch, folder: Path) -> Any:
+    here.setattr(local_server, "SETTINGS", local_server.SETTINGS.replace("fsync=on", "fsync=off"))
+    return local_postgres(folder)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector off what was imported: it is told to collect after each test, to find what was left open."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """It does not wait for the disk: what it holds need outlive a crash of its own, but none of the machine."""
     folder = tmp_path_factory.mktemp("postgres")
-    with local_postgres(folder) as urls:
+    with pytest.MonkeyPatch.context() as here, local_postgres_without_fsync(here, folder) as urls:
         password = (folder / "password").read_text().strip()
         port = (folder / "port").read_text().strip()
         superuser = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
@@ -210,25 +231,44 @@ def clock() -> Clock:
 
 @contextlib.asynccontextmanager
 async def serving(app: Any) -> AsyncIterator[str]:
-    """The application behind a real server on a real port."""
+    """The application behind a real server on a real port; it ends as soon as its last answer is written."""
     config = uvicorn.Config(app, port=0, http=BoundedProtocol, log_level="error", access_log=False, lifespan="off")
+    config.load()
     server = uvicorn.Server(config)
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
-    task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - the server tells it by an attribute only
-        await asyncio.sleep(0.005)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    ticking = asyncio.create_task(server.main_loop())
     port = server.servers[0].sockets[0].getsockname()[1]
     yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    await task
+    ticking.cancel()
+    for listening in server.servers:
+        listening.close()
+    for connection in list(server.server_state.connections):
+        connection.shutdown()
+    while server.server_state.connections or server.server_state.tasks:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.005)
     gc.collect()
 
 
 @pytest.fixture
-async def api(database: Database, clock: Clock) -> AsyncIterator[httpx.AsyncClient]:
+async def connections() -> AsyncIterator[Connections]:
+    """What connects stores; a test may have connectors of its own."""
+    async with contextlib.aclosing(
+        Connections(Vault.of_this_process(), CONNECTORS, WebCalls(Guard(["127.0.0.1"])))
+    ) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def api(database: Database, clock: Clock, connections: Connections) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the service."""
-    app = create_app(database, admin_key=OPERATOR, clock=clock, in_flight=MANY)
-    async with serving(app) as url, httpx.AsyncClient(base_url=url, timeout=60) as client:
+    app = create_app(
+        database, admin_key=OPERATOR, clock=clock, fair_use=FairUse(MANY, UNLIMITED), connections=connections
+    )
+    async with (
+        serving(app) as url,
+        httpx.AsyncClient(base_url=url, timeout=60, verify=trusting_public_authorities()) as client,
+    ):
         yield client
 
 
@@ -303,7 +343,7 @@ def service(data_dir: Path, *arguments: str, **environment: str) -> Iterator[sub
     process = subprocess.Popen(
         [sys.executable, "-m", "app", *arguments],
         cwd=ROOT,
-        env=env | {"DATA_DIR": str(data_dir)} | environment,
+        env=env | UNLIMITED_SETTINGS | {"DATA_DIR": str(data_dir)} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,6 +1,6 @@
 """Golden SQL: every statement of the service as PostgreSQL gets it, formatted, so that SQL is reviewed as SQL.
 
-A statement is a module-level `TextClause`, or a cached function that returns one. Of a function each
+A statement is a module-level `TextClause`, one in a dictionary, or what a cached function returns. Of a function each
 variant is written: its parameters are enums, booleans and options, and their types say which there are.
 `make sql` runs this file.
 """
@@ -45,6 +45,8 @@ def statements() -> Iterator[tuple[str, TextClause]]:
             value = getattr(module, name)
             if isinstance(value, TextClause):
                 yield f"{folder}/{name.lower()}", value
+            elif isinstance(value, dict) and all(isinstance(made, TextClause) for made in value.values()):
+                yield from ((f"{folder}/{name.lower()}.{variant}", made) for variant, made in value.items())
             elif makes_statements(value):
                 yield from ((f"{folder}/{name}{variant}", made) for variant, made in variants(value))
 

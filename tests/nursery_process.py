@@ -19,8 +19,8 @@ from typing import Any
 import uvloop
 from sqlalchemy import TextClause, text
 
-from app.cli import log_as_json
 from app.database.pools import Database
+from app.logs import log_as_json
 from app.mail.choose_mailer import open_mailer
 from app.mail.contract import Mail, Mailer, Outcome
 from app.messages.sending import claim_messages, deliver_messages, settle_messages

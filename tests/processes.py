@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import psutil
-from conftest import ROOT, wait_until
+from conftest import ROOT, UNLIMITED_SETTINGS, wait_until
 from shop import OPERATOR
 
 STARTED = re.compile(r"Serving (http://\S+)")
@@ -21,7 +21,8 @@ STARTED = re.compile(r"Serving (http://\S+)")
 
 def environment(data_dir: Path, **settings: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "READ_DATABASE_URL"}}
-    return inherited | {"DATA_DIR": str(data_dir), "DEMO": "0", "ADMIN_KEY": OPERATOR, "PORT": "0"} | settings
+    ours = {"DATA_DIR": str(data_dir), "DEMO": "0", "ADMIN_KEY": OPERATOR, "PORT": "0"} | UNLIMITED_SETTINGS
+    return inherited | ours | settings
 
 
 def begun(data_dir: Path, *arguments: str, **settings: str) -> subprocess.Popen[str]:
@@ -97,7 +98,7 @@ def running(data_dir: Path, **settings: str) -> Iterator[Running]:
         )
     service = Running(process, log)
     try:
-        wait_until(service.has_started, 90)
+        wait_until(service.has_started, 240 if settings.get("DEMO") == "1" else 90)
         yield service
     finally:
         if process.poll() is None:
@@ -108,12 +109,12 @@ def running(data_dir: Path, **settings: str) -> Iterator[Running]:
         process.wait()
 
 
-def postgres_of(data_dir: Path) -> list[psutil.Process]:
+def postgres_of(data_dir: Path, cluster: str = "cluster") -> list[psutil.Process]:
     """The processes of PostgreSQL that work on these tables."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.name() == "postgres" and Path(process.cwd()) == data_dir / "cluster":
+            if process.name() == "postgres" and Path(process.cwd()) == data_dir / cluster:
                 found.append(process)
     return found
 

@@ -84,11 +84,27 @@ class Store:
         return rows
 
     async def agree(self, customer: str, marketing: str = "subscribed") -> dict[str, Any]:
-        """The customer, who now agrees to offers, or says otherwise."""
+        """The customer, who now agrees to offers, or says otherwise; `cleaned`: their address takes no mail."""
+        if marketing == "cleaned":
+            await self.suppress((await self.customer(customer))["email"])
+            return await self.customer(customer)
         answer = await self.api.patch(f"/customers/{customer}", json={"marketing": marketing}, headers=self.auth)
         assert answer.status_code == 200, answer.text
         changed: dict[str, Any] = answer.json()
         return changed
+
+    async def customer(self, customer: str) -> dict[str, Any]:
+        """The customer as the service shows them."""
+        answer = await self.api.get(f"/customers/{customer}", headers=self.auth)
+        assert answer.status_code == 200, answer.text
+        shown: dict[str, Any] = answer.json()
+        return shown
+
+    async def suppress(self, address: str, reason: str = "dead", **since: str) -> None:
+        """Say what the address has said: its owner has left or complained, or it takes no mail."""
+        body = {"reason": reason, **since}
+        answer = await self.api.put(f"/account/suppressions/{address}", json=body, headers=self.auth)
+        assert answer.status_code == 200, answer.text
 
     async def erase(self, customer: str) -> None:
         answer = await self.api.delete(f"/customers/{customer}", headers=self.auth)

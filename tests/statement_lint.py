@@ -1,7 +1,7 @@
 """Statement lint: what a statement must keep to, to run unchanged on a cluster and on a read replica.
 
 A statement is parsed once. `findings` names every rule it breaks; it knows the tables of
-app/tables.py, follows aliases, sub-selects and common table expressions, and asks that every
+app/tables/, follows aliases, sub-selects and common table expressions, and asks that every
 table of an account is held to one: by `account_id = $n`, or by an equation with a table that is.
 """
 
@@ -15,11 +15,24 @@ from sqlalchemy import ClauseElement
 from sqlalchemy.dialects import postgresql
 
 from app.accounts.answer_once import SELECT_ACCOUNTS_WITH_EXPIRED_KEYS
-from app.accounts.statements import SELECT_HAS_ACCOUNTS
+from app.accounts.domain_statements import SELECT_DOMAIN_OWNER, SELECT_FIRST_ACCOUNT
+from app.accounts.statements import SELECT_ACCOUNTS, SELECT_HAS_ACCOUNTS
 from app.boards.source import SELECT_ACCOUNT_OF_SOURCE, SELECT_ALL_SOURCES, SELECT_DUE_SOURCES
 from app.boards.standings import SELECT_ABANDONED_SOURCES
+from app.deletion.statements import SELECT_DELETED_ACCOUNTS, SELECT_DELETED_SOURCES
 from app.messages.queue_statements import SELECT_HELD_MESSAGES, SELECT_NEXT_ACCOUNT, SELECT_UNPAID_ACCOUNTS
-from app.operation import COUNT_WAITING
+from app.monitoring import COUNT_WAITING
+from app.orders.statements import SELECT_IMPORTS_TO_FORGET
+from app.sources.connection_statements import SELECT_AGED_SECRETS
+from app.sources.data_requests import SELECT_DATA_REQUESTS
+from app.sources.inbox_statements import (
+    SELECT_ACCOUNTS_WITH_OLD_DELIVERIES,
+    SELECT_AGED_WEBHOOKS,
+    SELECT_RECEIVER,
+    SELECT_WAITING_SOURCES,
+)
+from app.sources.pull_statements import SELECT_DUE_PULLS
+from app.sources.statements import SELECT_ACCOUNT_OF_AUDIENCE
 from app.tables import metadata
 
 OVER_ALL_ACCOUNTS: dict[str, ClauseElement] = {
@@ -28,11 +41,25 @@ OVER_ALL_ACCOUNTS: dict[str, ClauseElement] = {
     "the worker asks whose messages are due": SELECT_NEXT_ACCOUNT,
     "the worker asks who has messages queued and pays no more": SELECT_UNPAID_ACCOUNTS,
     "the worker asks who has idempotency keys to be forgotten": SELECT_ACCOUNTS_WITH_EXPIRED_KEYS,
+    "the worker asks which imports have refused rows to be forgotten": SELECT_IMPORTS_TO_FORGET,
+    "the worker asks which accounts are deleted": SELECT_DELETED_ACCOUNTS,
+    "the worker asks which sources are deleted": SELECT_DELETED_SOURCES,
     "an operator's command lists what is held": SELECT_HELD_MESSAGES,
     "the metrics tell what waits for the worker": COUNT_WAITING,
     "an operator's command finds the account of a source": SELECT_ACCOUNT_OF_SOURCE,
+    "an operator's command finds the account of an audience": SELECT_ACCOUNT_OF_AUDIENCE,
     "an operator's command goes over every source": SELECT_ALL_SOURCES,
-    "the demo asks whether there is any account": SELECT_HAS_ACCOUNTS,
+    "the operator lists the accounts": SELECT_ACCOUNTS,
+    "a domain belongs to one account of all": SELECT_DOMAIN_OWNER,
+    "all accounts take turns at a domain, by the lock of one of them": SELECT_FIRST_ACCOUNT,
+    "a webhook names its source without the account": SELECT_RECEIVER,
+    "the worker asks whose webhooks wait": SELECT_WAITING_SOURCES,
+    "the worker asks which stores are to be asked": SELECT_DUE_PULLS,
+    "the worker asks who has webhooks to be forgotten": SELECT_ACCOUNTS_WITH_OLD_DELIVERIES,
+    "the worker asks whose secrets an older key has encrypted": SELECT_AGED_SECRETS,
+    "the worker asks of which data requests the operator is to be told": SELECT_DATA_REQUESTS,
+    "serving with a demo asks whether there is any account": SELECT_HAS_ACCOUNTS,
+    "the worker asks which webhooks an older key has encrypted": SELECT_AGED_WEBHOOKS,
 }
 """Why a statement may see more than one account; it must only read, and lock nothing."""
 
@@ -244,6 +271,14 @@ def _is_column(node: Any, name: str) -> bool:
     return isinstance(node, ast.ColumnRef) and names_of(node)[-1] == name
 
 
+def _no_or_of_arrays(root: Any) -> Iterator[str]:
+    for either in of_type(root, ast.BoolExpr):
+        if either.boolop == enums.BoolExprType.OR_EXPR:
+            arrays = [each for each in either.args if getattr(each, "kind", None) == enums.A_Expr_Kind.AEXPR_OP_ANY]
+            if len(arrays) > 1:
+                yield "an OR of two arrays compares every row with every element: UNION two joins on unnest"
+
+
 RULES: tuple[Callable[[Any], Iterable[str]], ...] = (
     _no_merge,
     _no_grouping_sets,
@@ -254,6 +289,7 @@ RULES: tuple[Callable[[Any], Iterable[str]], ...] = (
     _the_account_of_a_row_never_changes,
     _what_is_written_in_a_cte_is_read_nowhere_else,
     _inserts_say_the_account_first,
+    _no_or_of_arrays,
 )
 
 

@@ -1,16 +1,16 @@
 """Who may call what: keys, scopes, the operator, and the wall between accounts."""
 
 import asyncio
-import json
 import re
 
 import httpx
 import pytest
 from answers import CANARY, operations, problem
 from conftest import serving
-from postal import SENDER, queued, set_sender
+from every_operation import call, requests
 from postal import customer as person
-from shop import OPERATOR, order
+from postal import queued, set_sender
+from shop import OPERATOR
 
 from app.accounts import access
 from app.accounts.api_key import account_of, fresh_key
@@ -18,26 +18,56 @@ from app.main import create_app
 
 pytestmark = pytest.mark.usefixtures("midday")
 
+
+@pytest.fixture(autouse=True)
+def guesses_are_answered_at_once(monkeypatch):
+    monkeypatch.setattr(access, "WRONG_KEY_SECONDS", 0.0)
+
+
 OPERATOR_AUTH = {"Authorization": f"Bearer {OPERATOR}"}
 SCOPES = ("read", "write", "send", "admin")
-WORDS = {"subject": "Hello", "text": "A word."}
 
 PERMISSIONS = {
     "createAccount": "operator",
     "changeAccount": "operator",
+    "listAccounts": "operator",
+    "readAccountAsOperator": "operator",
+    "createKeyAsOperator": "operator",
+    "readAuditAsOperator": "operator",
+    "readAudit": "admin",
+    "grantDomain": "operator",
+    "addDomain": "admin",
+    "listDomains": "admin",
+    "verifyDomain": "admin",
+    "removeDomain": "admin",
     "readAccount": "any",
     "listKeys": "admin",
     "createKey": "admin",
     "revokeKey": "admin",
+    "deleteAccount": "operator",
+    "readAccountDeletion": "operator",
     "createAudience": "write",
+    "readAudience": "read",
+    "changeAudience": "write",
+    "deleteAudience": "write",
     "listAudiences": "read",
     "connectSource": "write",
     "listSources": "read",
     "readSource": "read",
     "changeSource": "write",
+    "readSetup": "read",
+    "listInbox": "read",
+    "replayDelivery": "write",
+    "receiveWebhook": None,
+    "deleteSource": "write",
+    "readSourceDeletion": "read",
     "storeOrders": "write",
+    "listOrders": "read",
+    "readOrder": "read",
     "deleteOrder": "write",
     "importOrders": "write",
+    "listImports": "read",
+    "readImport": "read",
     "readLeaderboard": "read",
     "readLeaderboardOptions": "read",
     "readVips": "read",
@@ -47,6 +77,13 @@ PERMISSIONS = {
     "exportCustomer": "read send",
     "changeCustomer": "write",
     "eraseCustomer": "write",
+    "storeCustomers": "write",
+    "mergeCustomer": "write",
+    "listSuppressions": "read",
+    "readSuppression": "read",
+    "importSuppressions": "write",
+    "suppressAddress": "write",
+    "liftSuppression": "write",
     "changeOwnAccount": "admin",
     "sendMessage": "send",
     "sendMessages": "send",
@@ -71,14 +108,35 @@ PAID = {"sendMessage", "sendMessages", "previewMessage"}
 
 IDS = {
     ("changeAccount", "path", "id"): "acc",
+    ("readAccountAsOperator", "path", "id"): "acc",
+    ("createKeyAsOperator", "path", "id"): "acc",
+    ("readAuditAsOperator", "path", "id"): "acc",
+    ("grantDomain", "path", "id"): "acc",
+    ("deleteAccount", "path", "id"): "acc",
+    ("readAccountDeletion", "path", "id"): "acc",
     ("revokeKey", "path", "id"): "key",
+    ("readAudience", "path", "id"): "aud",
+    ("changeAudience", "path", "id"): "aud",
+    ("deleteAudience", "path", "id"): "aud",
     ("listSources", "query", "audience"): "aud",
     ("connectSource", "body", "audience"): "aud",
     ("readSource", "path", "id"): "src",
     ("changeSource", "path", "id"): "src",
+    ("listInbox", "path", "id"): "src",
+    ("readSetup", "path", "id"): "src",
+    ("replayDelivery", "path", "id"): "src",
+    ("replayDelivery", "path", "delivery"): "inb",
+    ("deleteSource", "path", "id"): "src",
+    ("readSourceDeletion", "path", "id"): "src",
     ("storeOrders", "path", "id"): "src",
+    ("listOrders", "path", "id"): "src",
+    ("listOrders", "query", "customer"): "cus",
+    ("readOrder", "path", "id"): "src",
     ("deleteOrder", "path", "id"): "src",
     ("importOrders", "path", "id"): "src",
+    ("listImports", "path", "id"): "src",
+    ("readImport", "path", "id"): "src",
+    ("readImport", "path", "import_id"): "imp",
     ("readLeaderboard", "query", "audience"): "aud",
     ("readLeaderboard", "query", "source"): "src",
     ("readLeaderboard", "query", "around"): "cus",
@@ -87,6 +145,8 @@ IDS = {
     ("previewVips", "query", "audience"): "aud",
     ("previewVips", "query", "source"): "src",
     ("findCustomers", "query", "source"): "src",
+    ("storeCustomers", "path", "id"): "src",
+    ("mergeCustomer", "path", "id"): "cus",
     ("readCustomer", "path", "id"): "cus",
     ("exportCustomer", "path", "id"): "cus",
     ("changeCustomer", "path", "id"): "cus",
@@ -102,10 +162,18 @@ IDS = {
 NAMES_OF_IDS = {"id", "audience", "source", "around", "customer"}
 NO_IDS = {
     ("readProblem", "path", "slug"),
+    ("verifyDomain", "path", "domain"),
+    ("removeDomain", "path", "domain"),
+    ("readOrder", "path", "order_id"),
     ("deleteOrder", "path", "order_id"),
+    ("readSuppression", "path", "address"),
+    ("suppressAddress", "path", "address"),
+    ("liftSuppression", "path", "address"),
     ("showUnsubscribe", "path", "token"),
     ("unsubscribe", "path", "token"),
     ("reportMail", "path", "provider"),
+    ("receiveWebhook", "path", "source"),
+    ("receiveWebhook", "path", "platform"),
 }
 
 
@@ -117,61 +185,6 @@ async def new_key(api, store, *scopes: str) -> str:
     answer = await api.post("/account/keys", json={"name": "one", "scopes": scopes}, headers=store.auth)
     assert answer.status_code == 201, answer.text
     return answer.json()["key"]
-
-
-def requests(store) -> dict[str, dict]:
-    """A request of each operation that would be answered, where the key may."""
-    row = order("1", "ada")
-    return {
-        "createAccount": {"json": {"name": "More"}},
-        "changeAccount": {"path": {"id": "acc_999"}, "json": {"plan": "free"}},
-        "createKey": {"json": {"name": "k", "scopes": ["read"]}},
-        "revokeKey": {"path": {"id": "key_999"}},
-        "createAudience": {"json": {"name": "More"}},
-        "listSources": {"params": {"audience": store.audience}},
-        "connectSource": {
-            "json": {
-                "audience": store.audience,
-                "name": "More",
-                "platform": "custom",
-                "currency": "EUR",
-                "time_zone": "UTC",
-            }
-        },
-        "readSource": {"path": {"id": store.source}},
-        "changeSource": {"path": {"id": store.source}, "json": {"name": "Renamed"}},
-        "storeOrders": {"path": {"id": store.source}, "json": {"orders": [row]}},
-        "deleteOrder": {"path": {"id": store.source, "order_id": "9"}},
-        "importOrders": {
-            "path": {"id": store.source},
-            "content": json.dumps(row),
-            "headers": {"Content-Type": "application/x-ndjson"},
-        },
-        "readLeaderboard": {"params": store.board(time_frame="all_time")},
-        "readVips": {"params": store.board()},
-        "previewVips": {"params": store.board()},
-        "findCustomers": {"params": {"source": store.source}},
-        "readCustomer": {"path": {"id": "cus_999"}},
-        "exportCustomer": {"path": {"id": "cus_999"}},
-        "changeCustomer": {"path": {"id": "cus_999"}, "json": {"marketing": "subscribed"}},
-        "eraseCustomer": {"path": {"id": "cus_999"}},
-        "changeOwnAccount": {"json": {"sender": SENDER}},
-        "sendMessage": {"json": WORDS | {"customer": "cus_999"}, "headers": {"Idempotency-Key": "one"}},
-        "sendMessages": {"json": WORDS | {"to": {"customers": ["cus_999"]}}, "headers": {"Idempotency-Key": "many"}},
-        "previewMessage": {"json": WORDS},
-        "readMessage": {"path": {"id": "msg_999"}},
-        "cancelMessage": {"path": {"id": "msg_999"}},
-        "showUnsubscribe": {"path": {"token": "x"}},
-        "unsubscribe": {"path": {"token": "x"}},
-        "reportMail": {"path": {"provider": "postmark"}},
-        "readProblem": {"path": {"slug": "not-found"}},
-    }
-
-
-async def call(api, method, path, request, auth):
-    request = dict(request)
-    headers = request.pop("headers", {}) | auth
-    return await api.request(method, path.format(**request.pop("path", {})), headers=headers, **request)
 
 
 # ---------------------------------------------------------------- every operation
@@ -221,7 +234,9 @@ async def test_who_is_not_let_in_is_told_so_before_the_body_or_the_query_is_look
         permission = PERMISSIONS[operation["operationId"]]
         if permission is None:
             continue
-        ids = {"path": {"id": "nonsense", "order_id": "%00"}}
+        ids = {
+            "path": {"id": "x", "order_id": "%00", "domain": "%00", "address": "%00", "delivery": "x", "import_id": "x"}
+        }
         answer = problem(await call(api, method, path, bad | ids, {}), 401, "key_required")
         assert answer["detail"]
         if permission not in {"any", "operator"}:
@@ -262,7 +277,8 @@ async def test_another_accounts_id_an_unknown_one_and_a_malformed_one_look_the_s
     customer = (await theirs.ask(time_frame="all_time"))["items"][0]["customer"]["id"]
     me = (await api.get("/account", headers=theirs.auth)).json()
     foreign = {"acc": None, "key": me["key"], "aud": theirs.audience, "src": theirs.source, "cus": customer}
-    foreign |= {"msg": message}
+    imported = (await theirs.load(b"{}\n", "application/x-ndjson")).json()["id"]
+    foreign |= {"msg": message, "inb": None, "imp": imported}
     before = await everything_of(sql, theirs.account)
     calls = {operation["operationId"]: (method, path) for method, path, operation in operations(document)}
     for (name, place, field), prefix in IDS.items():

@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 ATTACK_SECONDS = float(os.environ.get("ATTACK_SECONDS", "60"))
 ALONE_SECONDS = min(ATTACK_SECONDS, 15)
 PER_SECOND = 25
+"""How often the neighbour asks."""
 MOST_MEMORY_LEFT_MIB = 32
 
 
@@ -82,7 +83,23 @@ def orders_as_csv(orders: int, customers: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with running(tmp_path_factory.mktemp("attacks") / "var") as service:
+    """A key may ask twice as often in a minute as the neighbour does."""
+    limits = {"REQUESTS": str(PER_SECOND * 60 * 2), "SENDS": "120", "EXPENSIVE_READS": "120"}
+    settings = {f"RATE_LIMIT_{name}": limit for name, limit in limits.items()}
+    with opened(tmp_path_factory.mktemp("attacks"), **settings) as scene:
+        yield scene
+
+
+@pytest.fixture
+def unlimited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A key may ask as often as it likes."""
+    with opened(tmp_path_factory.mktemp("overload")) as scene:
+        yield scene
+
+
+@contextmanager
+def opened(folder: Path, **settings: str) -> Iterator[Scene]:
+    with running(folder / "var", **settings) as service:
         attacker, neighbour = (Shop.opened(service.url, plan="paid") for _ in range(2))
         for shop, orders in ((attacker, 150_000), (neighbour, 2_000)):
             answer = httpx.post(
@@ -156,20 +173,23 @@ def client_of(scene: Scene) -> httpx.AsyncClient:
     )
 
 
-async def test_readers_of_files_who_stop_reading(scene):
+@pytest.mark.parametrize("bytes_a_second", [0, 1])
+async def test_readers_of_files_who_stop_reading_or_read_one_byte_a_second(scene, bytes_a_second):
     request = (
         f"GET {scene.path(scene.attacker)} HTTP/1.1\r\nHost: x\r\nAccept: text/csv\r\n"
         f"Authorization: Bearer {scene.attacker.key}\r\n\r\n"
     )
 
     async def attack(end: float) -> None:
-        async def stalled() -> None:
-            async with connection(scene) as (_reader, writer):
+        async def slow() -> None:
+            async with connection(scene, receive_bytes=2**10) as (reader, writer):
                 writer.write(request.encode())
                 await writer.drain()
-                await asyncio.sleep(max(0.0, end - time.monotonic()))
+                while time.monotonic() < end:
+                    await reader.read(bytes_a_second)
+                    await asyncio.sleep(1)
 
-        await asyncio.gather(*(stalled() for _ in range(40)))
+        await asyncio.gather(*(slow() for _ in range(50)))
 
     await neighbour_is_unharmed(scene, attack)
 
@@ -265,9 +285,9 @@ async def test_keys_that_nobody_has(scene):
     await neighbour_is_unharmed(scene, attack)
 
 
-def test_goodput_does_not_fall_under_overload(scene):
+def test_goodput_does_not_fall_under_overload(unlimited):
     """8 to 2,000 clients of one key in a closed loop: the excess is refused at once, and the rest is served as ever."""
-    told = {clients: overloaded(scene, clients) for clients in (8, 80, 800, 2_000)}
+    told = {clients: overloaded(unlimited, clients) for clients in (8, 80, 800, 2_000)}
     sys.stdout.write(f"\n{told}\n")
     assert {status for each in told.values() for status in each["other"]} == set()
     assert told[2_000]["refused"] > told[8]["refused"] == 0

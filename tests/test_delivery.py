@@ -156,7 +156,7 @@ async def test_every_answer_of_a_server_is_shown_and_acted_on_as_documented(stor
             assert least <= (due_at - NOW).total_seconds() <= most, name
         else:
             assert whole["next_attempt_at"] is None, name
-        cleaned = ("cleaned", [("subscribed", "key_1"), ("cleaned", "bounce")])
+        cleaned = ("cleaned", [("subscribed", "key_1")])
         assert await known(store, people[name]) == (
             cleaned if name in OF_THE_ADDRESS else ("subscribed", [("subscribed", "key_1")])
         ), name
@@ -164,7 +164,7 @@ async def test_every_answer_of_a_server_is_shown_and_acted_on_as_documented(stor
     assert await paused(store) is None
 
 
-async def test_a_cleaned_address_is_not_written_to_until_the_shop_says_otherwise(store, database, clock, smtp):
+async def test_a_dead_address_is_not_written_to_until_the_shop_says_that_it_works(store, database, clock, smtp):
     ada = await customer(store, "r5511")
     await queued(store, ada)
     await deliver(database, clock, smtp.url)
@@ -173,6 +173,10 @@ async def test_a_cleaned_address_is_not_written_to_until_the_shop_says_otherwise
         body = problem_with_reason(await post(store, ada, kind=kind))
         assert body["reason"] == "cleaned"
     await store.agree(ada, "subscribed")
+    assert problem_with_reason(await post(store, ada))["reason"] == "cleaned"
+    address = (await store.customer(ada))["email"]
+    lifted = await store.api.delete(f"/account/suppressions/{address}", headers=store.auth)
+    assert lifted.status_code == 204
     await queued(store, ada)
 
 
@@ -490,7 +494,8 @@ async def test_a_bounce_cancels_what_is_queued_for_the_same_address(store, datab
 
 async def outdated(store, database, customer_id, kind):
     """A message that was queued before the address was known to be bad."""
-    await store.agree(customer_id, "subscribed")
+    address = (await store.customer(customer_id))["email"]
+    await store.api.delete(f"/account/suppressions/{address}", headers=store.auth)
     message = await queued(store, customer_id, kind=kind)
     await store.agree(customer_id, "cleaned")
     return message
@@ -681,8 +686,7 @@ async def test_an_address_that_is_refused_for_good_is_so_for_everybody_who_has_i
     await deliver(database, clock, smtp.url)
 
     for where, each in [(store, ada), *also]:
-        marketing, history = await known(where, each)
-        assert (marketing, history[-1]) == ("cleaned", ("cleaned", "bounce"))
+        assert (await known(where, each))[0] == "cleaned"
     for where, each in others:
         assert (await known(where, each))[0] == "subscribed"
 
@@ -761,7 +765,8 @@ async def test_who_goes_while_several_mails_are_settled_waits_for_them_in_the_sa
         await sql.execute("UPDATE messages SET attempts = 1 WHERE id = $1", second)
     await going
 
-    assert (await store.api.get(f"/customers/{guest}", headers=store.auth)).status_code == 404
+    gone = 404 if ending == "erased" else 308
+    assert (await store.api.get(f"/customers/{guest}", headers=store.auth)).status_code == gone
 
 
 async def test_who_is_erased_while_being_written_to_is_unknown(store, sql):
@@ -1054,7 +1059,9 @@ async def test_the_queue_and_the_lists_are_read_along_their_indexes(store, open_
         *((page_of(each), f"messages_account_id_{by(each)}created_at_id_idx") for each in pages),
     ):
         plan = await plan_of(sql, statement, account | {"after": 0})
-        assert [node["Index Name"] for node in plan.nodes if "Index Name" in node] == [index], plan.nodes
+        used = [node["Index Name"] for node in plan.nodes if "Index Name" in node]
+        # A message of a store that is being deleted is left out: its customer and source are looked up.
+        assert [name for name in used if name.startswith("messages")] == [index], plan.nodes
         assert [node for node in plan.nodes if "Sort" in node["Node Type"]] == []
         assert plan.blocks < 250, (str(statement), plan.blocks)
 

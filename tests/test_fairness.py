@@ -18,7 +18,7 @@ from sqlalchemy import text
 from app import http_server
 from app.accounts import access, guarded_route
 from app.accounts.api_key import fresh_key
-from app.admission import InFlight
+from app.admission import FairUse, InFlight
 from app.boards.conditional import MOST_FILES_OF_AN_ACCOUNT
 from app.boards.source import read_source
 from app.boards.verify import verify
@@ -112,7 +112,7 @@ async def strict(urls):
     """A service that lets two requests of a key and three in all be under way."""
     database = Database(with_asyncpg(urls.write), with_asyncpg(urls.read), pool_size=2, pool_wait_seconds=5)
     limits = InFlight(in_all=4, of_an_account=3, of_a_key=2, without_a_key=2)
-    app = create_app(database, admin_key=OPERATOR, clock=lambda: NOW, in_flight=limits)
+    app = create_app(database, admin_key=OPERATOR, clock=lambda: NOW, fair_use=FairUse(in_flight=limits))
     async with serving(app) as url, httpx.AsyncClient(base_url=url) as api:
         yield api
     await database.close()

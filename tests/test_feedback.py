@@ -113,8 +113,7 @@ async def test_who_leaves_has_left_under_every_name_of_the_account_that_the_addr
 
     for where, each in [(store, ada), *also]:
         marketing, history = await known(where, each)
-        assert (marketing, history[-1]) == ("unsubscribed", ("unsubscribed", "unsubscribe"))
-        assert len(history) == (1 if each == also[0][1] else 2)
+        assert (marketing, ("unsubscribed", "unsubscribe") in history) == ("unsubscribed", each == ada)
     for where, each in others:
         assert (await known(where, each))[0] == "subscribed"
     unchanged = {"If-None-Match": before.headers["ETag"]}
@@ -227,8 +226,7 @@ async def test_an_address_that_bounces_stays_unusable_when_its_owner_leaves(stor
     await store.agree(ada, "cleaned")
     for _ in range(2):
         assert (await store.api.post(path, data=ONE_CLICK)).status_code == 200
-    cleaned, left = ("cleaned", BY_KEY[1]), ("unsubscribed", "unsubscribe")
-    assert await known(store, ada) == ("cleaned", [BY_KEY, cleaned, left])
+    assert await known(store, ada) == ("cleaned", [BY_KEY, ("unsubscribed", "unsubscribe")])
 
 
 # ---------------------------------------------------------------- what providers report
@@ -326,7 +324,7 @@ async def sent(store, database, clock, smtp, *names):
 OUTCOMES = {
     "delivered": ("delivered", "subscribed", []),
     "soft": ("bounced", "subscribed", []),
-    "hard": ("bounced", "cleaned", [("cleaned", "bounce")]),
+    "hard": ("bounced", "cleaned", []),
     "complained": ("complained", "unsubscribed", [("unsubscribed", "complaint")]),
 }
 
@@ -377,7 +375,7 @@ async def test_a_hard_bounce_is_of_the_address_that_the_mail_went_to_and_of_no_l
     assert {name: (await known(store, who))[0] for name, who in people.items()} == {
         "ada": "subscribed",
         "bea": "cleaned",
-        "cyd": "cleaned",
+        "cyd": "subscribed",  # the mail went to the address before
     }
     assert {name: (await seen(store, each))["status"] for name, each in messages.items()} == dict.fromkeys(
         people, "bounced"
@@ -439,14 +437,16 @@ async def test_reports_in_any_order_and_repetition_end_the_same(store, database,
         await tell(hook, provider, told)
 
     rows = await sql.fetch(
-        "SELECT c.external_id, m.status, c.marketing FROM messages AS m JOIN customers AS c ON c.id = m.customer_id"
+        "SELECT c.external_id, m.status FROM messages AS m JOIN customers AS c ON c.id = m.customer_id"
     )
+    listed = await store.api.get("/customers", params={"source": store.source, "limit": 1000}, headers=store.auth)
+    consents = {each["external_id"]: each["marketing"] for each in listed.json()["items"]}
     statuses = ["delivered", "bounced", "complained"]
     for row in rows:
         told = row["external_id"].split("-")
         expected = max((OUTCOMES[each][0] for each in told), key=statuses.index)
         marketing = "cleaned" if "hard" in told else "unsubscribed" if "complained" in told else "subscribed"
-        assert (row["status"], row["marketing"]) == (expected, marketing), told
+        assert (row["status"], consents[row["external_id"]]) == (expected, marketing), told
     assert len(rows) == len(SEQUENCES) == 84
 
 
@@ -457,7 +457,8 @@ async def test_a_hard_bounce_that_is_told_again_does_not_undo_what_the_shop_has_
     messages, people = await sent(store, database, clock, smtp, "ada")
     told = report(provider, "hard", reference(store, messages["ada"]))
     await tell(hook, provider, told)
-    await store.agree(people["ada"], "subscribed")
+    address = (await store.customer(people["ada"]))["email"]
+    assert (await store.api.delete(f"/account/suppressions/{address}", headers=store.auth)).status_code == 204
     await tell(hook, provider, told)
     assert (await known(store, people["ada"]))[0] == "subscribed"
 

@@ -17,7 +17,7 @@ from conftest import NOW, serving, with_asyncpg
 from postal import customer, queued, set_sender
 from shop import OPERATOR, order
 
-from app import operation
+from app import monitoring
 from app.accounts.api_key import fresh_key
 from app.database.pools import Database
 from app.main import create_app
@@ -65,9 +65,9 @@ async def test_a_wrong_method_is_405_and_allow_names_those_that_the_path_takes(a
     for method, path, allowed in (
         ("PUT", "/audiences", "GET, POST"),
         ("DELETE", "/sources", "GET, POST"),
-        ("PUT", "/sources/src_1", "GET, PATCH"),
-        ("GET", "/sources/src_1/orders", "POST"),
-        ("GET", "/sources/src_1/orders/1", "DELETE"),
+        ("PUT", "/sources/src_1", "DELETE, GET, PATCH"),
+        ("PUT", "/sources/src_1/orders", "GET, POST"),
+        ("PUT", "/sources/src_1/orders/1", "DELETE, GET"),
         ("POST", "/leaderboard", "GET"),
         ("DELETE", "/livez", "GET"),
         ("OPTIONS", "/account", "GET, PATCH"),
@@ -323,7 +323,7 @@ async def test_metrics_are_labelled_by_route_and_hold_no_id(api, open_store):
 
 
 async def test_metrics_tell_what_waits_for_the_worker(open_store, clock, monkeypatch):
-    monkeypatch.setattr(operation, "SCRAPE_SECONDS", 0)
+    monkeypatch.setattr(monitoring, "SCRAPE_SECONDS", 0)
     store = await open_store()
     clock.now = NOW
     await set_sender(store)

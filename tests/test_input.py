@@ -163,8 +163,8 @@ REFUSED_IN_JSON = {
     "more items than fit": ({"items": 10**400}, "invalid_items"),
     "a lone surrogate in the id": ({"order_id": "\ud800"}, "invalid_order_id"),
     "a lone surrogate in the customer": ({"customer_id": "\ud800"}, "invalid_customer_id"),
-    "a lone surrogate in the name": ({"name": "\ud800"}, "invalid_name"),
-    "a lone surrogate in the address": ({"email": "\ud800@example.test"}, "invalid_email"),
+    "a date": ({"ordered_at": "2026-03-01"}, "invalid_ordered_at"),
+    "a time without offset": ({"ordered_at": "2026-03-01T12:00:00"}, "invalid_ordered_at"),
     "a field nobody knows": ({CANARY: 1}, "unknown_field"),
 }
 
@@ -173,7 +173,6 @@ REFUSED = {
     "a plus sign": ({"total": "+1.00"}, "invalid_total"),
     "an exponent": ({"total": "1e3"}, "invalid_total"),
     "too many digits": ({"total": "1.234"}, "invalid_total"),
-    "zeros beyond the digits": ({"total": "1.000"}, "invalid_total"),
     "10^16 minor units": ({"total": "100000000000000.00"}, "invalid_total"),
     "one minor unit too much": ({"total": "10000000000000.01"}, "invalid_total"),
     "17 digits": ({"total": "1" * 17}, "invalid_total"),
@@ -186,7 +185,6 @@ REFUSED = {
     "no digit before the point": ({"total": ".50"}, "invalid_total"),
     "no digit after the point": ({"total": "1."}, "invalid_total"),
     "digits of another script": ({"total": "１.００"}, "invalid_total"),
-    "a space": ({"total": " 1.00"}, "invalid_total"),
     "an empty amount": ({"total": ""}, "missing_total"),
     "a negative refund": ({"refunded": "-1.00"}, "invalid_refunded"),
     "a refund with too many digits": ({"refunded": "1.001"}, "invalid_refunded"),
@@ -195,8 +193,6 @@ REFUSED = {
     "no currency": ({"currency": "XXX"}, "unknown_currency"),
     "a currency in lower case": ({"currency": "eur"}, "unknown_currency"),
     "a currency too long": ({"currency": "EURO"}, "invalid_currency"),
-    "a date": ({"ordered_at": "2026-03-01"}, "invalid_ordered_at"),
-    "a time without offset": ({"ordered_at": "2026-03-01T12:00:00"}, "invalid_ordered_at"),
     "a leap second": ({"ordered_at": "2016-12-31T23:59:60Z"}, "invalid_ordered_at"),
     "hour 24": ({"ordered_at": "2026-03-01T24:00:00Z"}, "invalid_ordered_at"),
     "the 30th of February": ({"ordered_at": "2026-02-30T12:00:00Z"}, "invalid_ordered_at"),
@@ -216,17 +212,10 @@ REFUSED = {
     "neither true nor false": ({"test": CANARY}, "invalid_test"),
     "a NUL in the id": ({"order_id": "a\0b"}, "invalid_order_id"),
     "a NUL in the customer": ({"customer_id": "a\0b"}, "invalid_customer_id"),
-    "a NUL in the name": ({"name": "a\0b"}, "invalid_name"),
-    "a NUL in the address": ({"email": "a\0b@example.test"}, "invalid_email"),
-    "no address": ({"email": CANARY}, "invalid_email"),
-    "two addresses": ({"email": f"{CANARY}@example.test, b@example.test"}, "invalid_email"),
-    "an address with a space": ({"email": "a b@example.test"}, "invalid_email"),
     "a blank id": ({"order_id": " "}, "missing_order_id"),
     "an empty id": ({"order_id": ""}, "missing_order_id"),
     "a long id": ({"order_id": "x" * 256}, "invalid_order_id"),
     "a long customer": ({"customer_id": "x" * 256}, "invalid_customer_id"),
-    "a long name": ({"name": "x" * 501}, "invalid_name"),
-    "a long address": ({"email": "x" * 308 + "@example.test"}, "invalid_email"),
 }  # fmt: skip
 
 
@@ -306,8 +295,8 @@ async def test_every_refused_row_of_a_table_is_reported_and_the_good_ones_are_st
 @pytest.mark.parametrize(
     ("currency", "good", "bad"),
     [
-        ("JPY", ["0", "1250", "1000000000000000"], ["12.0", "12.", "1000000000000001"]),
-        ("EUR", ["0.00", "12", "12.5", "12.50", "10000000000000.00"], ["12.505", "10000000000000.01"]),
+        ("JPY", ["0", "1250", "1250.00", "1000000000000000"], ["12.5", "12.", "1000000000000001"]),
+        ("EUR", ["0.00", "12", "12.5", "59.9700", "10000000000000.00"], ["12.505", "10000000000000.01"]),
         ("KWD", ["1.250", "1.2", "1000000000000.000"], ["1.2501", "1000000000000.001"]),
     ],
 )
@@ -362,7 +351,7 @@ WRONG_HEADERS = {
     "no header": GOOD_ROW.encode(),
     "a column twice": b"order_id,order_id\n1,2\n",
     "a column twice in another case": b"order_id,Order_ID\n1,2\n",
-    "an unknown column": b"order_id,canary7f3a\n1,2\n",
+    "an unknown column": b"order_id,colour\n1,2\n",
     "an empty column": b"order_id,\n1,2\n",
     "no order_id": b"customer_id,total\n1,2\n",
     "semicolons": b"order_id;customer_id\n1;2\n",
@@ -401,14 +390,34 @@ async def test_a_row_that_cannot_be_read_does_not_harm_its_neighbours(store, sql
     assert len(await stored(sql)) == 2 * len(WRONG_ROWS)
 
 
-async def test_a_quote_that_nobody_closes_takes_the_rest_with_it_and_is_reported(store, sql):
-    rows = ["1" + GOOD_ROW, '2,"ada,,x,5.00,paid', "3" + GOOD_ROW]
+async def test_a_quote_that_nobody_closes_costs_its_own_row_only(store, sql):
+    rows = ["1" + GOOD_ROW, '2,"ada,,x,5.00,paid', "3" + GOOD_ROW, "", "4" + GOOD_ROW]
 
     result = (await store.load(table(*rows))).json()
 
     assert [(each["line"], each["code"]) for each in result["rejected"]] == [(3, "unreadable_row")]
-    assert counts_add_up(result)
-    assert await stored(sql) == ["1good"]
+    assert (result["received"], result["created"]) == (4, 3)
+    assert await stored(sql) == ["1good", "3good", "4good"]
+
+
+async def test_a_quote_inside_a_cell_is_a_letter_like_any_other(store, sql):
+    rows = ["1" + GOOD_ROW, "2" + GOOD_ROW.replace("ada", 'Sofa 55" Kim'), "3" + GOOD_ROW]
+
+    result = (await store.load(table(*rows))).json()
+
+    assert (result["received"], result["created"], result["rejected"]) == (3, 3, [])
+    assert await sql.fetchval("SELECT count(*) FROM customers WHERE external_id = 'Sofa 55\" Kim'") == 1
+
+
+async def test_a_refused_row_that_spans_lines_is_told_with_both(store):
+    rows = ["1" + GOOD_ROW, '2,"a\nb\nc",,x,5.00,paid', "3" + GOOD_ROW]
+
+    result = (await store.load(table(*rows))).json()
+
+    assert [(each["line"], each["last_line"], each["code"]) for each in result["rejected"]] == [
+        (3, 5, "invalid_ordered_at")
+    ]
+    assert (result["received"], result["created"]) == (3, 2)
 
 
 async def test_marks_line_ends_and_quotes_of_every_editor_are_read(store, sql):
@@ -493,7 +502,7 @@ async def test_gzip_that_breaks_is_400(store, sql):
 
 async def test_an_import_of_another_type_or_encoding_is_415(store, sql):
     for media_type, encoding in (
-        ("", ""), ("application/json", ""), ("text/plain", ""), ("application/gzip", ""), ("text/csv", "br"),
+        ("", ""), ("application/json", ""), ("text/html", ""), ("application/gzip", ""), ("text/csv", "br"),
         ("text/csv", "deflate"), ("text/csv", "gzip, gzip"), ("application/x-ndjson", "zstd"),
     ):  # fmt: skip
         answer = await store.load(table(GOOD_ROW), media_type, **{"Content-Encoding": encoding})
@@ -504,7 +513,7 @@ async def test_an_import_of_another_type_or_encoding_is_415(store, sql):
 @pytest.mark.parametrize(
     ("bomb", "media_type", "status"),
     [
-        (b"\0" * 64_000_000, "text/csv", 400),
+        (b"\0" * 64_000_000, "text/csv", 422),
         (b"\0" * 64_000_000, "application/x-ndjson", 400),
         (b"\n" * 16_000_000, "application/x-ndjson", 201),
         (COLUMNS.encode() + b"\n" + b"x\n" * 200_000, "text/csv", 422),

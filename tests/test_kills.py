@@ -587,6 +587,7 @@ def test_a_service_and_a_database_that_die_lose_no_message_and_make_none_twice(d
     with sink(tmp_path, answer_delay_seconds=0.02, keep_content=False) as smtp, contextlib.ExitStack() as held:
         settings = {
             "MAIL_URL": smtp.url,
+            "SENDER_DOMAINS": "any",
             "PUBLIC_URL": SITE.url,
             "MAIL_LEASE_SECONDS": "1",
             "MAIL_RATE_PER_SECOND": "10000",

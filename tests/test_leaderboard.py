@@ -2,11 +2,13 @@
 
 import json
 import random
+import re
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from answers import pointers
 from conftest import NOW
 from shop import order
 
@@ -140,6 +142,36 @@ async def test_a_file_tells_places_lost_as_the_number_that_a_page_tells(api, ope
 @pytest.mark.parametrize("name", ["=1", "+1", "-1+1", "-", "-1\n", "--1", "@a", "\x01=1", "\x0b=1", "\x7f=1", "\x85=1"])
 def test_a_cell_that_a_spreadsheet_would_run_is_defused(name):
     assert defused(name) == f"'{name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ('Bo;=HYPERLINK("http://evil.example")', "Bo;'=HYPERLINK(\"http://evil.example\")"),
+        ("Cy\t=1+1", "Cy\t'=1+1"), ("a\n+1", "a\n'+1"), ('a;" @x', "a;\" '@x"), ("a|-1+1", "a|'-1+1"),
+        ("\uff1d1+1", "'\uff1d1+1"), ("a;\uff0b1", "a;'\uff0b1"),
+    ],
+)  # fmt: skip
+def test_a_formula_behind_what_separates_cells_elsewhere_is_defused_too(name, shown):
+    assert defused(name) == shown
+
+
+async def test_a_file_says_what_it_is_in_its_headers_and_its_name(api, open_store):
+    store = await open_store()
+    await store.sold(("ada", "50.00"))
+    asked, csv = store.board(**MARCH), {"Accept": "text/csv"}
+    file = await api.get("/leaderboard", params=asked, headers=store.auth | csv)
+    page = (await api.get("/leaderboard", params=asked, headers=store.auth)).json()
+    told = [file.headers[f"X-{name}"] for name in ("As-Of", "Start", "End", "Time-Zone", "Currency")]
+    assert told == [page[name] for name in ("as_of", "start", "end", "time_zone", "currency")]
+    assert re.search(rf"leaderboard-{store.source}-\d{{4}}-\d\d-\d\d\.csv", file.headers["Content-Disposition"])
+    known = {"If-None-Match": file.headers["ETag"]}
+    again = await api.get("/leaderboard", params=asked | {"as_of": page["as_of"]}, headers=store.auth | csv | known)
+    lines = await api.get("/leaderboard", params=asked, headers=store.auth | {"Accept": "application/x-ndjson"} | known)
+    assert (again.status_code, lines.status_code) in {(304, 200), (200, 200)}
+    for name, value in (("limit", "5"), ("cursor", "x"), ("around", "cus_1")):
+        answer = await api.get("/leaderboard", params=asked | {name: value}, headers=store.auth | csv)
+        assert pointers(answer) == [f"#/{name}"]
 
 
 @pytest.mark.parametrize("cell", ["Ada", "", "-1", "-42", "1=1", "'=1", -1, 0, None])

@@ -1006,9 +1006,8 @@ def rs_event(kind: str, **more: object) -> dict:
 
 DELIVERED, COMPLAINED = Feedback(1, 42, "delivered"), Feedback(1, 42, "complained")
 LEFT = Feedback(1, 42, "unsubscribed")
-SOFT = Feedback(1, 42, "bounced", address="bea@home.example")
+SOFT = Feedback(1, 42, "bounced")
 BOUNCED = dataclasses.replace(SOFT, permanent=True)
-NOWHERE = dataclasses.replace(BOUNCED, address=None)
 EVENTS = [
     ("postmark", pm_event("Delivery"), [DELIVERED]),
     ("postmark", pm_event("Bounce", "HardBounce"), [BOUNCED]),
@@ -1052,8 +1051,8 @@ EVENTS = [
     ("resend", rs_event("email.failed"), [SOFT]),
     ("resend", rs_event("email.complained"), [COMPLAINED]),
     ("resend", rs_event("email.opened"), []),
-    ("postmark", pm_event("Bounce", "HardBounce") | {"Email": 7}, [NOWHERE]),
-    *(("resend", rs_event("email.suppressed", to=to), [NOWHERE]) for to in ("a@b", [], [7], ["a@b", "c@d"], None)),
+    ("postmark", pm_event("Bounce", "HardBounce") | {"Email": 7}, [BOUNCED]),
+    *(("resend", rs_event("email.suppressed", to=to), [BOUNCED]) for to in ("a@b", [], [7], ["a@b", "c@d"], None)),
     ("resend", {"type": "contact.created", "data": None}, []),
 ]
 

@@ -393,10 +393,72 @@ async def test_a_text_may_speak_of_the_customer_and_their_place(store):
     }
 
     personal = await seen(store, await queued(store, ada, personalise=True, **words))
-    plain = await seen(store, await queued(store, ada, **words))
 
     assert (personal["subject"], personal["text"]) == ("Ada!", "Place 2 in Shop: Total spend.")
-    assert (plain["subject"], plain["text"]) == (words["subject"], words["text"])
+
+
+RANKED_TEXT = (
+    "{{ rank.place }} {{ rank.metric }} {{ rank.time_frame }} {{ rank.number_of_purchases }} {{ rank.total_spend }}"
+)
+
+
+async def ranked_store(store):
+    """Ada has spent most last year and bought least often; Bea leads in purchases. Last month only Bea bought."""
+    await store.sold(("ada", "900.00"), ("bea", "1.00"), ("bea", "2.00"), on="2025-06-10")
+    await store.sold(("bea", "7.50"), on="2026-02-10")
+    return await customer(store, "ada"), await customer(store, "bea")
+
+
+@pytest.mark.parametrize(
+    ("rank_from", "place", "told"),
+    [
+        (None, None, "1 Total spend Last month 1 €7.50"),
+        ({}, None, "1 Total spend Last month 1 €7.50"),
+        ({"time_frame": "last_year"}, "1 Total spend Last year 1 €900.00", "2 Total spend Last year 2 €3.00"),
+        (
+            {"rank_by": "number_of_purchases", "time_frame": "last_year"},
+            "2 Number of purchases Last year 1 €900.00",
+            "1 Number of purchases Last year 2 €3.00",
+        ),
+    ],
+)
+async def test_the_rank_that_a_mail_tells_is_of_the_board_that_was_looked_at(store, rank_from, place, told):
+    ada, bea = await ranked_store(store)
+    fields = {"personalise": True, "text": RANKED_TEXT, "rank_from": rank_from}
+    batch = {"subject": "Hello", "to": {"customers": [bea, ada]}} | fields
+
+    alone = [(await seen(store, await queued(store, who, **fields)))["text"].strip() for who in (ada, bea)]
+    previews = [
+        await store.api.post("/messages/preview", json={"subject": "s", "customer": who} | fields, headers=store.auth)
+        for who in (ada, bea)
+    ]
+    together = await store.api.post("/messages/batch", json=batch, headers=store.auth | key())
+    written = [(await seen(store, line["message"]))["text"].strip() for line in together.json()["results"]]
+
+    assert alone == written[::-1] == [place or "", told]
+    assert all(preview.json()["text"].startswith(text) for preview, text in zip(previews, alone, strict=True))
+
+
+async def test_a_batch_to_the_top_of_a_board_tells_the_ranks_of_that_board(store):
+    await ranked_store(store)
+    top = store.board(limit=10, rank_by="number_of_purchases", time_frame="last_year")
+    body = {"subject": "Hello", "text": RANKED_TEXT, "personalise": True, "to": {"top": top}}
+
+    answer = await store.api.post("/messages/batch", json=body, headers=store.auth | key())
+    written = [(await seen(store, line["message"]))["text"] for line in answer.json()["results"]]
+    wrong = body | {"rank_from": {"rank_by": "total_spend"}}
+    refused = await store.api.post("/messages/batch", json=wrong, headers=store.auth | key())
+
+    assert written == ["1 Number of purchases Last year 2 €3.00", "2 Number of purchases Last year 1 €900.00"]
+    problem(refused, 422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"time_frame": "custom"}, {"rank_by": "beauty"}, {"as_of": "2026-01-01"}, "last_year"]
+)
+async def test_a_rank_is_of_a_board_that_is_kept(store, wrong):
+    ada = await customer(store, "ada")
+    problem(await post(store, ada, rank_from=wrong), 422, "invalid_request")
 
 
 async def batch(store, to: dict, headers: dict | None = None, **fields) -> httpx.Response:

@@ -18,12 +18,13 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import httpx
 import pytest
-from conftest import Clock, Server, Statements, serving, with_asyncpg
+from conftest import UNLIMITED, Clock, Server, Statements, serving, with_asyncpg
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from shop import METRICS, OPERATOR, STATUSES, Store, order
 
+from app.admission import FairUse
 from app.boards.source import Source, read_source
 from app.boards.verify import verify
 from app.database.pools import Database
@@ -123,7 +124,7 @@ class Scene:
         self.statements.watch(self.database)
         self.sql = await asyncpg.connect(write)
         self._stack.push_async_callback(self.sql.close)
-        app = create_app(self.database, admin_key=OPERATOR, clock=self.clock)
+        app = create_app(self.database, admin_key=OPERATOR, clock=self.clock, fair_use=FairUse(quotas=UNLIMITED))
         url = await self._stack.enter_async_context(serving(app))
         api = await self._stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=60))
         self.store = await self._connected(api, zone)

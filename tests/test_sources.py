@@ -5,9 +5,11 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from answers import pointers, problem
-from shop import order
+from answers import pointers
+from shop import METRICS, order
 
+from app.boards.source import read_source
+from app.boards.verify import verify
 from app.orders import import_orders
 
 pytestmark = pytest.mark.usefixtures("midday")
@@ -18,6 +20,7 @@ EMPTY = {
     "customers": 0,
     "unattributed": 0,
     "foreign_currency": 0,
+    "quarantined": 0,
     "history_from": None,
     "last_order_at": None,
 }
@@ -52,12 +55,14 @@ async def test_a_source_shows_what_it_was_connected_with(api, open_store):
         "time_zone": "Asia/Kuwait",
         "week_start": "sunday",
         "url": None,
+        **dict.fromkeys(("sender", "postal_address", "language", "consent_sentence")),
         "connection": "none",
         "created_at": "2026-03-18T12:00:00Z",
         "health": EMPTY,
+        "sync": None,
     }
     assert [row["id"] for row in listed["items"]] == [store.source, plain.source]
-    assert listed["items"][0] == {name: value for name, value in shown.items() if name != "health"}
+    assert listed["items"][0] == {name: value for name, value in shown.items() if name not in {"health", "sync"}}
     assert listed["items"][1]["week_start"] == "monday"
 
 
@@ -155,7 +160,7 @@ async def test_name_zone_and_first_day_can_change_and_the_rest_is_for_good(api, 
     after = (await api.get(f"/sources/{store.source}", headers=store.auth)).json()
     assert answer.status_code == 200
     assert after == before | {"name": "New", "time_zone": "Europe/Rome", "week_start": "sunday"}
-    assert answer.json() == {name: value for name, value in after.items() if name != "health"}
+    assert answer.json() == {name: value for name, value in after.items() if name not in {"health", "sync"}}
     for field, value in (
         ("currency", "USD"),
         ("audience", "aud_1"),
@@ -302,19 +307,60 @@ async def test_a_refused_order_leaves_health_as_it_is(open_store):
     assert await health(store) == EMPTY
 
 
-async def test_a_sum_beyond_64_bits_is_refused_and_changes_nothing(open_store):
+MOST = "10000000000000.00"
+MANY_OF_THE_MOST = 9223
+"""So many orders of the largest amount fit into 64 bits."""
+
+
+@pytest.fixture
+async def full(open_store):
+    """A store whose orders amount to almost as much as 64 bits hold."""
     store = await open_store()
-    most = "10000000000000.00"
-    await store.send(order("1", "ada", most))
-    for number in range(9):
-        rows = [order(f"{number}-{each}", "ada", most) for each in range(1000)]
-        await store.send(*rows)
-    before = await health(store)
+    lines = [f"o{n},ada,2026-03-{1 + n % 17:02}T12:00:00Z,{MOST},paid" for n in range(MANY_OF_THE_MOST)]
+    loaded = await store.load("\n".join(["order_id,customer_id,ordered_at,total,status", *lines, ""]).encode())
+    assert (loaded.json()["created"], loaded.json()["rejected"]) == (MANY_OF_THE_MOST, [])
+    return store
 
-    problem(await store.post(*(order(f"x-{each}", "ada", most) for each in range(1000))), 422, "figures_too_large")
 
-    assert await health(store) == before
-    assert (await store.ask(time_frame="all_time"))["total_spend"] == f"{9001 * 10**13}.00"
+async def test_rows_that_would_take_a_sum_beyond_64_bits_are_refused_one_by_one(full):
+    rows = [order("a", "bea", "1.00"), order("b", "bea", MOST), order("o1", "ada", "2.00"), order("c", "bea", MOST)]
+    result = (await full.post(*rows, order("d", "bea", MOST))).json()
+    assert [result[name] for name in ("created", "updated")] == [2, 1]
+    assert [(each["index"], each["order_id"], each["code"]) for each in result["rejected"]] == [
+        (1, "b", "sum_too_large"),
+        (4, "d", "sum_too_large"),
+    ]
+    page = await full.ask(time_frame="all_time")
+    assert {row["customer"]["external_id"]: row["total_spend"] for row in page["items"]} == {
+        "ada": f"{9222 * 10**13 + 2}.00",
+        "bea": f"{10**13 + 1}.00",
+    }
+    lines = "\n".join(["order_id,customer_id,ordered_at,total,status", f"x,bea,2026-03-01T12:00:00Z,{MOST},paid", ""])
+    loaded = (await full.load(lines.encode())).json()
+    assert (loaded["received"], loaded["rejected_count"], loaded["created"]) == (1, 1, 0)
+    assert [(each["line"], each["code"]) for each in loaded["rejected"]] == [(2, "sum_too_large")]
+
+
+async def test_every_page_about_the_largest_sums_answers(full, database):
+    customer = (await full.ask(time_frame="all_time"))["items"][0]["customer"]["id"]
+    frames = [{"time_frame": "all_time"}, {"time_frame": "month_to_date", "compare": "previous"}]
+    frames += [{"time_frame": "custom", "start": "2026-03-01", "end": "2026-04-01", "compare": "gap"}]
+    asked = [("/leaderboard", full.board(rank_by=metric, **frame)) for metric in METRICS for frame in frames]
+    asked += [("/segments/vip", full.board()), ("/segments/vip/preview", full.board())]
+    asked += [(f"/customers/{customer}", {}), (f"/sources/{full.source}", {}), (f"/customers/{customer}/export", {})]
+    for path, parameters in asked:
+        answer = await full.api.get(path, params=parameters, headers=full.auth)
+        assert answer.status_code == 200, (path, answer.text)
+    async with database.read() as conn:
+        source = await read_source(conn, int(full.account.removeprefix("acc_")), full.source_id)
+    assert await verify(database, source) == []
+
+
+async def test_a_deleted_order_makes_room_for_another(full):
+    big = order("big", "bea", MOST)
+    assert (await full.post(big)).json()["rejected"][0]["code"] == "sum_too_large"
+    assert (await full.api.delete(f"/sources/{full.source}/orders/o7", headers=full.auth)).status_code == 204
+    assert (await full.post(big)).json()["created"] == 1
 
 
 async def test_the_address_of_a_store_can_be_set_changed_and_removed_and_is_shown(open_store):

@@ -1,15 +1,20 @@
 """Upkeep: what the calendar, crashes and planted errors ask of the worker, `verify` and `rebuild`."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from shop import order
 
-from app.boards.recount import rebuild
+from app.boards.recount import repair
 from app.boards.source import Source, read_source
 from app.boards.verify import verify
-from app.orders.import_orders import import_orders
-from app.worker import SILENT_IMPORT, work_once
+from app.orders.file_options import ImportOptions
+from app.orders.import_orders import SILENT_IMPORT, import_rows, orders_of
+from app.orders.order_file import OrderFile
+from app.orders.read_orders import OrderReader
+from app.vocabulary import FileFormat
+from app.worker import work_once
 
 pytestmark = pytest.mark.usefixtures("midday")
 
@@ -42,7 +47,7 @@ class Upkeep:
     async def rebuild(self, store) -> None:
         source = await self.source(store)
         async with self.database.write_in_turn(source.id) as conn:
-            await rebuild(conn, source, self.clock())
+            await repair(conn, source, self.clock())
 
     async def starts(self, store, kind: str) -> list[str]:
         rows = await self.sql.fetch(
@@ -221,12 +226,14 @@ async def test_verify_finds_a_planted_error_and_rebuild_repairs_it(open_store, u
     assert ([who for who, _ in rows], live) == (["bea", "ada"], True)
 
 
-@pytest.mark.parametrize("count", ["orders", "unattributed", "foreign_currency"])
+@pytest.mark.parametrize("count", ["orders", "unattributed", "foreign_currency", "amounts"])
 async def test_verify_finds_wrong_counts_of_a_source(open_store, upkeep, count):
     store = await open_store()
     await store.sold(("ada", "5.00"))
     await upkeep.sql.execute(f"UPDATE sources SET {count} = {count} + 1")
     assert await upkeep.verify(store) == ["the source's own counts"]
+    await upkeep.rebuild(store)
+    assert await upkeep.verify(store) == []
 
 
 @pytest.mark.parametrize(
@@ -270,11 +277,13 @@ async def abandoned_import(upkeep, store, monkeypatch) -> None:
     monkeypatch.setattr("app.orders.import_orders.catch_up", never)
     source = await upkeep.source(store)
 
-    async def rows():
-        yield [(line, order(f"o{line}", f"c{line % 3}", f"{line}.00")) for line in range(1, 6)]
+    async def chunks():
+        yield "\n".join(json.dumps(order(f"o{n}", f"c{n % 3}", f"{n}.00")) for n in range(1, 6)).encode()
+
+    file = OrderFile(chunks(), FileFormat.NDJSON, ImportOptions().as_written(), source)
 
     with pytest.raises(ConnectionLostError):
-        await import_orders(upkeep.database, source, rows(), upkeep.clock)
+        await import_rows(upkeep.database, source, file, orders_of(OrderReader()), upkeep.clock)
 
 
 async def test_an_abandoned_import_leaves_right_answers_and_is_caught_up_after_the_silence(

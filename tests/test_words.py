@@ -1,21 +1,19 @@
-"""Words: labels and titles in the language of the reader."""
+"""Words: labels, titles and details in the language of the reader."""
 
 import re
 
 import pytest
 from babel.messages.pofile import read_po
 from conftest import shared
+from sentences import details, titles
 
-from app import main
 from app.boards.metrics import METRIC_LABELS
 from app.leaderboard.options import FILTER_LABELS, TIME_FRAME_LABELS
 from app.leaderboard.schemas import BoardQuery, Options
-from app.mail import contract as mail
 from app.messages.consent import unsubscribe_page
-from app.messages.writing import clean_html, facts, fill_text, footer, render_template
+from app.messages.writing import facts, footer
 from app.messages.writing.catalogue import TEMPLATES
 from app.periods import TimeFrame
-from app.problems import every_problem
 from app.vocabulary import Metric
 from app.words import CATALOGUES, LONGEST_WISH, TRANSLATIONS, Language, in_language, negotiated
 
@@ -38,19 +36,13 @@ DECLINED_ON_THE_PAGE = {
 }
 
 
-def titles() -> set[str]:
-    """The titles of everything that the application can answer."""
-    assert [main.create_app, clean_html, fill_text, mail, render_template]
-    return {kind.title for kind in every_problem() if kind.__module__.startswith("app.")}
-
-
 @pytest.mark.parametrize("language", CATALOGUES)
 def test_every_text_is_translated_and_no_translation_is_left_over(language):
     with (TRANSLATIONS / f"{language}.po").open("rb") as file:
         catalogue = read_po(file, abort_invalid=True)
     messages = [message for message in catalogue if message.id]
 
-    assert {message.id for message in messages} == titles() | {*LABELS} | MESSAGES
+    assert {message.id for message in messages} == titles() | details() | {*LABELS} | MESSAGES
     assert [message.id for message in messages if message.fuzzy or not message.string] == []
     assert (str(catalogue.locale), len(catalogue.obsolete)) == (language.value, 0)
     names = re.compile(r"\{\w*\}")
@@ -233,7 +225,7 @@ TITLES = {
 
 
 @pytest.mark.parametrize(("wished", "given"), [("", "en"), ("de-CH, en;q=0.5", "de"), ("it", "it"), ("es", "es")])
-async def test_titles_of_problems_are_translated_and_nothing_else_is(api, open_store, wished, given):
+async def test_titles_and_details_of_problems_are_translated_and_nothing_else_is(api, open_store, wished, given):
     store = await open_store()
     calls = [("GET", "/account", {}), ("GET", "/nowhere", {}), ("POST", "/livez", {})]
     calls.append(("GET", "/leaderboard", store.auth))
@@ -245,8 +237,10 @@ async def test_titles_of_problems_are_translated_and_nothing_else_is(api, open_s
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert answer.headers["Content-Language"] == given
         assert "Accept-Language" in answer.headers["Vary"]
-        left_alone = english.json() | {"title": problem["title"], "request_id": problem["request_id"]}
-        assert problem == left_alone
+        words = {name: problem[name] for name in ("title", "detail", "request_id", "errors") if name in problem}
+        assert problem == english.json() | words
+        codes = [[each | {"detail": ""} for each in body.get("errors", [])] for body in (problem, english.json())]
+        assert codes[0] == codes[1]
         seen.append((problem["status"], problem["title"]))
 
     assert seen == list(zip((401, 404, 405, 422), TITLES[given], strict=True))
@@ -257,9 +251,9 @@ async def test_several_lines_of_accept_language_are_one_list(api):
     assert (await api.get("/nowhere", headers=lines)).headers["Content-Language"] == "es"
 
 
-async def test_the_page_of_a_problem_has_the_title_of_its_answers(api):
+async def test_the_page_of_a_problem_has_the_words_of_its_answers(api):
     page = await api.get("/problems/not-found", headers={"Accept-Language": "de"})
 
     assert (page.status_code, page.headers["Content-Language"]) == (200, "de")
     assert "<html lang=de><title>Hier ist nichts</title><h1>Hier ist nichts</h1>" in page.text
-    assert "<p lang=en>Nothing is here: check the path and the ids in it.</p>" in page.text
+    assert "<p>Hier ist nichts: Prüfe den Pfad und die IDs darin.</p>" in page.text

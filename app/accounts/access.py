@@ -1,5 +1,7 @@
 """Access: who calls, and what they may do; a permission is a type that a route's signature asks for."""
 
+import asyncio
+import hashlib
 import hmac
 import time
 from dataclasses import dataclass
@@ -8,14 +10,19 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.accounts.api_key import account_of, hash_of
+from app.accounts.rate_limits import RateLimits
 from app.accounts.statements import SELECT_KEY_OWNER, KeyOwner
 from app.database.pools import Database, current_account
 from app.database.rows import first_row
-from app.problems import Problem
+from app.problems import Problem, TooManyRequests
 from app.services import services_of
-from app.vocabulary import Plan, Scope
+from app.vocabulary import Limit, Plan, Scope
+from app.wire.ids import public_id
+from app.words import Sentence
 
 KEY_REMEMBERED_SECONDS = 5.0
+WRONG_KEY_SECONDS = 1.0
+MOST_WRONG_AT_ONCE = 16
 REMEMBERED_KEYS = 10_000
 
 
@@ -47,6 +54,14 @@ class PlanRequired(Problem):
     status = 403
 
 
+class AccountClosed(Problem):
+    """This account is closed; its operator can open it again."""
+
+    slug = "account-closed"
+    title = "The account is closed"
+    status = 403
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """The caller of a request: an account, and the key that it used."""
@@ -56,13 +71,39 @@ class Caller:
     scopes: frozenset[str]
     plan: str
     cursor_secret: bytes
+    is_closed: bool
+
+    @property
+    def by(self) -> str:
+        """What the history and the audit log call this caller."""
+        return public_id("key", self.key_id)
 
 
-@dataclass(frozen=True, slots=True)
 class OperatorKey:
-    """The key that may open accounts and change plans."""
+    """The key that opens accounts; guesses at it are answered slowly, and a few at a time."""
 
-    key: bytes
+    def __init__(self, key: bytes) -> None:
+        """Nobody has guessed yet."""
+        self._key = key
+        self._wrong_under_way = 0
+
+    @property
+    def cursor_secret(self) -> bytes:
+        """What seals the operator's cursors."""
+        return hashlib.sha256(b"cursors of the operator\0" + self._key).digest()
+
+    async def admit(self, given: bytes) -> None:
+        """KeyRequired, after a while, for any other key; TooManyRequests while many wrong ones wait."""
+        if self._wrong_under_way >= MOST_WRONG_AT_ONCE:
+            raise TooManyRequests(Sentence("Too many wrong keys were sent; wait a few seconds."))
+        if hmac.compare_digest(given, self._key):
+            return
+        self._wrong_under_way += 1
+        try:
+            await asyncio.sleep(WRONG_KEY_SECONDS)
+        finally:
+            self._wrong_under_way -= 1
+        raise KeyRequired
 
 
 class Callers:
@@ -89,6 +130,10 @@ class Callers:
         """The account of a header that was valid once; None for what may be anybody's invention."""
         return self._seen.get(authorization)
 
+    def forget(self, account_id: int) -> None:
+        """Look up the keys of an account afresh next time."""
+        self._known = {key: known for key, known in self._known.items() if known[1].account_id != account_id}
+
     async def _looked_up(self, request: Request, account_id: int, key_hash: bytes) -> Caller:
         async with services_of(request).get(Database).check() as conn:
             bound = {"account_id": account_id, "hash": key_hash}
@@ -96,7 +141,8 @@ class Callers:
         if owner is None:
             self._known.pop(key_hash, None)
             raise KeyRequired
-        caller = Caller(owner.account_id, owner.key_id, frozenset(owner.scopes), owner.plan, owner.cursor_secret)
+        scopes = frozenset(owner.scopes)
+        caller = Caller(owner.account_id, owner.key_id, scopes, owner.plan, owner.cursor_secret, owner.is_closed)
         if len(self._known) >= REMEMBERED_KEYS:
             self._known.clear()
             self._seen.clear()
@@ -108,11 +154,17 @@ class Callers:
 class Permission:
     """A dependency that returns the caller, whom `admit` has checked before the body was read."""
 
-    def __init__(self, *scopes: Scope, operator: bool = False, paid: bool = False) -> None:
-        """A key needs all of the scopes; without any, every valid key will do. `paid`: only of a paying account."""
+    def __init__(
+        self, *scopes: Scope, operator: bool = False, paid: bool = False, limit: Limit = Limit.REQUESTS
+    ) -> None:
+        """A key needs all of the scopes; without any, every valid key will do. `paid`: only of a paying account.
+
+        `limit` is what a request counts for.
+        """
         self.scopes = scopes
         self.operator = operator
         self.paid = paid
+        self.limit = limit
 
     async def __call__(self, request: Request) -> Caller | None:
         """The caller that `admit` has found."""
@@ -120,46 +172,83 @@ class Permission:
         return caller
 
     async def admit(self, request: Request) -> None:
-        """Store the caller in the request, or raise KeyRequired, PlanRequired or ScopeRequired, in this order."""
+        """Store the caller in the request and count it for the caller's key.
+
+        Raises KeyRequired, AccountClosed, PlanRequired, ScopeRequired or TooManyRequests, in this order.
+        """
         request.state.caller = None
         if self.operator:
-            _admit_operator(request)
+            await _admit_operator(request)
             return
+        await count_request(request, await self.check(request), self.limit)
+
+    async def check(self, request: Request) -> Caller:
+        """The caller, who may do this now."""
         caller = await services_of(request).get(Callers).caller(request)
+        if caller.is_closed:
+            raise AccountClosed
         if self.paid and caller.plan != Plan.PAID:
             raise PlanRequired
         require_scopes(caller, *self.scopes)
         request.state.permission = self
         request.state.caller = caller
         current_account.set(caller.account_id)
+        return caller
+
+
+async def count_request(request: Request, caller: Caller, limit: Limit) -> None:
+    """Count the request for its key, for the headers of the answer too; TooManyRequests when it is one too many."""
+    counted = await services_of(request).get(RateLimits).count(caller.account_id, caller.key_id, limit)
+    if counted is None:
+        return
+    request.state.rate_headers = counted.headers
+    if counted.is_excess:
+        raise TooManyRequests(
+            Sentence(
+                "This key has used up its {quota} requests of this minute (`{limit}`).",
+                quota=counted.quota,
+                limit=limit,
+            ),
+            retry_after_seconds=counted.seconds,
+        )
+
+
+async def count_expensive_read(request: Request) -> None:
+    """Count the request for the limit of expensive reads too, because it reads a whole list or a store's orders."""
+    await count_request(request, request.state.caller, Limit.EXPENSIVE_READS)
 
 
 def require_scopes(caller: Caller, *scopes: Scope) -> None:
     """Raise ScopeRequired unless the caller's key has all of these scopes."""
     for scope in scopes:
         if scope not in caller.scopes:
-            raise ScopeRequired(f"This operation needs a key with the scope `{scope}`.")
+            raise ScopeRequired(Sentence("This operation needs a key with the scope `{scope}`.", scope=scope))
 
 
 async def admit_again(request: Request) -> None:
-    """Check key, scopes and plan once more, during a long request; raises what `Permission.admit` raises."""
+    """Check key, scopes and plan once more, during a long request; raises what `Permission.check` raises."""
     permission: Permission = request.state.permission
-    await permission.admit(request)
+    await permission.check(request)
 
 
-def _admit_operator(request: Request) -> None:
+async def _admit_operator(request: Request) -> None:
     operator = services_of(request).find(OperatorKey)
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    given = key.strip().encode("utf-8", "surrogateescape")
-    if operator is None or scheme.lower() != "bearer" or not hmac.compare_digest(given, operator.key):
+    scheme, _, _ = request.headers.get("authorization", "").partition(" ")
+    if operator is None or scheme.lower() != "bearer":
         raise KeyRequired
+    await operator.admit(credential_of(request).encode("utf-8", "surrogateescape"))
+
+
+def credential_of(request: Request) -> str:
+    """The key that the request was sent with."""
+    return request.headers.get("authorization", "").partition(" ")[2].strip()
 
 
 AnyKey = Annotated[Caller, Depends(Permission())]
 Reader = Annotated[Caller, Depends(Permission(Scope.READ))]
-Exporter = Annotated[Caller, Depends(Permission(Scope.READ, Scope.SEND))]
+Exporter = Annotated[Caller, Depends(Permission(Scope.READ, Scope.SEND, limit=Limit.EXPENSIVE_READS))]
 Writer = Annotated[Caller, Depends(Permission(Scope.WRITE))]
 MessageSender = Annotated[Caller, Depends(Permission(Scope.SEND))]
-PayingSender = Annotated[Caller, Depends(Permission(Scope.SEND, paid=True))]
+PayingSender = Annotated[Caller, Depends(Permission(Scope.SEND, paid=True, limit=Limit.SENDS))]
 Admin = Annotated[Caller, Depends(Permission(Scope.ADMIN))]
 Operator = Annotated[None, Depends(Permission(operator=True))]

@@ -5,6 +5,7 @@ that ended with a problem has stored nothing and can be tried again with the sam
 """
 
 import hashlib
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,10 +15,9 @@ from fastapi import Header, Response
 from pydantic import BaseModel
 from sqlalchemy import text
 
-from app.accounts.access import Caller
 from app.database.errors import instead_of_waiting
 from app.database.pools import Connection
-from app.database.rows import one_row
+from app.database.rows import change_rows, one_row
 from app.problems import Problem
 
 KEY_HEADER = "Idempotency-Key"
@@ -121,30 +121,43 @@ class Done:
     location: str | None = None
 
 
+class Secret(NamedTuple):
+    """A field of the answer that is not stored: a repeated request finds the value anew."""
+
+    field: str
+    value: str
+
+
 async def answer_once(
     conn: Connection,
-    caller: Caller,
+    account_id: int,
     operation: str,
     key: str | None,
     asked: BaseModel,
     now: datetime,
     work: Callable[[], Awaitable[Done]],
+    *,
+    secret: Secret | None = None,
 ) -> Response:
-    """Do the work and return its answer, or return the stored answer of the first request with this key."""
+    """Do the work and return its answer, or return the stored answer of the first request with this key.
+
+    A `secret` belongs to what is asked: with another one a repeated request is another request.
+    """
     if key is None:
-        return _response(await work())
-    known = {"account_id": caller.account_id, "operation": operation, "key": unquoted(key)}
-    fingerprint = hashlib.sha256(asked.model_dump_json(exclude_defaults=True).encode()).digest()
+        return _response(await work(), secret)
+    known = {"account_id": account_id, "operation": operation, "key": unquoted(key)}
+    asked_for = asked.model_dump_json(exclude_defaults=True) + (secret.value if secret else "")
+    fingerprint = hashlib.sha256(asked_for.encode()).digest()
     await conn.execute(LIMIT_LOCK_WAIT)
     times = {"now": now, "expired": now - KEPT}
     with instead_of_waiting(RequestInProgress()):
         begun = (await conn.execute(CLAIM_IDEMPOTENCY_KEY, known | times | {"fingerprint": fingerprint})).one_or_none()
     if begun is None:
-        return _repeated(fingerprint, await one_row(conn, SELECT_FIRST_ANSWER, known, FirstAnswer))
-    response = _response(await work())
-    kept = {"status": response.status_code, "location": response.headers.get("location")}
-    await conn.execute(SET_ANSWER, known | kept | {"answer": bytes(response.body).decode()})
-    return response
+        return _repeated(fingerprint, await one_row(conn, SELECT_FIRST_ANSWER, known, FirstAnswer), secret)
+    done = await work()
+    kept = {"status": done.status, "location": done.location, "answer": _without(secret, done.body)}
+    await change_rows(conn, SET_ANSWER, known | kept)
+    return _response(done, secret)
 
 
 def unquoted(key: str) -> str:
@@ -152,13 +165,21 @@ def unquoted(key: str) -> str:
     return key[1:-1] if key.startswith('"') else key
 
 
-def _response(done: Done) -> Response:
+def _without(secret: Secret | None, body: BaseModel) -> str:
+    return body.model_dump_json(exclude={secret.field} if secret else None)
+
+
+def _with(secret: Secret | None, answer: str) -> str:
+    return f"{answer[:-1]},{json.dumps(secret.field)}:{json.dumps(secret.value)}}}" if secret else answer
+
+
+def _response(done: Done, secret: Secret | None) -> Response:
     headers = {"Location": done.location} if done.location else {}
-    return Response(done.body.model_dump_json(), done.status, headers, "application/json")
+    return Response(_with(secret, _without(secret, done.body)), done.status, headers, "application/json")
 
 
-def _repeated(fingerprint: bytes, first: FirstAnswer) -> Response:
+def _repeated(fingerprint: bytes, first: FirstAnswer, secret: Secret | None) -> Response:
     if first.fingerprint != fingerprint:
         raise IdempotencyKeyReused
     headers = {"Idempotent-Replayed": "true"} | ({"Location": first.location} if first.location else {})
-    return Response(first.answer, first.status, headers, "application/json")
+    return Response(_with(secret, first.answer or "{}"), first.status, headers, "application/json")

@@ -1,6 +1,7 @@
 """API key: a secret that opens an account; its checksum finds typing errors without asking the database."""
 
 import hashlib
+import hmac
 import secrets
 import string
 import zlib
@@ -30,7 +31,20 @@ def fresh_key(account_id: int) -> str:
 
     The key names its account, so that it is looked up on the machine that holds the account.
     """
-    text = f"{KEY_PREFIX}_{account_id}_{_base62(secrets.randbits(256), RANDOM_DIGITS)}"
+    return _key_of(account_id, secrets.randbits(256))
+
+
+def derived_key(account_id: int, credential: str, request: str) -> str:
+    """The key that a request makes which may be repeated: the same each time, and known to none but its sender.
+
+    It follows from the `credential` that the sender has and from what names the `request`; so it need not be stored.
+    """
+    digest = hmac.new(credential.encode("utf-8", "surrogateescape"), request.encode(), hashlib.sha256).digest()
+    return _key_of(account_id, int.from_bytes(digest, "big"))
+
+
+def _key_of(account_id: int, bits: int) -> str:
+    text = f"{KEY_PREFIX}_{account_id}_{_base62(bits, RANDOM_DIGITS)}"
     return text + _checksum(text)
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from starlette.routing import Match
 
-from app.accounts.access import KeyRequired, Permission, PlanRequired, ScopeRequired
+from app.accounts.access import AccountClosed, KeyRequired, Permission, PlanRequired, ScopeRequired
 from app.accounts.answer_once import KEY_HEADER, IdempotencyKeyRequired, IdempotencyKeyReused, RequestInProgress
 from app.problems import (
     BodyTooLarge,
@@ -34,6 +34,7 @@ from app.services import services_of
 from app.wire.ids import PublicId
 from app.wire.pages import InvalidCursor, PageQuery
 from app.wire.strict_json import strict_json
+from app.words import Sentence
 
 LARGEST_BODY_BYTES = 1024 * 1024
 BODY_SECONDS = 30
@@ -100,7 +101,7 @@ class GuardedRoute(OpenRoute):
             if needs_key and KEY_HEADER not in request.headers:
                 raise IdempotencyKeyRequired
             if takes_json and not _is_plain_json(request):
-                raise UnsupportedMediaType("Send the body as Content-Type: application/json, not encoded.")
+                raise UnsupportedMediaType(Sentence("Send the body as Content-Type: application/json, not encoded."))
             refuse_unknown_or_repeated(request, known)
             return await handler(request)
 
@@ -141,6 +142,34 @@ class DirectRoute(GuardedRoute):
         return direct
 
 
+class DirectOpenRoute(OpenRoute):
+    """A hot route that anybody may call; what its endpoint takes is of the path, or takes the request alone.
+
+    As with DirectRoute, FastAPI documents it and does not solve its dependencies.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Put the limit on the body before the endpoint."""
+        most_bytes: int | None = getattr(self.endpoint, "most_body_bytes", LARGEST_BODY_BYTES)
+        reads: dict[str, Callable[[str], object]] = {
+            field.name: next((each.read for each in field.field_info.metadata if isinstance(each, PublicId)), str)
+            for field in self.dependant.path_params
+        }
+        dependencies: dict[str, Callable[[Request], Awaitable[object]]] = {
+            str(each.name): each.call for each in self.dependant.dependencies if each.call is not None
+        }
+
+        async def direct(request: Request) -> Response:
+            given: dict[str, object] = {name: read(request.path_params[name]) for name, read in reads.items()}
+            for name, call in dependencies.items():
+                given[name] = await call(request)
+            limited = StrictRequest(request.scope, limited_receive(request, most_bytes))
+            answer: Response = await self.endpoint(request=limited, **given)
+            return answer
+
+        return direct
+
+
 # ---------------------------------------------------------------- the body
 
 
@@ -169,7 +198,7 @@ def limited_receive(request: Request, most_bytes: int | None) -> BodyReceive:
     async def receive() -> MutableMapping[str, Any]:
         nonlocal received
         if is_too_long:
-            raise BodyTooLarge(f"A body here is at most {most_bytes} bytes.")
+            raise _body_too_large(most_bytes)
         try:
             async with asyncio.timeout_at(ends_at) if most_bytes is not None else asyncio.timeout(BODY_SECONDS):
                 message = await request.receive()
@@ -177,10 +206,14 @@ def limited_receive(request: Request, most_bytes: int | None) -> BodyReceive:
             raise BodyTooSlow(headers={"Connection": "close"}) from None
         received += len(message.get("body", b""))
         if most_bytes is not None and received > most_bytes:
-            raise BodyTooLarge(f"A body here is at most {most_bytes} bytes.")
+            raise _body_too_large(most_bytes)
         return message
 
     return receive
+
+
+def _body_too_large(most_bytes: int | None) -> BodyTooLarge:
+    return BodyTooLarge(Sentence("Send a body of at most {most} bytes.", most=most_bytes or 0))
 
 
 def _is_plain_json(request: Request) -> bool:
@@ -208,8 +241,8 @@ def refuse_unknown_or_repeated(request: Request, known: frozenset[str]) -> None:
     if len(given) == len(request.query_params) and known.issuperset(given):
         return
     errors = [
-        *({"type": "extra_forbidden", "msg": "No such parameter", "loc": ("query", n)} for n in {*given} - known),
-        *({"type": "repeated", "msg": "Given twice", "loc": ("query", n)} for n in known if given.count(n) > 1),
+        *({"type": "extra_forbidden", "loc": ("query", n)} for n in {*given} - known),
+        *({"type": "repeated", "loc": ("query", n)} for n in known if given.count(n) > 1),
     ]
     if errors:
         raise InvalidRequest(errors=invalid_fields(errors))
@@ -256,6 +289,7 @@ def problems_of(dependant: Dependant, *, takes_json: bool) -> Iterator[type[Prob
     if permission is not None:
         yield from (
             KeyRequired,
+            *(() if permission.operator else (AccountClosed,)),
             TooManyRequests,
             ServiceUnavailable,
             InvalidRequest,

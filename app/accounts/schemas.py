@@ -1,12 +1,12 @@
 """Account forms: the JSON of accounts and keys."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 from pydantic.config import JsonDict
 
-from app.vocabulary import Plan, Scope
-from app.wire.addresses import sender_address
+from app.vocabulary import AuditAction, Plan, Scope
+from app.wire.addresses import domain_name, sender_address
 from app.wire.enums import OneOf
 from app.wire.instants import Instant
 from app.wire.strict_json import Strict
@@ -46,11 +46,14 @@ class NewAccount(Strict):
 
 
 class AccountChange(Strict):
-    """What an operator may change of an account."""
+    """What an operator may change of an account; what is left out stays."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"plan": "paid"}]})
 
-    plan: PlanValue
+    plan: PlanValue | None = None
+    closed: StrictBool | None = Field(
+        None, description="true refuses the account's keys and cancels its messages; false opens it again"
+    )
 
 
 class Account(BaseModel):
@@ -62,8 +65,52 @@ class Account(BaseModel):
     created_at: Instant
 
 
+class AccountOfOperator(Account):
+    """A tenant, as the operator sees it."""
+
+    closed_at: Instant | None = Field(description="since when it is closed; null while it is open")
+
+
+class AccountPage(BaseModel):
+    """Accounts, oldest first."""
+
+    items: list[AccountOfOperator]
+    next_cursor: str | None
+
+
+class AuditEntry(BaseModel):
+    """What the operator or an admin key did."""
+
+    at: Instant
+    by: str = Field(
+        description="the id of a key, `operator`, `command` for one run on the machine, or `store` for a store itself",
+        examples=["key_3"],
+    )
+    action: Annotated[str, OneOf(AuditAction)]
+    about: dict[str, Any] = Field(description="such as the id of the key", examples=[{"key": "key_4"}])
+
+
+class AuditPage(BaseModel):
+    """The audit log, newest first."""
+
+    items: list[AuditEntry]
+    next_cursor: str | None
+
+
+class Deletion(BaseModel):
+    """The deletion of an account or a store."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"id": "src_1", "asked_at": "2026-11-21T20:15:00Z", "gone_at": None}]}
+    )
+
+    id: str = Field(description="the id of what is deleted")
+    asked_at: Instant = Field(description="since then it is unknown everywhere")
+    gone_at: Instant | None = Field(description="when its last row was removed; null while some are left")
+
+
 class Sender(Strict):
-    """The sender of an account's e-mails; the postal address is printed at the end of each, as the law requires."""
+    """The sender of the e-mails of stores that have none of their own; each ends with the postal address, as is law."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [SENDER_EXAMPLE]})
 
@@ -71,6 +118,42 @@ class Sender(Strict):
     email: OwnAddress
     reply_to: OwnAddress | None = None
     postal_address: PostalAddress
+
+
+DomainName = Annotated[str, StringConstraints(max_length=300), AfterValidator(domain_name)]
+
+
+class NewDomain(Strict):
+    """A domain to send from."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"domain": "shop.example"}]})
+
+    domain: DomainName
+
+
+class DnsRecord(BaseModel):
+    """A record to publish in the DNS of a domain."""
+
+    type: Literal["TXT"]
+    name: str = Field(examples=["_loyalty-leaderboard.shop.example"])
+    value: str = Field(examples=["loyalty-leaderboard=6kTqVn0XbqJ2w8r4Zc1mYh5dPu3sLf7A"])
+
+
+class SenderDomain(BaseModel):
+    """A domain of the account; e-mails can be sent from it once it is verified."""
+
+    domain: str
+    status: Literal["pending", "verified"]
+    record: DnsRecord = Field(description="proves that the domain is yours; keep it published")
+    created_at: Instant
+    verified_at: Instant | None
+
+
+class DomainPage(BaseModel):
+    """Domains by name."""
+
+    items: list[SenderDomain]
+    next_cursor: str | None
 
 
 class OwnChange(Strict):
@@ -99,7 +182,9 @@ class Me(Account):
 
     key: str = Field(description="the id of the key")
     scopes: list[Scope]
-    sender: Sender | None = Field(description="must be set before e-mail can be sent")
+    sender: Sender | None = Field(
+        description="for stores that have no sender of their own; without any sender nothing can be sent"
+    )
     sending_paused: Pause | None
 
 

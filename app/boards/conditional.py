@@ -8,22 +8,28 @@ connection waits for a slow client.
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import Request, Response
 from sqlalchemy import TextClause
 
+from app.accounts.access import count_expensive_read
 from app.boards.answers import Origin
-from app.boards.questions import Question, Version, from_first_origin, read_version
+from app.boards.questions import Question, Version, from_first_origin, invalid_parameter, read_version
 from app.database.pools import Connection, Database
 from app.forms import CACHING, CSV, JSON, comma_separated, json_lines, not_modified, spooled
-from app.problems import ServiceUnavailable, TooManyRequests
+from app.problems import InvalidRequest, ServiceUnavailable, TooManyRequests
 from app.services import provided
+from app.wire.ids import public_id
+from app.wire.instants import local_rfc3339, rfc3339
 from app.wire.pages import next_link
+from app.words import Sentence
 
 ROWS_AT_ONCE = 1_000
 MOST_FILES_OF_AN_ACCOUNT = 2
 MOST_FILES = 8
+PAGE_PARAMETERS = ("limit", "cursor", "around")
 
 
 class Answer(NamedTuple):
@@ -53,17 +59,23 @@ async def answer_conditionally(
 
     `variant` holds the parameters of the question, so that answers to different questions have different ETags.
     """
-    if "if-none-match" in request.headers:
-        async with database.read() as conn:
-            version = await read_version(conn, question)
-        unchanged = not_modified(request, question.etag(version, variant))
-        if unchanged is not None:
-            return unchanged
-    answer = await from_first_origin(database, question, read)
+    unchanged = await _unchanged(request, database, question, variant)
+    if unchanged is not None:
+        return unchanged
+    answer = await from_first_origin(database, question, read, partial(count_expensive_read, request))
     headers = {"ETag": question.etag(answer.version, variant), **CACHING}
     if answer.cursor is not None:
         headers["Link"] = next_link(request, answer.cursor)
     return Response(answer.body, media_type=JSON, headers=headers)
+
+
+async def _unchanged(request: Request, database: Database, question: Question, variant: str) -> Response | None:
+    """304 when the client has the current version; no version is read for a client that has none."""
+    if "if-none-match" not in request.headers:
+        return None
+    async with database.read() as conn:
+        version = await read_version(conn, question)
+    return not_modified(request, question.etag(version, variant))
 
 
 class OpenFiles:
@@ -77,9 +89,9 @@ class OpenFiles:
     def opened(self, account_id: int) -> Iterator[None]:
         """Count a file of the account until the block ends; a problem when too many are open."""
         if self._open[account_id] >= MOST_FILES_OF_AN_ACCOUNT:
-            raise TooManyRequests("This account has too many files under way; wait for one of them to end.")
+            raise TooManyRequests(Sentence("This account has too many files under way; wait for one of them to end."))
         if self._open.total() >= MOST_FILES:
-            raise ServiceUnavailable("Too many files are under way; try again later.", retry_after_seconds=30)
+            raise ServiceUnavailable(Sentence("Too many files are under way; try again later."), retry_after_seconds=30)
         self._open[account_id] += 1
         try:
             yield
@@ -91,20 +103,53 @@ class OpenFiles:
 FilesOfService = Annotated[OpenFiles, provided(OpenFiles)]
 
 
-async def answer_with_file(database: Database, files: OpenFiles, question: Question, form: str, file: File) -> Response:
-    """The whole list as CSV or NDJSON, all of it as it was at one moment."""
-    rows = _rows(database, question, file, as_json=form != CSV)
+async def answer_with_file(
+    request: Request, database: Database, files: OpenFiles, question: Question, form: str, file: File, variant: str
+) -> Response:
+    """The whole list as CSV or NDJSON, all of it as it was at one moment; 304 when the client has it already."""
+    unchanged = await _unchanged(request, database, question, f"{variant}{form}")
+    if unchanged is not None:
+        return unchanged
+    await count_expensive_read(request)
+    versions: list[Version] = []
+    rows = _rows(database, question, file, versions, as_json=form != CSV)
     parts = comma_separated(file.header, rows) if form == CSV else json_lines(rows)
     opened = files.opened(question.source.account_id)
-    return await spooled(parts, opened, form, file.name)
+    day = question.as_of.astimezone(question.source.calendar.zone).date()
+
+    def headers() -> dict[str, str]:
+        return facts_of(question) | {"ETag": question.etag(versions[-1], f"{variant}{form}")}
+
+    return await spooled(parts, opened, form, f"{file.name}-{public_id('src', question.source.id)}-{day}", headers)
+
+
+def refuse_pages(request: Request) -> None:
+    """InvalidRequest when a file is asked for with parameters of a page."""
+    given = [name for name in PAGE_PARAMETERS if name in request.query_params]
+    if given:
+        detail = Sentence("Leave this out: a file holds the whole list.")
+        raise InvalidRequest(errors=[invalid_parameter(name, detail) for name in given])
+
+
+def facts_of(question: Question) -> dict[str, str]:
+    """What a file says of itself in headers, as a page does in its body."""
+    zone = question.source.calendar.zone
+    return {
+        "X-As-Of": rfc3339(question.as_of),
+        "X-Start": local_rfc3339(question.frame.start, zone),
+        "X-End": local_rfc3339(question.frame.end, zone),
+        "X-Time-Zone": question.source.time_zone,
+        "X-Currency": question.source.currency,
+    }
 
 
 async def _rows(
-    database: Database, question: Question, file: File, *, as_json: bool
+    database: Database, question: Question, file: File, versions: list[Version], *, as_json: bool
 ) -> AsyncGenerator[Sequence[Any], None]:
-    """All rows, as they were at one moment."""
+    """All rows, as they were at one moment, whose version is added to `versions`."""
     async with database.snapshot() as conn:
         version = await read_version(conn, question)
+        versions.append(version)
         boards = {"board_id": version.board_id, "previous_board_id": version.previous_board_id}
         statement = file.statement(live=version.board_id is not None, as_json=as_json)
         result = await conn.stream(statement, question.parameters() | boards)

@@ -4,10 +4,10 @@ In every expression `p` is the row of figures and `c` the customer. Money, ids a
 written here too, so that a page is not parsed again before it is sent.
 """
 
+from app.boards.address_word import MESSAGEABLE
 from app.boards.metrics import AMOUNTS, COLUMNS, amount
 
 CUSTOMER_ID = "'cus_' || p.customer_id"
-MESSAGEABLE = "(c.marketing = 'subscribed' AND c.email IS NOT NULL)"
 LAST_ORDER_AT = "to_json(p.last_order_at AT TIME ZONE 'UTC')::text"
 """In quotes and without a zone; with microseconds only where the instant has some."""
 

@@ -16,10 +16,11 @@ from app.boards.source import RememberedSources, Source, UnknownSource
 from app.database.driver import first_hot_row
 from app.database.pools import Connection, Database
 from app.periods import HISTORY_BEGINS, Frame
-from app.problems import InvalidRequest, NotFound
+from app.problems import FieldError, InvalidRequest, NotFound
 from app.wire.ids import row_id
 from app.wire.instants import CLOCK_SKEW
 from app.wire.money import unit_of
+from app.words import Sentence
 
 Answered = TypeVar("Answered")
 
@@ -88,7 +89,10 @@ async def read_version(conn: Connection, question: Question) -> Version:
 
 
 async def from_first_origin(
-    database: Database, question: Question, read: Callable[[Connection, Sequence[Origin]], Awaitable[Answered | None]]
+    database: Database,
+    question: Question,
+    read: Callable[[Connection, Sequence[Origin]], Awaitable[Answered | None]],
+    before_orders: Callable[[], Awaitable[None]] | None = None,
 ) -> Answered:
     """What `read` returns from the first origin that has an answer; the orders have a pool of their own."""
     answer = None
@@ -96,6 +100,8 @@ async def from_first_origin(
         async with database.read() as conn:
             answer = await read(conn, question.boards)
     if answer is None:
+        if before_orders is not None:
+            await before_orders()
         async with database.answer() as conn:
             answer = await read(conn, (Origin.ORDERS,))
     if answer is None:
@@ -109,7 +115,7 @@ async def asked_source(
     """The source, if it is the caller's and belongs to that audience."""
     found = await sources.read(database, caller.account_id, known_id("src", source, UnknownSource))
     if found.audience_id != row_id("aud", audience):
-        raise UnknownSource("This account has no such source in that audience.")
+        raise UnknownSource(Sentence("This account has no such source in that audience."))
     return found
 
 
@@ -126,11 +132,11 @@ def resolved_as_of(as_of: datetime | None, now: datetime) -> datetime:
     if as_of is None:
         return now
     if not HISTORY_BEGINS + timedelta(days=800) <= as_of <= now + CLOCK_SKEW:
-        raise InvalidRequest(errors=[invalid_parameter("as_of", "must lie between 1902 and now")])
+        raise InvalidRequest(errors=[invalid_parameter("as_of", Sentence("Give an instant between 1902 and now."))])
     return min(as_of, now)
 
 
-def invalid_parameter(name: str, detail: str) -> dict[str, str]:
+def invalid_parameter(name: str, detail: Sentence) -> FieldError:
     """The error of a query parameter, for InvalidRequest."""
     return {"in": "query", "pointer": f"#/{name}", "code": f"invalid_{name}", "detail": detail}
 

@@ -1,7 +1,8 @@
-"""Recount: boards are made equal to what the orders say; nothing is incremented from an event.
+"""Recount: boards are computed from the orders again, never added to from an event.
 
-`refresh` follows changed orders, `tend` follows the calendar, `rebuild` starts afresh and
-`catch_up` ends what an import set aside. Each is idempotent and runs under the source's lock.
+`refresh` recounts the customers whose orders changed. `tend` does what the calendar asks for, such
+as opening a new month. `rebuild` counts everything again. `catch_up` recounts the customers that an
+import left for later. Each can run twice without harm and holds the lock of the source meanwhile.
 """
 
 from collections import Counter
@@ -18,10 +19,10 @@ from app.boards.boards import BoardRow, StoredBoard, period_columns
 from app.boards.buckets import BUCKET_EDGES, INSERT_COUNTED_BUCKETS, LOWER_BUCKETS, RAISE_BUCKETS, least_value
 from app.boards.cells import CELLED_KIND, INSERT_COUNTED_CELLS, LOWER_CELLS, RAISE_CELLS
 from app.boards.metrics import SUMS, metric_values
-from app.boards.source import SET_BOARDS_DUE_AT, Source, lock_source
+from app.boards.source import SET_BOARDS_DUE_AT, SET_COUNTED, Source, lock_source
 from app.boards.standings import Difference, board_parameters
 from app.database.pools import Connection, Database
-from app.database.rows import all_rows, one_row
+from app.database.rows import all_rows, change_rows, one_row
 from app.periods import Period
 from app.vocabulary import Metric
 from app.wire.instants import Clock
@@ -146,7 +147,7 @@ async def _write_counts(conn: Connection, source: Source, moved: Movements) -> N
         "purchases": [each.purchases for each in moved.totals.values()],
         "spends": [each.spend for each in moved.totals.values()],
     }
-    await conn.execute(board_statements.ADD_TO_TOTALS, account | totals)
+    await change_rows(conn, board_statements.ADD_TO_TOTALS, account | totals, rows=len(moved.totals))
     await _write_moved(conn, account, moved.buckets, Bucket, (RAISE_BUCKETS, LOWER_BUCKETS))
     await _write_moved(conn, account, moved.cells, Cell, (RAISE_CELLS, LOWER_CELLS))
 
@@ -166,8 +167,9 @@ async def _write_moved(
     columns["customers"] = [customers for _, customers in changes]
     raise_counts, lower_counts = raise_and_lower
     await conn.execute(raise_counts, account | columns)
-    if min(columns["customers"]) < 0:
-        await conn.execute(lower_counts, account | columns)
+    lowered = sum(customers < 0 for customers in columns["customers"])
+    if lowered:
+        await change_rows(conn, lower_counts, account | columns, rows=lowered)
 
 
 # ---------------------------------------------------------------- following the calendar
@@ -211,7 +213,7 @@ async def move_board(conn: Connection, source: Source, board: StoredBoard, perio
             touched.update((await conn.execute(board_statements.SELECT_BUYERS_BETWEEN, between)).scalars())
     interval = {"counted_from": period.counted_from, "counted_until": period.counted_until}
     key = {"account_id": source.account_id, "board_id": board.id}
-    await conn.execute(board_statements.SHIFT_BOARD_INTERVAL, key | interval)
+    await change_rows(conn, board_statements.SHIFT_BOARD_INTERVAL, key | interval)
     await refresh_on(conn, source, [StoredBoard(board.id, period)], sorted(touched))
 
 
@@ -236,7 +238,7 @@ async def tend_next(conn: Connection, source: Source, now: datetime) -> bool:
         if name not in stored:
             await open_boards(conn, source, [period])
             return True
-    await conn.execute(SET_BOARDS_DUE_AT, source.key | {"due_at": source.calendar.next_midnight(now)})
+    await change_rows(conn, SET_BOARDS_DUE_AT, source.key | {"due_at": source.calendar.next_midnight(now)})
     return False
 
 
@@ -258,6 +260,12 @@ async def rebuild(conn: Connection, source: Source, now: datetime) -> None:
     await close_boards(conn, source, await stored_boards(conn, source))
     await tend(conn, source, now)
     await conn.execute(standings.DELETE_ALL_OUTDATED, source.key)
+
+
+async def repair(conn: Connection, source: Source, now: datetime) -> None:
+    """Make everything that is derived anew: the boards, and the counts of the source."""
+    await rebuild(conn, source, now)
+    await change_rows(conn, SET_COUNTED, source.key)
 
 
 async def set_aside(conn: Connection, source: Source, customers: Sequence[int]) -> None:

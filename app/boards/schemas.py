@@ -13,7 +13,7 @@ class Buyer(BaseModel):
     external_id: str | None
     name: str | None
     email: str | None
-    messageable: bool = Field(description="subscribed to marketing, with an address")
+    messageable: bool = Field(description="whether the customer is subscribed to marketing and has an e-mail address")
 
 
 class StandingFigures(BaseModel):

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from zoneinfo import ZoneInfo
 
 from fastapi import Path
@@ -62,27 +62,59 @@ class Source:
 SELECT_SOURCE = text("""
     SELECT account_id, id, audience_id, currency, time_zone, week_start
     FROM sources
-    WHERE account_id = :account_id AND id = :source_id
+    WHERE account_id = :account_id AND id = :source_id AND deleted_at IS NULL
 """)
 
 LOCK_SOURCE = text("""
     SELECT account_id, id, audience_id, currency, time_zone, week_start
     FROM sources
-    WHERE account_id = :account_id AND id = :source_id
+    WHERE account_id = :account_id AND id = :source_id AND deleted_at IS NULL
     FOR NO KEY UPDATE
 """)
 """Only one transaction at a time writes a source's orders and standings. NO KEY: rows that refer to the source, such as
 an import's, need not wait."""
 
-SELECT_ACCOUNT_OF_SOURCE = text("SELECT account_id FROM sources WHERE id = :source_id")
+SELECT_ACCOUNT_OF_SOURCE = text("SELECT account_id FROM sources WHERE id = :source_id AND deleted_at IS NULL")
 """For the operator's commands, which name a source without its account."""
+
+
+class Counts(NamedTuple):
+    """What a source counts of its orders; `amounts` are their totals together, whatever their currencies."""
+
+    orders: int = 0
+    unattributed: int = 0
+    foreign_currency: int = 0
+    amounts: int = 0
+
+    def beyond(self, before: "Counts") -> "Counts":
+        """What is counted here beyond what was counted `before`."""
+        return Counts(*(mine - theirs for mine, theirs in zip(self, before, strict=True)))
+
+
+def counted_orders() -> str:
+    """SQL: the counts of a source as its orders say them, one row."""
+    return """
+        SELECT count(*) FILTER (WHERE deleted_at IS NULL) AS orders,
+               count(*) FILTER (WHERE deleted_at IS NULL AND customer_id IS NULL) AS unattributed,
+               count(*) FILTER (WHERE deleted_at IS NULL AND foreign_currency IS NOT NULL) AS foreign_currency,
+               coalesce(sum(total) FILTER (WHERE deleted_at IS NULL), 0) AS amounts
+        FROM orders WHERE account_id = :account_id AND source_id = :source_id"""
+
+
+SET_COUNTED = text(f"""
+    UPDATE sources AS s
+    SET orders = n.orders, unattributed = n.unattributed, foreign_currency = n.foreign_currency, amounts = n.amounts
+    FROM ({counted_orders()}) AS n
+    WHERE s.account_id = :account_id AND s.id = :source_id
+""")
 
 ADD_TO_SOURCE_COUNTS = text("""
     UPDATE sources
     SET orders = orders + :orders, unattributed = unattributed + :unattributed,
-        foreign_currency = foreign_currency + :foreign_currency,
+        foreign_currency = foreign_currency + :foreign_currency, amounts = amounts + :amounts,
         version = version + 1, contacts_version = contacts_version + :contacts
     WHERE account_id = :account_id AND id = :source_id
+    RETURNING amounts
 """)
 """Adds to the source's counts, and to its versions: `contacts` is 1 when contact data have changed, else 0."""
 
@@ -94,11 +126,15 @@ SELECT_HAS_ERASED = text("""
 """Whether a person of the source was ever erased."""
 
 SELECT_DUE_SOURCES = text("""
-    SELECT account_id, id AS source_id FROM sources WHERE boards_due_at <= :now ORDER BY boards_due_at
+    SELECT account_id, id AS source_id FROM sources
+    WHERE boards_due_at <= :now AND deleted_at IS NULL
+    ORDER BY boards_due_at
 """)
 """The sources of all accounts whose periods have changed."""
 
-SELECT_ALL_SOURCES = text("SELECT account_id, id AS source_id FROM sources ORDER BY account_id, id")
+SELECT_ALL_SOURCES = text("""
+    SELECT account_id, id AS source_id FROM sources WHERE deleted_at IS NULL ORDER BY account_id, id
+""")
 """The sources of all accounts."""
 
 SET_BOARDS_DUE_AT = text("""
@@ -125,15 +161,17 @@ async def lock_source(conn: Connection, account_id: int, source_id: int) -> Sour
 async def add_to_counts(
     conn: Connection,
     source: Source,
+    counts: Counts,
     *,
-    orders: int = 0,
-    unattributed: int = 0,
-    foreign_currency: int = 0,
     contacts_changed: bool = False,
-) -> None:
-    """Add to the source's counts and raise its version, which changes the ETags of answers about it."""
-    counts = {"orders": orders, "unattributed": unattributed, "foreign_currency": foreign_currency}
-    await conn.execute(ADD_TO_SOURCE_COUNTS, source.key | counts | {"contacts": int(contacts_changed)})
+) -> int:
+    """Add to the source's counts and raise its version, which changes the ETags of answers about it.
+
+    Returns what its orders amount to now, in minor units.
+    """
+    bound = source.key | counts._asdict() | {"contacts": int(contacts_changed)}
+    added = await conn.execute(ADD_TO_SOURCE_COUNTS, bound)
+    return int(added.scalar_one())
 
 
 class SourceCache:

@@ -8,7 +8,7 @@ from app.boards.boards import StoredBoard, summed_standings
 from app.boards.buckets import BUCKET_EDGES, counted_buckets
 from app.boards.cells import counted_cells
 from app.boards.recount import stored_boards
-from app.boards.source import Source
+from app.boards.source import Source, counted_orders
 from app.boards.standings import board_parameters, differences
 from app.database.pools import Connection, Database
 
@@ -55,15 +55,13 @@ SELECT_WRONG_CELLS = text(f"""
     ORDER BY 1 LIMIT :most
 """)
 
-SELECT_WRONG_COUNTS = text("""
+SELECT_WRONG_COUNTS = text(f"""
     SELECT s.id
     FROM sources AS s
-    JOIN (SELECT count(*) FILTER (WHERE deleted_at IS NULL) AS orders,
-                 count(*) FILTER (WHERE deleted_at IS NULL AND customer_id IS NULL) AS unattributed,
-                 count(*) FILTER (WHERE deleted_at IS NULL AND foreign_currency IS NOT NULL) AS foreign_currency
-          FROM orders WHERE account_id = :account_id AND source_id = :source_id) AS n ON true
+    JOIN ({counted_orders()}) AS n ON true
     WHERE s.account_id = :account_id AND s.id = :source_id
-      AND (s.orders, s.unattributed, s.foreign_currency) <> (n.orders, n.unattributed, n.foreign_currency)
+      AND (s.orders, s.unattributed, s.foreign_currency, s.amounts)
+          <> (n.orders, n.unattributed, n.foreign_currency, n.amounts)
 """)
 """The source, if its own counts are not what its orders say."""
 

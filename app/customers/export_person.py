@@ -2,7 +2,7 @@
 
 from app.boards.source import Source
 from app.customers import profile_statements, statements
-from app.customers.profile_statements import CustomerRow, ExportedMessageRow
+from app.customers.profile_statements import CustomerOfStore, ExportedMessageRow
 from app.customers.read_profile import UnknownCustomer, contact, shown_message, shown_order
 from app.customers.schemas import Consent, Export, ExportedMessage, ExportedOrder, ShownOrderRow
 from app.customers.statements import ConsentChange
@@ -14,7 +14,7 @@ from app.wire.instants import rfc3339
 async def export_person(conn: Connection, account_id: int, customer_id: int) -> Export:
     """Everything about a customer; UnknownCustomer when there is no such customer."""
     key = {"account_id": account_id, "customer_id": customer_id}
-    row = await first_row(conn, profile_statements.SELECT_CUSTOMER_WITH_SOURCE, key, CustomerRow)
+    row = await first_row(conn, profile_statements.SELECT_CUSTOMER_WITH_SOURCE, key, CustomerOfStore)
     if row is None:
         raise UnknownCustomer
     source = Source(account_id, row.source_id, row.audience_id, row.currency, row.time_zone, row.week_start)

@@ -17,7 +17,7 @@ from app.vocabulary import Metric
 
 
 @dataclass(frozen=True, slots=True)
-class CustomerRow(Contact):
+class CustomerOfStore(Contact):
     """A customer and the source."""
 
     audience_id: int
@@ -35,7 +35,7 @@ SELECT_CUSTOMER_WITH_SOURCE = text(f"""
            (SELECT max(o.ordered_at) FROM orders AS o
             WHERE o.account_id = :account_id AND o.customer_id = c.id AND o.spend IS NOT NULL) AS last_order_at
     FROM customers AS c JOIN sources AS s ON s.account_id = c.account_id AND s.id = c.source_id
-    WHERE c.account_id = :account_id AND c.id = :customer_id
+    WHERE c.account_id = :account_id AND c.id = :customer_id AND s.deleted_at IS NULL
 """)
 
 # ---------------------------------------------------------------- orders

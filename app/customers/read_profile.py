@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from app.boards.address_word import is_subscribed, stricter_marketing
 from app.boards.metrics import AMOUNTS, COLUMNS
 from app.boards.source import Source
 from app.boards.standings import interval_parameters
 from app.customers import profile_statements as statements
 from app.customers.profile_statements import (
-    CustomerRow,
+    CustomerOfStore,
     ExportedMessageRow,
     FrameStanding,
     ShownMessageRow,
@@ -61,7 +62,7 @@ class UnknownCustomer(NotFound):
 async def read_profile(conn: Connection, account_id: int, customer_id: int, now: datetime) -> Profile:
     """The profile; UnknownCustomer where there is none."""
     key = {"account_id": account_id, "customer_id": customer_id}
-    row = await first_hot_row(conn, statements.SELECT_CUSTOMER_WITH_SOURCE, key, CustomerRow)
+    row = await first_hot_row(conn, statements.SELECT_CUSTOMER_WITH_SOURCE, key, CustomerOfStore)
     if row is None:
         raise UnknownCustomer
     source = Source(account_id, row.source_id, row.audience_id, row.currency, row.time_zone, row.week_start)
@@ -182,17 +183,20 @@ def _money(minor: int | None, source: Source) -> str | None:
 # ---------------------------------------------------------------- the customer, their orders and messages
 
 
-def contact(row: CustomerRow | Contact | FoundCustomer) -> dict[str, Any]:
+def contact(row: CustomerOfStore | Contact | FoundCustomer) -> dict[str, Any]:
     """A customer's own fields as they are shown."""
     return {
         "id": public_id("cus", row.id),
         "source": public_id("src", row.source_id),
         "external_id": row.external_id,
         "name": row.name,
+        "first_name": row.first_name,
+        "last_name": row.last_name,
         "email": row.email,
-        "marketing": row.marketing,
+        "marketing": stricter_marketing(row.marketing, row.suppressed),
+        "suppressed": row.suppressed,
         "language": row.language,
-        "messageable": row.marketing == "subscribed" and row.email is not None,
+        "messageable": is_subscribed(row.marketing, row.suppressed) and row.email is not None,
         "created_at": rfc3339(row.created_at),
     }
 
@@ -207,7 +211,13 @@ def shown_order(row: ShownOrderRow, source: Source) -> dict[str, Any]:
     shown = {name: getattr(row, name) for name in PLAIN_ORDER_FIELDS}
     amounts = {name: decimal_string(getattr(row, name), digits) for name in ("total", "refunded")}
     instants = {name: rfc3339(getattr(row, name)) for name in ("ordered_at", "updated_at")}
-    return shown | amounts | instants | {"currency": currency}
+    codes = {"discount_codes": codes_of_order(row.discount_codes)}
+    return shown | amounts | instants | codes | {"currency": currency}
+
+
+def codes_of_order(stored: str | None) -> list[str]:
+    """The discount codes of an order, which are stored a code a line."""
+    return stored.split("\n") if stored else []
 
 
 def shown_message(row: ShownMessageRow | ExportedMessageRow) -> dict[str, Any]:

@@ -6,24 +6,30 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
+from app.invalid_values import InvalidValueError
 from app.periods import TimeFrame
-from app.vocabulary import Marketing
+from app.vocabulary import ChosenMarketing, Marketing, SuppressionReason
 from app.wire.enums import OneOf
-from app.wire.instants import Instant
+from app.wire.instants import BodyInstant, Instant
 from app.wire.money import Money
 from app.wire.strict_json import Strict
-from app.words import Language
+from app.words import Language, Sentence
 
 MarketingValue = Annotated[str, OneOf(Marketing)]
+ChosenMarketingValue = Annotated[str, OneOf(ChosenMarketing)]
+SuppressionReasonValue = Annotated[str, OneOf(SuppressionReason)]
 Criterion = Literal["big_spender", "frequent_buyer"]
 
 CUSTOMER_EXAMPLE: JsonDict = {
     "id": "cus_42",
     "source": "src_1",
     "external_id": "00042",
-    "name": "Ada",
+    "name": "Ada Lovelace",
+    "first_name": "Ada",
+    "last_name": "Lovelace",
     "email": "ada@example.test",
     "marketing": "subscribed",
+    "suppressed": None,
     "language": "it",
     "messageable": True,
     "created_at": "2026-01-05T09:30:00Z",
@@ -38,6 +44,7 @@ PROFILE_ORDER_EXAMPLE: JsonDict = {
     "status": "paid",
     "is_purchase": True,
     "test": False,
+    "discount_codes": ["AUTUMN10"],
     "updated_at": "2026-10-30T11:02:05Z",
 }
 PROFILE_MESSAGE_EXAMPLE: JsonDict = {
@@ -82,10 +89,18 @@ class Customer(BaseModel):
     source: str
     external_id: str | None
     name: str | None
+    first_name: str | None
+    last_name: str | None
     email: str | None
-    marketing: MarketingValue
+    marketing: MarketingValue = Field(
+        description="the person's choice, or what the address has said where that is stricter:"
+        " `unsubscribed` where its owner has left, `cleaned` where it takes no mail"
+    )
+    suppressed: SuppressionReasonValue | None = Field(
+        description="what the address has said, for every customer who has it; null when nothing speaks against it"
+    )
     language: Language | None = Field(description="language for messages that do not name one; null means English")
-    messageable: bool = Field(description="subscribed to marketing, with an address")
+    messageable: bool = Field(description="whether the customer is subscribed to marketing and has an e-mail address")
     created_at: Instant
 
 
@@ -105,21 +120,41 @@ class CustomerChange(Strict):
         json_schema_extra={"examples": [{"marketing": "subscribed"}, {"marketing": "subscribed", "language": "it"}]}
     )
 
-    marketing: MarketingValue | None = None
+    marketing: ChosenMarketingValue | None = Field(None, description="what the person has chosen")
+    marketing_at: BodyInstant | None = Field(
+        None, description="when they chose it; default now. A later choice that is known already is kept."
+    )
+    opted_in_at: BodyInstant | None = Field(
+        None,
+        description="with `subscribed`: when the owner of the address agreed to offers again. Only this lets offers"
+        " reach an address that has left or complained before.",
+    )
     language: Language | None = Field(None, description="null removes it")
 
     @model_validator(mode="after")
     def _something(self) -> Self:
         if self.marketing is None and "language" not in self.model_fields_set:
-            raise ValueError("give marketing, language or both")
+            raise InvalidValueError(Sentence("Give marketing, language or both."))
+        if self.marketing_at is not None and self.marketing is None:
+            raise InvalidValueError(Sentence("Give marketing too: marketing_at says when it was chosen."))
+        if self.opted_in_at is not None and self.marketing != ChosenMarketing.SUBSCRIBED:
+            raise InvalidValueError(Sentence("Give marketing subscribed together with opted_in_at."))
         return self
+
+
+class CustomerMerge(Strict):
+    """The customer who gets everything."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"into": "cus_43"}]})
+
+    into: Annotated[str, Field(max_length=40)]
 
 
 class Consent(BaseModel):
     """One change of consent."""
 
-    marketing: MarketingValue
-    changed_by: str = Field(description="a key's id, or `unsubscribe`, `bounce`, `complaint`")
+    marketing: ChosenMarketingValue
+    changed_by: str = Field(description="a key's or an import's id, or `unsubscribe`, `complaint` or `store`")
     changed_at: Instant
 
 
@@ -159,14 +194,12 @@ class FrameFigures(Figures):
 
 
 class Vip(BaseModel):
-    """Whether the customer is a VIP of the last 365 days: the rules that match, and what the thresholds still ask."""
+    """Whether the customer is a VIP of the last 365 days: the rules that match, and what is missing."""
 
     member: bool
-    matched: list[Criterion] = Field(
-        description="every rule that matches: spend above its threshold, orders above theirs"
-    )
-    min_spend: Money | None = Field(description="spend must be greater; null when nobody bought")
-    min_orders: int | None = Field(description="orders must be more; null when nobody bought")
+    matched: list[Criterion] = Field(description="every rule that the customer matches")
+    min_spend: Money | None = Field(description="spend must be greater than this; null when nobody bought")
+    min_orders: int | None = Field(description="orders must be more than this; null when nobody bought")
     missing_spend: Money | None = Field(description="to become a big spender; null when already one")
     missing_orders: int | None = Field(description="to become a frequent buyer; null when already one")
 
@@ -184,6 +217,7 @@ class ShownOrderRow(NamedTuple):
     is_purchase: bool
     updated_at: datetime
     test: bool
+    discount_codes: str | None
     guest_email: str | None
     deleted_at: datetime | None
 
@@ -200,6 +234,7 @@ class ShownOrder(BaseModel):
     status: str
     is_purchase: bool
     test: bool
+    discount_codes: list[str] = Field(description="what the buyer has entered, where the store tells it")
     updated_at: Instant
 
 
@@ -228,7 +263,7 @@ class ExportedMessage(ShownMessage):
 
 
 class Profile(Customer):
-    """Everything a shop wants to see of a customer, in one answer."""
+    """Everything that a store needs to know of a customer, in one answer."""
 
     model_config = ConfigDict(
         json_schema_extra={

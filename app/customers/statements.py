@@ -8,27 +8,33 @@ from typing import NamedTuple
 
 from sqlalchemy import TextClause, text
 
-CONTACT = "c.id, c.source_id, c.external_id, c.name, c.email, c.marketing, c.language, c.created_at"
+from app.boards.address_word import suppression_reason
+
+CONTACT = f"""c.id, c.source_id, c.external_id, c.name, c.first_name, c.last_name, c.email, c.marketing,
+        {suppression_reason("c.email")} AS suppressed, c.language, c.created_at"""
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A customer's own fields."""
+    """A customer's own fields; `marketing` is the person's choice, `suppressed` what the address has said."""
 
     id: int
     source_id: int
     external_id: str | None
     name: str | None
+    first_name: str | None
+    last_name: str | None
     email: str | None
     marketing: str
+    suppressed: str | None
     language: str | None
     created_at: datetime
 
 
 SELECT_CUSTOMER = text(f"""
     SELECT {CONTACT}
-    FROM customers AS c
-    WHERE c.account_id = :account_id AND c.id = :customer_id
+    FROM customers AS c JOIN sources AS s ON s.account_id = c.account_id AND s.id = c.source_id
+    WHERE c.account_id = :account_id AND c.id = :customer_id AND s.deleted_at IS NULL
 """)
 
 # ---------------------------------------------------------------- finding
@@ -118,17 +124,15 @@ def select_customers(by: FindBy | None) -> TextClause:
 
 
 class LockedConsent(NamedTuple):
-    """A customer's consent, and the last change that was noted, if anybody has ever set it."""
+    """A customer's choice, and when it was made if it was explicit."""
 
     id: int
     marketing: str
-    last_noted: str | None
+    explicit_at: datetime | None
 
 
 LOCK_CONSENTS = text("""
-    SELECT c.id, c.marketing, (SELECT h.marketing FROM consent_changes AS h
-                               WHERE h.account_id = :account_id AND h.customer_id = c.id
-                               ORDER BY h.changed_at DESC, h.id DESC LIMIT 1) AS last_noted
+    SELECT c.id, c.marketing, CASE WHEN c.marketing_weight = 'explicit' THEN c.marketing_at END AS explicit_at
     FROM customers AS c
     WHERE c.account_id = :account_id AND c.id = ANY(cast(:customers AS bigint[]))
     ORDER BY c.id
@@ -136,7 +140,7 @@ LOCK_CONSENTS = text("""
 """)
 
 SET_MARKETING = text("""
-    UPDATE customers SET marketing = :marketing
+    UPDATE customers SET marketing = :marketing, marketing_weight = 'explicit', marketing_at = :now
     WHERE account_id = :account_id AND id = ANY(cast(:customers AS bigint[]))
 """)
 
@@ -146,22 +150,6 @@ INSERT_CONSENT_CHANGES = text("""
            cast(:now AS timestamptz)
     FROM unnest(cast(:customers AS bigint[])) AS n (customer_id)
 """)
-
-
-class CustomerOfSource(NamedTuple):
-    """A customer and the source."""
-
-    source_id: int
-    id: int
-
-
-SELECT_CUSTOMERS_WITH_ADDRESS = text("""
-    SELECT c.source_id, c.id
-    FROM sources AS s JOIN customers AS c ON c.account_id = s.account_id AND c.source_id = s.id
-    WHERE s.account_id = :account_id AND c.email = :email
-    ORDER BY 1, 2
-""")
-"""The customers with this e-mail address, in all stores of the account."""
 
 
 class ConsentChange(NamedTuple):
@@ -183,13 +171,37 @@ SELECT_ADDRESSES = text("""
 """)
 """The addresses whose guest orders belong to this customer."""
 
+SELECT_ALL_ADDRESSES = text("""
+    SELECT email FROM addresses WHERE account_id = :account_id AND customer_id = :customer_id
+    UNION
+    SELECT email FROM customers WHERE account_id = :account_id AND id = :customer_id AND email IS NOT NULL
+    ORDER BY email
+""")
+"""Those, and the one that the customer is written to at."""
+
+# ---------------------------------------------------------------- merging
+
+
+class Heir(NamedTuple):
+    """A customer who was merged, and into whom."""
+
+    id: int
+    heir_id: int
+
+
+SELECT_HEIRS = text("""
+    SELECT m.id, m.heir_id
+    FROM merged_customers AS m JOIN sources AS s ON s.account_id = m.account_id AND s.id = m.source_id
+    WHERE m.account_id = :account_id AND m.id = ANY(cast(:customers AS bigint[])) AND s.deleted_at IS NULL
+""")
+
 # ---------------------------------------------------------------- erasure
 
 LOCK_CUSTOMER = text("SELECT id FROM customers WHERE account_id = :account_id AND id = :customer_id FOR UPDATE")
 
 ANONYMISE_ORDERS = text("""
     UPDATE orders
-    SET customer_id = NULL, guest_email = NULL, content_hash = 0, erased_at = :now
+    SET customer_id = NULL, guest_email = NULL, discount_codes = NULL, content_hash = 0, erased_at = :now
     WHERE account_id = :account_id AND source_id = :source_id AND customer_id = :customer_id
     RETURNING deleted_at IS NULL AS counted
 """)
@@ -206,7 +218,8 @@ REASSIGN_ADDRESSES = text("""
 """Gives addresses to the other customer who has them; of several, to the one with the smallest external id."""
 
 SET_LANGUAGE = text("""
-    UPDATE customers SET language = :language WHERE account_id = :account_id AND id = :customer_id
+    UPDATE customers SET language = :language, language_at = :now
+    WHERE account_id = :account_id AND id = :customer_id
 """)
 
 ERASE_MESSAGES = text("""
@@ -237,10 +250,17 @@ DELETE_CONSENT_CHANGES = text("""
     DELETE FROM consent_changes WHERE account_id = :account_id AND customer_id = :customer_id
 """)
 
-DELETE_ADDRESSES = text("DELETE FROM addresses WHERE account_id = :account_id AND customer_id = :customer_id")
+DELETE_ADDRESSES = text("""
+    DELETE FROM addresses WHERE account_id = :account_id AND customer_id = :customer_id RETURNING email
+""")
 
 DELETE_OUTDATED_STANDING = text("""
     DELETE FROM outdated_standings WHERE account_id = :account_id AND customer_id = :customer_id
 """)
+
+DELETE_MERGED_IDS = text("""
+    DELETE FROM merged_customers WHERE account_id = :account_id AND heir_id = :customer_id
+""")
+"""The ids of those who were merged into the customer lead nowhere any more."""
 
 DELETE_CUSTOMER = text("DELETE FROM customers WHERE account_id = :account_id AND id = :customer_id")

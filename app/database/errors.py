@@ -17,20 +17,12 @@ BUSY_SQLSTATES = frozenset({"40001", "40P01", "55P03", "57014", "25006", "25P04"
 GONE_CLASSES = frozenset({"08", "28", "3D", "53", "57"})
 """The connection broke, was refused, its database is away, disk or memory is full, or an operator ended it."""
 
-SUM_TOO_LARGE_SQLSTATE = "22003"
-
 LOCK_TIMEOUT_SQLSTATE = "55P03"
+
+DISK_FULL_SQLSTATE = "53100"
 
 NOT_MIGRATED_SQLSTATES = frozenset({"42P01", "42703", "42704"})
 """A table, column or type that is not there."""
-
-
-class FiguresTooLarge(Problem):
-    """The sum of a customer's amounts would leave the range of 64 bits; nothing was stored."""
-
-    slug = "figures-too-large"
-    title = "The sums become too large"
-    status = 422
 
 
 ERRORS = (
@@ -40,15 +32,14 @@ ERRORS = (
 """Errors of statements and connections; while it connects, SQLAlchemy lets the driver's own errors through."""
 
 
-def _sqlstate(error: Exception) -> str:
+def sqlstate_of(error: BaseException) -> str:
+    """The SQLSTATE of an error of the database, else empty."""
     return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
 
 
 def problem_of(error: Exception) -> Problem:
     """The problem that a client gets for an error of the database; it repeats nothing of the error's text."""
-    sqlstate = _sqlstate(error)
-    if sqlstate == SUM_TOO_LARGE_SQLSTATE:
-        return FiguresTooLarge()
+    sqlstate = sqlstate_of(error)
     cannot_connect = isinstance(error, (PoolTimeout, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError))
     gone = cannot_connect or getattr(error, "connection_invalidated", False)
     if gone or sqlstate in BUSY_SQLSTATES or sqlstate[:2] in GONE_CLASSES:
@@ -62,19 +53,19 @@ def instead_of_waiting(problem: Problem) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if _sqlstate(error) == LOCK_TIMEOUT_SQLSTATE:
+        if sqlstate_of(error) == LOCK_TIMEOUT_SQLSTATE:
             raise problem from None
         raise
 
 
 def operator_line(error: Exception) -> str:
     """An error of the database as one line for an operator, without the values of a statement."""
-    sqlstate = _sqlstate(error)
+    sqlstate = sqlstate_of(error)
     if sqlstate in NOT_MIGRATED_SQLSTATES:
         return "the database is not migrated: run `python -m app migrate`"
     if isinstance(error, DBAPIError):
         problem = problem_of(error)
-        sentence = "PostgreSQL refused a statement" if isinstance(problem, InternalError) else problem.detail
+        sentence = "PostgreSQL refused a statement" if isinstance(problem, InternalError) else str(problem.detail)
         return f"{sentence} ({type(error.orig).__name__}, {sqlstate or 'no SQLSTATE'})"
     return f"{error}".partition("\n")[0] or type(error).__name__
 
@@ -84,7 +75,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
     async def on_error(request: Request, error: Exception) -> JSONResponse:
         problem = problem_of(error)
-        log.error("database", kind=type(error).__name__, sqlstate=_sqlstate(error), code=problem.code())
+        log.error("database", kind=type(error).__name__, sqlstate=sqlstate_of(error), code=problem.code())
         return answer(request, problem)
 
     for kind in ERRORS:

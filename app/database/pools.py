@@ -22,8 +22,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import QueuePool
 
 from app.database.driver import execute_hot
+from app.database.errors import DISK_FULL_SQLSTATE, sqlstate_of
 from app.problems import ServiceUnavailable, TooManyRequests
 from app.services import provided
+from app.words import Sentence
 
 TURN_WAIT_SECONDS = 25
 """How long a write waits for the writes of the same source before it."""
@@ -33,6 +35,7 @@ PLANS = ("SET plan_cache_mode = force_generic_plan", "SET enable_seqscan = off",
 an empty table must not be kept. Memoize is off because no answer looks up the same customer twice."""
 
 KEY_CONNECTIONS = 2
+COUNT_LIMIT = "2s"
 ANSWERS_SHARE = 3
 """Expensive reads have a pool of this part of the size of the others."""
 
@@ -74,23 +77,24 @@ current_account: ContextVar[int | None] = ContextVar("current_account", default=
 
 
 class Pool:
-    """The connections of one purpose; an account holds at most half of them."""
+    """The connections of one purpose; where it `has_shares`, an account holds at most half of them."""
 
-    def __init__(self, engine: AsyncEngine, size: int, wait_seconds: float) -> None:
+    def __init__(self, engine: AsyncEngine, size: int, wait_seconds: float, *, has_shares: bool) -> None:
         """A pool of `size` connections, each waited for at most `wait_seconds`."""
         self.engine = engine
         self.size = size
+        self._has_shares = has_shares
         self._wait_seconds = wait_seconds
         self.waiting = 0
-        self._shares: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
+        self._shares: WeakValueDictionary[int | None, asyncio.Semaphore] = WeakValueDictionary()
 
     def connect(self) -> "Lease":
         """A connection for a block; TooManyRequests while the account of the request holds its half of the pool."""
         return Lease(self)
 
     async def share_of(self, account_id: int | None) -> asyncio.Semaphore | None:
-        """The share of an account, of which one place is taken; None for what is of no account."""
-        if account_id is None:
+        """The share of an account, of which one place is taken; all that is of no account has one share together."""
+        if not self._has_shares:
             return None
         share = self._shares.get(account_id)
         if share is None:
@@ -101,7 +105,11 @@ class Pool:
         try:
             await asyncio.wait_for(share.acquire(), self._wait_seconds)
         except TimeoutError:
-            raise TooManyRequests("This account has too many requests under way; send fewer at once.") from None
+            if account_id is None:
+                raise ServiceUnavailable(Sentence("Too many requests without an account are under way.")) from None
+            raise TooManyRequests(
+                Sentence("This account has too many requests under way; send fewer at once.")
+            ) from None
         return share
 
     @property
@@ -158,7 +166,7 @@ class Turns:
         try:
             await asyncio.wait_for(lock.acquire(), TURN_WAIT_SECONDS)
         except TimeoutError:
-            raise ServiceUnavailable("Too many writes wait for this source; send fewer at once.") from None
+            raise ServiceUnavailable(Sentence("Too many writes wait for this source; send fewer at once.")) from None
         try:
             yield
         finally:
@@ -177,25 +185,35 @@ class Database:
         pool_wait_seconds: float,
         limits: TimeLimits = API_LIMITS,
         turns: Turns | None = None,
+        has_shares: bool = True,
     ) -> None:
-        """Without a URL of their own, reads use the other one and set each session read-only."""
+        """Without a URL of their own, reads use the other one and set each session read-only.
 
-        def pool(url: str, size: int, *settings: str, **options: Any) -> Pool:  # noqa: ANN401 - of create_async_engine
+        It `has_shares` unless all its work is of one kind: the worker's, or a command's.
+        """
+
+        def pool(url: str, size: int, *settings: str, shares: bool = has_shares, **options: Any) -> Pool:  # noqa: ANN401 - of create_async_engine
             engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=pool_wait_seconds, **options)
             _at_connect(engine, *settings, *PLANS)
             event.listen(engine.sync_engine, "handle_error", _give_up_confused)
-            return Pool(engine, size, pool_wait_seconds)
+            return Pool(engine, size, pool_wait_seconds, has_shares=shares)
 
-        def reads(size: int, statement: str) -> Pool:
+        def reads(size: int, statement: str, *, shares: bool = has_shares) -> Pool:
             settings = (*_limits(statement), *(READ_ONLY if read_url is None else ()))
             options = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
-            return pool(read_url or write_url, size, *settings, **options)
+            return pool(read_url or write_url, size, *settings, shares=shares, **options)
 
         self.writing = pool(write_url, pool_size, *_limits(limits.write, lock=limits.lock))
         self.reading = reads(pool_size, limits.read)
         self.answering = reads(max(1, pool_size // ANSWERS_SHARE), limits.answer)
-        self.checking = reads(min(pool_size, KEY_CONNECTIONS), limits.read)
+        self.checking = reads(min(pool_size, KEY_CONNECTIONS), limits.read, shares=False)
+        lasting = _limits(COUNT_LIMIT, lock=COUNT_LIMIT)
+        self.counting = pool(
+            write_url, 1, *lasting, "SET synchronous_commit = off", shares=False, isolation_level="AUTOCOMMIT"
+        )
         self.turns = turns or Turns()
+        self.is_disk_full = False
+        """Whether the last write failed because the disk of PostgreSQL is full; reads go on."""
         self._direct_url = write_url.replace("postgresql+asyncpg://", "postgresql://", 1)
 
     @property
@@ -206,6 +224,7 @@ class Database:
             "reads": self.reading,
             "expensive reads": self.answering,
             "writes": self.writing,
+            "rate limits": self.counting,
         }
 
     def read(self) -> Lease:
@@ -215,6 +234,10 @@ class Database:
     def check(self) -> Lease:
         """A connection like that of `read` which no route can take: for keys and readiness."""
         return self.checking.connect()
+
+    def count(self) -> Lease:
+        """A connection for counting requests: each statement is a transaction, which a crash of the server may lose."""
+        return self.counting.connect()
 
     def answer(self) -> Lease:
         """A connection like that of `read`, for statements that read orders by the million."""
@@ -231,8 +254,13 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """One transaction."""
-        async with self.writing.connect() as conn, conn.begin():
-            yield conn
+        try:
+            async with self.writing.connect() as conn, conn.begin():
+                yield conn
+        except Exception as error:
+            self.is_disk_full = self.is_disk_full or sqlstate_of(error) == DISK_FULL_SQLSTATE
+            raise
+        self.is_disk_full = False
 
     async def write_once(self, statement: TextClause, bound: Mapping[str, Any]) -> None:
         """Run one statement that is a transaction of its own, past SQLAlchemy: no BEGIN, no COMMIT."""

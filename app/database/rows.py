@@ -43,6 +43,13 @@ async def one_row(
     return row
 
 
+async def change_rows(conn: AsyncConnection, statement: TextClause, bound: Mapping[str, Any], rows: int = 1) -> None:
+    """Run a statement that must change a number of rows; LookupError, which ends the transaction, when it did not."""
+    changed = (await conn.execute(statement, bound)).rowcount
+    if changed != rows:
+        raise LookupError(f"the statement changed {changed} rows instead of {rows}")
+
+
 @cache
 def check_columns(columns: tuple[str, ...], shape: Shape[Any]) -> None:
     """Raise TypeError unless the columns are the fields of the shape."""

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from app.accounts.access import Reader
 from app.accounts.guarded_route import DirectRoute, GuardedRoute
 from app.boards.answers import Origin
-from app.boards.conditional import Answer, File, FilesOfService, answer_conditionally, answer_with_file
+from app.boards.conditional import Answer, File, FilesOfService, answer_conditionally, answer_with_file, refuse_pages
 from app.boards.questions import asked_source, invalid_parameter, known_id, resolved_as_of
 from app.boards.source import RememberedSources, UnknownSource
 from app.database.pools import Connection, Pools, ReadConn
@@ -27,7 +27,7 @@ from app.problems import InvalidRequest, NotAcceptable, documented
 from app.wire.ids import public_id
 from app.wire.instants import Now, local_rfc3339, rfc3339
 from app.wire.pages import open_cursor, seal_cursor
-from app.words import Language, language_of
+from app.words import Language, Sentence, language_of
 
 router = APIRouter(route_class=GuardedRoute, tags=["leaderboard"])
 hot = APIRouter(route_class=DirectRoute, tags=["leaderboard"])
@@ -62,6 +62,8 @@ async def read_leaderboard(
 ) -> Response:
     """Rank a store's customers over a time frame, best first."""
     form = preferred(request.headers.get("accept", ""), FORMS)
+    if form != JSON:
+        refuse_pages(request)
     source = await asked_source(sources, database, caller, query.audience, query.source)
     binding = query.model_dump_json(exclude={"limit", "cursor", "around"})
     start: PageStart | None = None
@@ -74,9 +76,9 @@ async def read_leaderboard(
         source, query.rank_by, query.time_frame, as_of, start=query.start, end=query.end, compare=query.compare
     )
     if question.frame.start > question.frame.end:
-        raise InvalidRequest(errors=[invalid_parameter("start", "must be before end")])
+        raise InvalidRequest(errors=[invalid_parameter("start", Sentence("Give a start that lies before end."))])
     if form != JSON:
-        return await answer_with_file(database, files, question, form, board_file(question))
+        return await answer_with_file(request, database, files, question, form, board_file(question), binding)
 
     async def read(conn: Connection, origins: Sequence[Origin]) -> Answer | None:
         around = None if query.around is None else known_id("cus", query.around, CustomerNotRanked)

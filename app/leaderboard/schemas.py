@@ -5,12 +5,14 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.boards.schemas import Buyer, StandingFigures
+from app.invalid_values import InvalidValueError
 from app.leaderboard.statements import Compare
 from app.periods import TimeFrame
 from app.vocabulary import Metric, WeekStart
 from app.wire.instants import Instant, QueryDay, QueryInstant
 from app.wire.money import Money
 from app.wire.pages import PageQuery
+from app.words import Sentence
 
 
 class BoardQuery(PageQuery):
@@ -38,11 +40,11 @@ class BoardQuery(PageQuery):
     def _custom_has_bounds(self) -> Self:
         if self.time_frame is TimeFrame.CUSTOM:
             if self.start is None or self.end is None:
-                raise ValueError("time_frame=custom needs start and end")
+                raise InvalidValueError(Sentence("Give start and end, which time_frame=custom needs."))
         elif self.start is not None or self.end is not None:
-            raise ValueError("start and end go with time_frame=custom")
+            raise InvalidValueError(Sentence("Leave out start and end, or choose time_frame=custom."))
         if self.time_frame is TimeFrame.ALL_TIME and self.compare is Compare.PREVIOUS:
-            raise ValueError("nothing precedes all_time: leave out compare")
+            raise InvalidValueError(Sentence("Leave out compare: nothing precedes all_time."))
         return self
 
 
@@ -74,8 +76,8 @@ class Board(BaseModel):
     as_of: Instant
     currency: str
     customers: int = Field(description="the number of customers with a purchase in the frame")
-    number_of_purchases: int = Field(description="of all of them")
-    total_spend: Money = Field(description="of all of them")
+    number_of_purchases: int = Field(description="of all customers in the frame")
+    total_spend: Money = Field(description="of all customers in the frame")
     items: list[Row]
     next_cursor: str | None
 

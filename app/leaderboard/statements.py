@@ -322,7 +322,7 @@ def select_whole_board(metric: Metric, *, live: bool, compare: Compare | None, a
 SELECT_AUDIENCES_WITH_SOURCES = text("""
     SELECT a.id AS audience_id, a.name AS audience, s.id, s.name, s.platform, s.currency, s.time_zone, s.week_start
     FROM audiences AS a
-    LEFT JOIN sources AS s ON s.account_id = a.account_id AND s.audience_id = a.id
+    LEFT JOIN sources AS s ON s.account_id = a.account_id AND s.audience_id = a.id AND s.deleted_at IS NULL
     WHERE a.account_id = :account_id
     ORDER BY a.id, s.id
     LIMIT :limit

@@ -6,7 +6,6 @@ another line.
 
 import re
 from dataclasses import dataclass
-from email.utils import parseaddr
 
 from app.mail.contract import Mail, Misconfigured, Refused
 from app.wire.addresses import BadAddress, deliverable
@@ -41,15 +40,6 @@ def addresses_of(mail: Mail) -> MailAddresses | Refused | Misconfigured:
         return MailAddresses(sender, deliverable(mail.recipient.email), reply_to)
     except BadAddress:
         return Refused("bad_address", "The customer's address is not one e-mail address.", of_address=True)
-
-
-def is_another(reported: str, email: str | None) -> bool:
-    """Whether a provider names another address than this one; False when the address it names cannot be read."""
-    try:
-        there = deliverable(parseaddr(reported)[1])
-        return email is None or there.lower() != deliverable(email).lower()
-    except BadAddress:
-        return False
 
 
 def named(name: str, email: str) -> str:

@@ -5,13 +5,14 @@
     postmark://TOKEN            ?stream=broadcast
     sendgrid://KEY              mailchimp://KEY               resend://KEY
 
-Reserved characters in user, password, token and path are percent-encoded. SMTP takes `?ca=FILE`
-for certificates of one's own and `?answer_seconds=600`; the others `?endpoint=https://…`, which
-is where SendGrid's European service is chosen. Errors never repeat what was given: it holds a
-secret.
+Reserved characters in user, password, token and path are percent-encoded. SMTP takes `?ca=FILE`,
+a certificate authority of your own, and `?answer_seconds=600`, how long the server may take to answer.
+The providers take `?endpoint=https://…`; SendGrid's European service is chosen there. Errors never
+repeat the URL: it holds a secret.
 """
 
 import ipaddress
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -61,6 +62,22 @@ def open_mailer(url: str, *, concurrency: int) -> Mailer:
 def feedback_reader(provider: str) -> FeedbackReader | None:
     """The reader of this provider's feedback (`postmark`); None when it sends no feedback."""
     return READERS.get(provider)
+
+
+SECRET_FORMS = {
+    "postmark": (re.compile(r"[^:\s]+:\S+"), "must be user:password, as in the webhook's URL"),
+    "sendgrid": (re.compile(r"[A-Za-z0-9+/]{40,}={0,2}"), "must be the public key that SendGrid shows, in Base64"),
+    "mailchimp": (re.compile(r"\S{8,}"), "must be the webhook's key"),
+    "resend": (re.compile(r"whsec_[A-Za-z0-9+/]{16,}={0,2}"), "must begin with whsec_"),
+}
+"""The form of a webhook's secret at each provider, and what to say of another one."""
+
+
+def check_secret(provider: str, secret: str) -> None:
+    """ValueError when this cannot be the secret of the provider's webhook; the secret is not repeated."""
+    form, otherwise = SECRET_FORMS[provider]
+    if not form.fullmatch(secret):
+        raise ValueError(otherwise)
 
 
 def _folder(parts: SplitResult) -> Path:

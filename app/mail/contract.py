@@ -141,14 +141,13 @@ class Feedback:
     """A provider's report about a mail after it was handed over.
 
     `account_id` and `message` (the row's id) are read from the mail's `reference`. A bounce that is not
-    `permanent` says nothing about the address. `address` is where the mail went, if the provider names it.
+    `permanent` says nothing about the address.
     """
 
     account_id: int
     message: int
     event: Event
     permanent: bool = False
-    address: str | None = None
 
 
 def referenced(reference: str) -> tuple[int, int] | None:

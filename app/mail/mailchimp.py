@@ -24,6 +24,7 @@ from app.mail.http_provider import JsonObject, Provider, ProviderAnswer, answer_
 from app.mail.webhooks import events, feedback_about, header, is_equal, object_in
 from app.problems import UnreadableBody
 from app.wire.text import fit_for_header
+from app.words import Sentence
 
 ENDPOINT = "https://mandrillapp.com"
 
@@ -120,7 +121,7 @@ def feedback(report: Report, secret: str) -> list[Feedback]:
     if not secret or not is_equal(given, _signature(signed, secret)):
         raise ForgedFeedback
     if not listed:
-        raise UnreadableBody("The report is signed, but it has no mandrill_events.")
+        raise UnreadableBody(Sentence("The report is signed, but it has no mandrill_events."))
     return [each for event in events(listed) for each in _event_feedback(event)]
 
 
@@ -136,9 +137,9 @@ def _event_feedback(event: JsonObject) -> list[Feedback]:
         case "send" | "delivered":
             return feedback_about(reference, "delivered")
         case "hard_bounce":
-            return feedback_about(reference, "bounced", permanent=True, address=mail.get("email"))
+            return feedback_about(reference, "bounced", permanent=True)
         case "soft_bounce" | "reject":
-            return feedback_about(reference, "bounced", address=mail.get("email"))
+            return feedback_about(reference, "bounced")
         case "spam":
             return feedback_about(reference, "complained")
         case "unsub":

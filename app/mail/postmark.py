@@ -25,6 +25,7 @@ from app.mail.http_provider import JsonObject, Provider, ProviderAnswer, answer_
 from app.mail.webhooks import feedback_about, header, object_in, parsed
 from app.problems import UnreadableBody
 from app.wire.text import fit_for_header
+from app.words import Sentence
 
 ENDPOINT = "https://api.postmarkapp.com"
 STREAM = "outbound"
@@ -118,7 +119,7 @@ def feedback(report: Report, secret: str) -> list[Feedback]:
         raise ForgedFeedback
     record = parsed(report.body)
     if not isinstance(record, dict):
-        raise UnreadableBody("The report has the right password, but it is no object.")
+        raise UnreadableBody(Sentence("The report has the right password, but it is not a JSON object."))
     reference = object_in(record, "Metadata").get("reference")
     kind, bounce = record.get("RecordType"), record.get("Type")
     if kind == "Delivery":
@@ -128,5 +129,5 @@ def feedback(report: Report, secret: str) -> list[Feedback]:
     if kind == "SubscriptionChange" and record.get("SuppressionReason") == LEFT_BY_A_LINK:
         return feedback_about(reference, "unsubscribed")
     if kind == "Bounce" and isinstance(bounce, str) and bounce in PERMANENT_BOUNCES | OTHER_BOUNCES:
-        return feedback_about(reference, "bounced", permanent=bounce in PERMANENT_BOUNCES, address=record.get("Email"))
+        return feedback_about(reference, "bounced", permanent=bounce in PERMANENT_BOUNCES)
     return []

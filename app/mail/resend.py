@@ -12,6 +12,7 @@ from app.mail.http_provider import JsonObject, Provider, ProviderAnswer, answer_
 from app.mail.webhooks import feedback_about, header, object_in, parsed
 from app.problems import UnreadableBody
 from app.wire.text import fit_for_header
+from app.words import Sentence
 
 ENDPOINT = "https://api.resend.com"
 
@@ -85,24 +86,21 @@ def feedback(report: Report, secret: str) -> list[Feedback]:
         raise ForgedFeedback from None
     record = parsed(report.body)
     if not isinstance(record, dict):
-        raise UnreadableBody("The report is signed, but it is no object.")
+        raise UnreadableBody(Sentence("The report is signed, but it is not a JSON object."))
     return _event_feedback(record, object_in(record, "data"))
 
 
 def _event_feedback(record: JsonObject, mail: JsonObject) -> list[Feedback]:
-    reference, to = _reference(_tags(mail).get("reference")), mail.get("to")
-    address = to[0] if isinstance(to, list) and len(to) == 1 else None
+    reference = _reference(_tags(mail).get("reference"))
     match record.get("type"):
         case "email.delivered":
             return feedback_about(reference, "delivered")
         case "email.bounced":
-            return feedback_about(
-                reference, "bounced", permanent=object_in(mail, "bounce").get("type") == "Permanent", address=address
-            )
+            return feedback_about(reference, "bounced", permanent=object_in(mail, "bounce").get("type") == "Permanent")
         case "email.suppressed":
-            return feedback_about(reference, "bounced", permanent=True, address=address)
+            return feedback_about(reference, "bounced", permanent=True)
         case "email.failed":
-            return feedback_about(reference, "bounced", address=address)
+            return feedback_about(reference, "bounced")
         case "email.complained":
             return feedback_about(reference, "complained")
         case _:

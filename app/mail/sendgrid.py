@@ -14,6 +14,7 @@ from app.mail.contract import Accepted, Deferred, Event, Feedback, ForgedFeedbac
 from app.mail.http_provider import JsonObject, Provider, ProviderAnswer, answer_code, refusal, unreadable
 from app.mail.webhooks import events, feedback_about, header
 from app.wire.text import fit_for_header
+from app.words import Sentence
 
 ENDPOINT = "https://api.sendgrid.com"
 ACCEPTED_STATUS, BAD_REQUEST = 202, 400
@@ -116,19 +117,19 @@ def _verify(report: Report, timestamp: str, signature: str, secret: str) -> None
     except (ValueError, UnsupportedAlgorithm, InvalidSignature):
         raise ForgedFeedback from None
     if not -NEWEST_SECONDS <= age <= OLDEST_SECONDS:
-        raise ForgedFeedback("The report is signed, but too long ago: check the clocks.")
+        raise ForgedFeedback(Sentence("The report is signed, but too long ago: check the clocks."))
 
 
 def _event_feedback(event: JsonObject) -> list[Feedback]:
-    reference, reason, address = event.get("reference"), event.get("reason"), event.get("email")
+    reference, reason = event.get("reference"), event.get("reason")
     match event.get("event"):
         case str(kind) if kind in EVENTS:
             return feedback_about(reference, EVENTS[kind])
         case "bounce":
-            return feedback_about(reference, "bounced", permanent=event.get("type") != "blocked", address=address)
+            return feedback_about(reference, "bounced", permanent=event.get("type") == "bounce")
         case "dropped" if reason in DROPPED_AS_SPAM:
             return feedback_about(reference, "complained")
         case "dropped":
-            return feedback_about(reference, "bounced", permanent=reason in DROPPED_FOR_GOOD, address=address)
+            return feedback_about(reference, "bounced", permanent=reason in DROPPED_FOR_GOOD)
         case _:
             return []

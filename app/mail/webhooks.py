@@ -11,6 +11,7 @@ from typing import Any
 
 from app.mail.contract import Event, Feedback, Report, referenced
 from app.problems import UnreadableBody
+from app.words import Sentence
 
 FeedbackReader = Callable[[Report, str], list[Feedback]]
 """Reads a report, checked with the webhook's secret; ForgedFeedback when the signature is missing or wrong."""
@@ -32,14 +33,14 @@ def parsed(body: bytes | str) -> Any:  # noqa: ANN401 - whatever JSON says
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise UnreadableBody("The report is signed, but it is not JSON.") from None
+        raise UnreadableBody(Sentence("The report is signed, but it is not JSON.")) from None
 
 
 def events(body: bytes | str) -> list[dict[str, Any]]:
     """The events of a report that is a list of them."""
     found = parsed(body)
     if not isinstance(found, list):
-        raise UnreadableBody("The report is signed, but it is no list of events.")
+        raise UnreadableBody(Sentence("The report is signed, but it is not a list of events."))
     return [event for event in found if isinstance(event, dict)]
 
 
@@ -54,9 +55,7 @@ def feedback_about(
     event: Event,
     *,
     permanent: bool = False,
-    address: object = None,
 ) -> list[Feedback]:
     """One piece of feedback; none for a mail that is not ours."""
     found = referenced(reference) if isinstance(reference, str) else None
-    known = address if isinstance(address, str) else None
-    return [] if found is None else [Feedback(*found, event, permanent, known)]
+    return [] if found is None else [Feedback(*found, event, permanent)]

@@ -6,9 +6,11 @@ from datetime import datetime
 from app.database.pools import Database
 from app.database.rows import first_row
 from app.mail.contract import Feedback
-from app.messages.consent.note_consent import note_consent
+from app.messages.consent.note_consent import end_consent
 from app.messages.consent.unsubscribe_token import Recipient
 from app.messages.statements import APPLY_FEEDBACK, SELECT_MESSAGE, MessageRow
+from app.suppressions.suppress import suppress_address_of_message
+from app.vocabulary import SuppressionReason
 
 EARLIER_STATUSES = {
     "delivered": ("sending", "sent"),
@@ -21,6 +23,8 @@ forward. An unsubscribe through the provider's link does not change the message'
 
 UNSURE_STATUSES = {"queued", "held", "failed", "cancelled"}
 """Statuses of a message that may have been delivered all the same: a copy was accepted and the answer was lost."""
+
+ENDS_CONSENT = {"complained": SuppressionReason.COMPLAINED, "unsubscribed": SuppressionReason.LEFT}
 
 REFUSED = "refused"
 """Reason stored when the address was rejected permanently; it is recorded once."""
@@ -38,8 +42,7 @@ async def apply_feedback(database: Database, feedback: Iterable[Feedback], now: 
         status = None if message is None else status_after(each, message)
         if message is None or status is None:
             continue
-        if message.customer_id is not None:
-            await _change_consent(database, each, message.customer_id, now)
+        await _heed(database, each, message, now)
         if each.event == "unsubscribed":
             continue
         change = {"status": status, "reason": REFUSED if each.permanent else None, "now": now}
@@ -58,11 +61,11 @@ def status_after(each: Feedback, message: MessageRow) -> str | None:
     return message.status if hardens else None
 
 
-async def _change_consent(database: Database, each: Feedback, customer_id: int, now: datetime) -> None:
-    who = Recipient(each.account_id, customer_id, each.message)
-    if each.event == "complained":
-        await note_consent(database, who, "unsubscribed", "complaint", now)
-    elif each.event == "unsubscribed":
-        await note_consent(database, who, "unsubscribed", "unsubscribe", now)
-    elif each.event == "bounced" and each.permanent:
-        await note_consent(database, who, "cleaned", "bounce", now, address=each.address)
+async def _heed(database: Database, each: Feedback, message: MessageRow, now: datetime) -> None:
+    """Do what the event says about consent and address."""
+    if each.event == "bounced" and each.permanent:
+        dead = SuppressionReason.DEAD
+        await suppress_address_of_message(database, each.account_id, message.id, dead, "bounce", now)
+    elif each.event in ENDS_CONSENT:
+        who = Recipient(each.account_id, message.customer_id or 0, message.id)
+        await end_consent(database, who, ENDS_CONSENT[each.event], now)

@@ -3,6 +3,8 @@
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
 from app.accounts.access import Caller
 from app.boards.questions import from_first_origin
@@ -11,6 +13,7 @@ from app.database.pools import Database
 from app.leaderboard.read_board import read_page, resolve
 from app.messages.rank_recipients import BoardChoice, BoardRank
 from app.messages.schemas import Top, Vips
+from app.messages.writing.facts import Bought
 from app.segments.ask_vips import ask_vips, next_vip_cursor
 from app.segments.read_vips import read_vip_page
 from app.wire.ids import row_id
@@ -37,7 +40,10 @@ async def choose_top(database: Database, source: Source, wanted: Top, now: datet
         database, question, lambda conn, origins: read_page(conn, question, limit=wanted.limit, origins=origins)
     )
     board = BoardChoice(wanted.rank_by, wanted.time_frame)
-    ranks = {_customer_row(item["customer"]): BoardRank(item["rank"], board) for item in json.loads(page.items)}
+    ranks = {
+        _customer_row(item["customer"]): BoardRank(item["rank"], board, _bought_by(item, source))
+        for item in json.loads(page.items)
+    }
     return Chosen([*ranks], ranks)
 
 
@@ -54,6 +60,10 @@ async def choose_vips(database: Database, source: Source, wanted: Vips, caller: 
     )
     customers = [_customer_row(item["customer"]) for item in json.loads(page.items)]
     return Chosen(customers, next_cursor=next_vip_cursor(caller, binding, question, page))
+
+
+def _bought_by(item: dict[str, Any], source: Source) -> Bought:
+    return Bought(item["number_of_purchases"], Decimal(item["total_spend"]), source.currency)
 
 
 def _customer_row(customer: dict[str, str]) -> int:

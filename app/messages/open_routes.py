@@ -25,9 +25,12 @@ router = APIRouter(route_class=OpenRoute, tags=["recipients"])
 LARGEST_FEEDBACK_BYTES = 8 * 1024 * 1024
 """Providers send events in batches: Mailchimp up to a thousand at a time, percent-encoded."""
 
-Token = Annotated[str, Path(description="from the link in a message")]
+Token = Annotated[str, Path(description="the token in the link of a message")]
 LINK_RESPONSES: dict[int | str, dict[str, Any]] = {
-    404: {"description": "No link of ours", "content": {"text/html": {"schema": {"type": "string"}}}},
+    404: {
+        "description": "This service did not make the link",
+        "content": {"text/html": {"schema": {"type": "string"}}},
+    },
     **documented(ServiceUnavailable),
 }
 
@@ -42,7 +45,7 @@ class FeedbackSource:
 
 
 class UnknownProvider(NotFound):
-    """Mail is not sent by this provider; see MAIL_URL and MAIL_WEBHOOK_SECRET."""
+    """This service sends no mail through this provider, so it takes no feedback from it; the operator sets MAIL_URL."""
 
     slug = "unknown-provider"
     title = "No such mail provider"
@@ -50,7 +53,8 @@ class UnknownProvider(NotFound):
 
 def page(html: str, language: Language, status: int = 200) -> HTMLResponse:
     """One of the small pages behind the link."""
-    return HTMLResponse(html, status, {"Content-Language": language, "Vary": "Accept-Language"})
+    headers = {"Content-Language": language, "Vary": "Accept-Language"}
+    return HTMLResponse(html, status, headers | {"Content-Security-Policy": unsubscribe_page.PAGE_POLICY})
 
 
 @router.get(

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
+from app.boards.address_word import suppression_reason
+
 CHANNEL = "messages_queued"
 
 # ---------------------------------------------------------------- queueing
@@ -55,12 +57,12 @@ SELECT_NEXT_ACCOUNT = text("""
 
 
 class LockedSender(NamedTuple):
-    """The sender of an account, its pace and its plan."""
+    """The sender of an account, which is None when none is set; its pace and its plan."""
 
-    name: str
-    email: str
+    name: str | None
+    email: str | None
     reply_to: str | None
-    postal_address: str
+    postal_address: str | None
     rate_used_until: datetime
     paused_until: datetime | None
     plan: str
@@ -69,7 +71,7 @@ class LockedSender(NamedTuple):
 
 LOCK_SENDER = text("""
     SELECT s.name, s.email, s.reply_to, s.postal_address, s.rate_used_until, s.paused_until,
-           a.plan, a.cursor_secret
+           CASE WHEN a.closed_at IS NULL THEN a.plan ELSE 'free' END AS plan, a.cursor_secret
     FROM senders AS s JOIN accounts AS a ON a.id = s.account_id
     WHERE s.account_id = :account_id
     FOR NO KEY UPDATE OF s SKIP LOCKED
@@ -112,30 +114,42 @@ CLAIM_DUE = text("""
 
 
 class LockedRecipient(NamedTuple):
-    """A recipient whose consent cannot change before the transaction ends."""
+    """A recipient whose choice cannot change before the transaction ends, and the sender of their store."""
 
     id: int
     email: str | None
     name: str | None
     marketing: str
+    suppressed: str | None
+    sender_name: str | None
+    sender_email: str | None
+    sender_reply_to: str | None
+    postal_address: str | None
+    consent_sentence: str | None
 
 
-LOCK_RECIPIENTS = text("""
-    SELECT id, email, name, marketing FROM customers
-    WHERE account_id = :account_id AND id = ANY(cast(:customers AS bigint[]))
-    ORDER BY id
-    FOR SHARE SKIP LOCKED
+LOCK_RECIPIENTS = text(f"""
+    -- customers of a deleted store have no address any more
+    SELECT c.id, CASE WHEN s.deleted_at IS NULL THEN c.email END AS email, c.name, c.marketing,
+           {suppression_reason("c.email")} AS suppressed,
+           s.sender_name, s.sender_email, s.sender_reply_to, s.postal_address, s.consent_sentence
+    FROM customers AS c JOIN sources AS s ON s.account_id = c.account_id AND s.id = c.source_id
+    WHERE c.account_id = :account_id AND c.id = ANY(cast(:customers AS bigint[]))
+    ORDER BY c.id
+    FOR SHARE OF c SKIP LOCKED
 """)
 """Leaves out recipients whom another transaction has locked, to change or erase them."""
 
 MARK_SENDING = text("""
     UPDATE messages AS m
     SET status = 'sending', lease = :lease, due_at = :lease_until, crashes = n.crashes,
+        address_hash = n.address_hash,
         -- a message that was `sending` may have been handed over by the worker that died
         maybe_duplicate = m.maybe_duplicate OR m.status = 'sending',
         -- a try that does not count as an attempt, such as a refused login, does not set it
         first_tried_at = CASE WHEN m.attempts = 0 THEN :now ELSE m.first_tried_at END
-    FROM unnest(cast(:ids AS bigint[]), cast(:crashes AS bigint[])) AS n (id, crashes)
+    FROM unnest(cast(:ids AS bigint[]), cast(:crashes AS bigint[]), cast(:address_hashes AS bytea[]))
+         AS n (id, crashes, address_hash)
     WHERE m.account_id = :account_id AND m.id = n.id
 """)
 
@@ -148,23 +162,32 @@ CLOSE_MESSAGES = text("""
 """)
 """Messages that are not sent, with the reason of each."""
 
+POSTPONE_MESSAGES = text("""
+    UPDATE messages AS m
+    SET status = 'queued', reason = :reason, due_at = :until, lease = NULL, crashes = n.crashes,
+        maybe_duplicate = m.maybe_duplicate OR m.status = 'sending'
+    FROM unnest(cast(:ids AS bigint[]), cast(:crashes AS bigint[])) AS n (id, crashes)
+    WHERE m.account_id = :account_id AND m.id = n.id
+""")
+"""Messages that cannot be sent yet, for a reason that is not about their recipients."""
+
 SET_RATE_USED = text("UPDATE senders SET rate_used_until = :until WHERE account_id = :account_id")
 """How far ahead the account has used its sending rate."""
 
 SELECT_UNPAID_ACCOUNTS = text("""
     SELECT DISTINCT m.account_id
     FROM messages AS m JOIN accounts AS a ON a.id = m.account_id
-    WHERE m.due_at IS NOT NULL AND m.status = 'queued' AND a.plan = 'free'
+    WHERE m.due_at IS NOT NULL AND m.status = 'queued' AND (a.plan = 'free' OR a.closed_at IS NOT NULL)
 """)
-"""Accounts that have queued messages but are no longer on the paid plan."""
+"""Accounts that have queued messages but are no longer on the paid plan, or are closed."""
 
 CANCEL_UNPAID_MESSAGES = text("""
     UPDATE messages
     SET status = 'cancelled', reason = 'plan_lost', due_at = NULL, lease = NULL, settled_at = :now
     WHERE account_id = :account_id AND (status = 'queued' OR status = 'sending' AND due_at <= :now)
-      AND EXISTS (SELECT FROM accounts AS a WHERE a.id = :account_id AND a.plan = 'free')
+      AND EXISTS (SELECT FROM accounts AS a WHERE a.id = :account_id AND (a.plan = 'free' OR a.closed_at IS NOT NULL))
 """)
-"""Cancels what the account has queued and is not being sent, unless the account is on the paid plan again."""
+"""Cancels what the account has queued and is not being sent, unless the account is open and on the paid plan again."""
 
 # ---------------------------------------------------------------- settling
 

@@ -1,11 +1,13 @@
 """Message routes: queue messages to customers, read their status, cancel what is still queued."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
-from app.accounts.access import MessageSender, PayingSender, require_scopes
+from app.accounts.access import Caller, MessageSender, PayingSender, require_scopes
 from app.accounts.answer_once import (
     Done,
     IdempotencyKey,
@@ -14,10 +16,13 @@ from app.accounts.answer_once import (
 from app.accounts.guarded_route import GuardedRoute
 from app.boards.questions import asked_source
 from app.boards.source import RememberedSources, UnknownSource
+from app.customers.find_heirs import heirs_of
 from app.customers.read_profile import UnknownCustomer
-from app.database.pools import Pools, ReadConn, WriteConn
+from app.customers.statements import SELECT_HEIRS, Heir
+from app.database.pools import Database, Pools, ReadConn, WriteConn
 from app.database.rows import all_rows, first_row
 from app.messages.choose_recipients import Chosen, choose_top, choose_vips, row_ids
+from app.messages.daily_caps import Caps, DailyCapReached, DailyCaps, count_mails
 from app.messages.preview_message import preview
 from app.messages.queue_messages import (
     BatchTooLarge,
@@ -25,9 +30,10 @@ from app.messages.queue_messages import (
     Result,
     SenderRequired,
     queue_messages,
+    ranks_before,
     write_texts,
 )
-from app.messages.rank_recipients import ranks_of
+from app.messages.rank_recipients import BoardRank
 from app.messages.read_messages import UnknownMessage, message_fields, read_line, read_message
 from app.messages.schemas import (
     Batch,
@@ -48,7 +54,7 @@ from app.messages.writing.clean_html import HtmlTooLarge
 from app.messages.writing.facts import placeholders
 from app.messages.writing.fill_text import InvalidPlaceholder
 from app.messages.writing.render_template import InvalidVariables
-from app.messages.writing.write_message import drafted
+from app.messages.writing.write_message import Draft, drafted
 from app.problems import BodyTooLarge, Problem, documented
 from app.vocabulary import Scope
 from app.wire.ids import PublicId, public_id, row_id
@@ -83,14 +89,20 @@ class MessageQuery(PageQuery):
     operation_id="sendMessage",
     response_model=Message,
     responses={
-        202: {"headers": {"Location": {"description": "where it can be seen", "schema": {"type": "string"}}}},
+        202: {"headers": {"Location": {"description": "the path of the queued message", "schema": {"type": "string"}}}},
         **documented(
-            UnknownCustomer, RecipientNotMessageable, SenderRequired, InvalidPlaceholder, InvalidVariables, HtmlTooLarge
+            UnknownCustomer,
+            RecipientNotMessageable,
+            SenderRequired,
+            DailyCapReached,
+            InvalidPlaceholder,
+            InvalidVariables,
+            HtmlTooLarge,
         ),
     },
 )
 async def send_message(
-    new: NewMessage, caller: PayingSender, database: Pools, now: Now, key: IdempotencyKey
+    new: NewMessage, caller: PayingSender, database: Pools, caps: Caps, now: Now, key: IdempotencyKey
 ) -> Response:
     """Queue an e-mail to a customer, to be sent at once.
 
@@ -98,20 +110,41 @@ async def send_message(
     the same Idempotency-Key queues nothing and gets the first answer again.
     """
     draft = await drafted(new)
+    customer = row_id("cus", new.customer) or 0
+    try:
+        return await _send_to(customer, draft, new, caller, database, caps, now, key)
+    except UnknownCustomer:
+        heir = (await heirs_of(database, caller.account_id, [customer])).get(customer)
+        if heir is None:
+            raise
+        return await _send_to(heir, draft, new, caller, database, caps, now, key)
+
+
+async def _send_to(
+    customer: int,
+    draft: Draft,
+    new: NewMessage,
+    caller: Caller,
+    database: Database,
+    caps: DailyCaps,
+    now: datetime,
+    key: str,
+) -> Response:
+    ranks = await ranks_before(database, caller.account_id, draft, [customer], now)
+    texts = await write_texts(database, caller.account_id, draft, [customer], ranks)
 
     async def send() -> Done:
-        customer = row_id("cus", new.customer) or 0
-        ranks = await ranks_of(conn, caller.account_id, [customer], new, now)
-        (result,) = await queue_messages(conn, caller.account_id, draft, [customer], ranks, now)
+        (result,) = await queue_messages(conn, caller.account_id, draft, texts, [customer], now)
         if result.reason is not None:
             raise RecipientNotMessageable(result.reason)
         if result.message is None:
             raise UnknownCustomer
+        await count_mails(conn, caller.account_id, new.kind, 1, caps, now)
         line = await read_line(conn, caller.account_id, result.message)
         return Done(line, 202, f"/messages/{line.id}")
 
     async with database.write() as conn:
-        return await answer_once(conn, caller, "sendMessage", key, new, now, send)
+        return await answer_once(conn, caller.account_id, "sendMessage", key, new, now, send)
 
 
 @router.post(
@@ -123,6 +156,7 @@ async def send_message(
         InvalidCursor,
         UnknownSource,
         SenderRequired,
+        DailyCapReached,
         BodyTooLarge,
         BatchTooLarge,
         InvalidPlaceholder,
@@ -131,7 +165,13 @@ async def send_message(
     ),
 )
 async def send_messages(
-    new: NewBatch, caller: PayingSender, database: Pools, sources: RememberedSources, now: Now, key: IdempotencyKey
+    new: NewBatch,
+    caller: PayingSender,
+    database: Pools,
+    sources: RememberedSources,
+    caps: Caps,
+    now: Now,
+    key: IdempotencyKey,
 ) -> Response:
     """Queue the same e-mail to up to 1,000 customers: a list of them, a store's VIPs, or the first of a board.
 
@@ -145,24 +185,28 @@ async def send_messages(
 
     draft = await drafted(new)
     names = row_ids(new.to.customers or [])
+    if names:
+        heirs = await heirs_of(database, caller.account_id, [*names.values()])
+        names = {name: heirs.get(row, row) for name, row in names.items()}
     if source is not None and new.to.vips is not None:
         chosen = await choose_vips(database, source, new.to.vips, caller, now)
     elif source is not None and new.to.top is not None:
         chosen = await choose_top(database, source, new.to.top, now)
     else:
         chosen = Chosen([*dict.fromkeys(names.values())])
-    ranks = chosen.ranks
+    ranks: Mapping[int, BoardRank] = chosen.ranks
     if not ranks:
-        async with database.read() as reading:
-            ranks = await ranks_of(reading, caller.account_id, chosen.customers, new, now)
+        ranks = await ranks_before(database, caller.account_id, draft, chosen.customers, now)
     texts = await write_texts(database, caller.account_id, draft, chosen.customers, ranks)
 
     async def send() -> Done:
-        results = await queue_messages(conn, caller.account_id, draft, chosen.customers, ranks, now, texts)
+        results = await queue_messages(conn, caller.account_id, draft, texts, chosen.customers, now)
+        mails = sum(each.message is not None for each in results)
+        await count_mails(conn, caller.account_id, new.kind, mails, caps, now)
         return Done(batch_of(results, names, chosen.next_cursor), 202)
 
     async with database.write() as conn:
-        return await answer_once(conn, caller, "sendMessages", key, new, now, send)
+        return await answer_once(conn, caller.account_id, "sendMessages", key, new, now, send)
 
 
 def batch_of(results: list[Result], names: dict[str, int], following: str | None) -> Batch:
@@ -175,6 +219,7 @@ def batch_of(results: list[Result], names: dict[str, int], following: str | None
             message=public_id("msg", each.message) if each.message is not None else None,
             code=each.code,
             reason=each.reason,
+            same_as=public_id("msg", each.same_as) if each.same_as is not None else None,
         )
         for name, each in ((name, of_row[row]) for name, row in called.items())
     ]
@@ -220,7 +265,10 @@ async def list_messages(
     if query.customer is not None:
         listed = {"account_id": caller.account_id, "customers": [query.customer]}
         if await first_row(conn, select_recipients(locked=False), listed, RecipientRow) is None:
-            raise UnknownCustomer
+            found_heir = await first_row(conn, SELECT_HEIRS, listed, Heir)
+            if found_heir is None:
+                raise UnknownCustomer
+            bound["customer"] = found_heir.heir_id
     listing = Listing(request, response, caller.cursor_secret, binding, query)
     if query.cursor is not None:
         created_at, last = listing.start([])

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 
+from app.invalid_values import InvalidValueError
 from app.messages.writing.catalogue import TemplateName
 from app.messages.writing.fill_text import LONGEST_SUBJECT, MOST_FILLED_CHARACTERS
 from app.periods import TimeFrame
@@ -15,7 +16,7 @@ from app.wire.enums import OneOf
 from app.wire.instants import Instant
 from app.wire.strict_json import Strict
 from app.wire.text import header_text
-from app.words import Language
+from app.words import Language, Sentence
 
 MessageKindValue = Annotated[str, OneOf(MessageKind)]
 MessageStatusValue = Annotated[str, OneOf(MessageStatus)]
@@ -27,7 +28,7 @@ CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 def body_text(text: str) -> str:
     """Text of several lines that every mail program shows."""
     if CONTROLS.search(text):
-        raise ValueError("must not hold control characters or lone surrogates")
+        raise InvalidValueError(Sentence("Leave out control characters and lone surrogates."))
     return text
 
 
@@ -45,14 +46,30 @@ TEMPLATE_EXAMPLE: JsonDict = {
     "variables": {"release": "Aurora 2", "link": "https://shop.example/early"},
     "language": "it",
 }
+RANKED_EXAMPLE: JsonDict = TEMPLATE_EXAMPLE | {
+    "rank_from": {"rank_by": "number_of_purchases", "time_frame": "last_year"}
+}
+
+
+class RankFrom(Strict):
+    """The board that a text takes rank, purchases and spend from."""
+
+    rank_by: Metric = Metric.SPEND
+    time_frame: TimeFrame = TimeFrame.LAST_MONTH
+
+    @model_validator(mode="after")
+    def _has_a_board(self) -> Self:
+        if self.time_frame is TimeFrame.CUSTOM:
+            raise InvalidValueError(Sentence("Choose another time frame: custom cannot be used here."))
+        return self
 
 
 class Wording(Strict):
     """The content of a message: a text, or a template with its variables."""
 
-    kind: Annotated[MessageKindValue, Field(description="marketing goes only to subscribed customers")] = (
-        MessageKind.MARKETING.value
-    )
+    kind: Annotated[
+        MessageKindValue, Field(description="marketing goes only to subscribed customers; templates are marketing")
+    ] = MessageKind.MARKETING.value
     subject: Subject | None = None
     text: Body | None = None
     html: Annotated[
@@ -74,20 +91,39 @@ class Wording(Strict):
             description="values for the template's variables, see GET /messages/templates",
         ),
     ]
+    rank_from: Annotated[
+        RankFrom | None,
+        Field(description="the board whose rank and figures a text shows; by default total spend of last month"),
+    ] = None
     language: Annotated[
         Language | None,
-        Field(description="language of template and footer; by default the customer's own, else English"),
+        Field(
+            description="language of template and footer; by default the customer's own, else the store's, else English"
+        ),
     ] = None
 
     @model_validator(mode="after")
     def _one_wording(self) -> Self:
         if self.template is None and (self.subject is None or self.text is None):
-            raise ValueError("give subject and text, or a template")
+            raise InvalidValueError(Sentence("Give subject and text, or a template."))
+        if self.template is None and not self.personalise and self._holds_placeholder():
+            raise InvalidValueError(Sentence("Set personalise to true, so that the placeholders are filled in."))
         if self.template is None and self.variables:
-            raise ValueError("variables belong to a template; use personalise for facts about the customer")
+            raise InvalidValueError(
+                Sentence(
+                    "Leave out variables, which belong to a template; use personalise for facts about the customer."
+                )
+            )
         if self.template is not None and (self.subject or self.text or self.html or self.personalise):
-            raise ValueError("a template brings its own subject and text")
+            raise InvalidValueError(
+                Sentence("Leave out subject, text, html and personalise: a template brings its own text.")
+            )
+        if self.template is not None and self.kind != MessageKind.MARKETING:
+            raise InvalidValueError(Sentence("Send a template as marketing: none of them may be transactional."))
         return self
+
+    def _holds_placeholder(self) -> bool:
+        return any("{{" in (each or "") for each in (self.subject, self.text, self.html))
 
 
 class NewMessage(Wording):
@@ -120,7 +156,7 @@ class Top(Strict):
     @model_validator(mode="after")
     def _named(self) -> Self:
         if self.time_frame is TimeFrame.CUSTOM:
-            raise ValueError("a batch cannot use a custom time frame")
+            raise InvalidValueError(Sentence("Choose another time frame: custom cannot be used here."))
         return self
 
 
@@ -134,7 +170,7 @@ class Recipients(Strict):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if sum(way is not None for way in (self.customers, self.vips, self.top)) != 1:
-            raise ValueError("give one of customers, vips and top")
+            raise InvalidValueError(Sentence("Give exactly one of customers, vips and top."))
         return self
 
 
@@ -152,11 +188,17 @@ class NewBatch(Wording):
 
     to: Recipients
 
+    @model_validator(mode="after")
+    def _one_board(self) -> Self:
+        if self.to.top is not None and self.rank_from is not None:
+            raise InvalidValueError(Sentence("Leave out rank_from: a batch to the top shows the ranks of its board."))
+        return self
+
 
 class Preview(Wording):
     """A message to preview; without a customer it shows made-up names."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [TEMPLATE_EXAMPLE | {"customer": "cus_42"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [RANKED_EXAMPLE | {"customer": "cus_42"}]})
 
     customer: Annotated[str, Field(max_length=40)] | None = None
 
@@ -198,7 +240,7 @@ class Message(BaseModel):
     customer: str | None = Field(description="null once the person was erased")
     kind: MessageKindValue
     status: MessageStatusValue
-    reason: str | None = Field(description="why it failed, bounced for good, was cancelled or is held")
+    reason: str | None = Field(description="why it waits, failed, bounced for good, was cancelled or is held")
     language: Language
     template: str | None
     subject: str | None
@@ -249,9 +291,11 @@ class BatchLine(BaseModel):
     customer: str
     message: str | None
     code: str | None = Field(
-        description="`recipient_not_messageable` or `unknown_customer`; null when the message was queued"
+        description="`recipient_not_messageable`, `unknown_customer`, `same_address` or, where neither store nor"
+        " account has a sender, `sender_required`; null when the message was queued"
     )
     reason: str | None
+    same_as: str | None = Field(description="with `same_address`: the message that the same mailbox gets")
 
 
 class Batch(BaseModel):

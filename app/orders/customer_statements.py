@@ -5,18 +5,25 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
+from app import tables
 
-class AddressOwner(NamedTuple):
-    """An address and the customer it belongs to."""
 
-    email: str
+class Owner(NamedTuple):
+    """A customer who is known by an address, or by the store's id of somebody merged into them."""
+
+    external_id: str | None
+    email: str | None
     customer_id: int
 
 
-SELECT_ADDRESS_OWNERS = text("""
-    SELECT email, customer_id
+SELECT_OWNERS = text("""
+    SELECT NULL AS external_id, email, customer_id
     FROM addresses
     WHERE account_id = :account_id AND source_id = :source_id AND email = ANY(cast(:addresses AS text[]))
+    UNION ALL
+    SELECT external_id, NULL, heir_id
+    FROM merged_customers
+    WHERE account_id = :account_id AND source_id = :source_id AND external_id = ANY(cast(:external_ids AS text[]))
 """)
 
 
@@ -27,17 +34,42 @@ class KnownCustomer(NamedTuple):
     external_id: str | None
     email: str | None
     name: str | None
+    first_name: str | None
+    last_name: str | None
+    language: str | None
+    marketing: str
     email_at: datetime | None
     name_at: datetime | None
+    language_at: datetime | None
+    marketing_weight: str | None
+    marketing_at: datetime | None
 
 
-SELECT_KNOWN_CUSTOMERS = text("""
-    SELECT id, external_id, email, name, email_at, name_at
-    FROM customers
-    WHERE account_id = :account_id AND source_id = :source_id
-      AND (external_id = ANY(cast(:external_ids AS text[])) OR id = ANY(cast(:ids AS bigint[])))
+KNOWN_COLUMNS = tuple(name for name in KnownCustomer._fields if name != "id")
+"""The columns that are written as they are known."""
+
+
+def given_customers(*more: str) -> str:
+    """SQL: the parameters, an array per column, as rows."""
+    columns = (*more, *KNOWN_COLUMNS)
+    arrays = ", ".join(f"cast(:{name} AS {tables.array_type(tables.customers.c[name])})" for name in columns)
+    return f"unnest({arrays}) AS n ({', '.join(columns)})"
+
+
+SELECT_KNOWN_CUSTOMERS = text(f"""
+    SELECT c.id, {", ".join(f"c.{name}" for name in KNOWN_COLUMNS)}
+    FROM unnest(cast(:external_ids AS text[])) AS n (external_id)
+    JOIN customers AS c
+      ON c.account_id = :account_id AND c.source_id = :source_id AND c.external_id = n.external_id
+    UNION
+    SELECT c.id, {", ".join(f"c.{name}" for name in KNOWN_COLUMNS)}
+    FROM unnest(cast(:ids AS bigint[])) AS n (id)
+    JOIN customers AS c ON c.account_id = :account_id AND c.source_id = :source_id AND c.id = n.id
 """)
-"""The customers with these external ids, and those with these ids."""
+"""The customers with these external ids, and those with these ids.
+
+Two joins: with two arrays in an OR, a plan for all sources would compare every customer with every element.
+"""
 
 
 class NewCustomer(NamedTuple):
@@ -48,34 +80,28 @@ class NewCustomer(NamedTuple):
     email: str | None
 
 
-INSERT_CUSTOMERS = text("""
-    INSERT INTO customers (account_id, source_id, external_id, email, name, email_at, name_at, created_at)
-    SELECT cast(:account_id AS bigint), cast(:source_id AS bigint),
-           n.external_id, n.email, n.name, n.email_at, n.name_at, cast(:now AS timestamptz)
-    FROM unnest(cast(:external_ids AS text[]), cast(:emails AS text[]), cast(:names AS text[]),
-                cast(:emails_at AS timestamptz[]), cast(:names_at AS timestamptz[]))
-         AS n (external_id, email, name, email_at, name_at)
+INSERT_CUSTOMERS = text(f"""
+    INSERT INTO customers (account_id, source_id, created_at, {", ".join(KNOWN_COLUMNS)})
+    SELECT cast(:account_id AS bigint), cast(:source_id AS bigint), cast(:now AS timestamptz),
+           {", ".join(f"n.{name}" for name in KNOWN_COLUMNS)}
+    FROM {given_customers()}
     RETURNING id, external_id, email
 """)
 
-UPDATE_CUSTOMERS = text("""
+UPDATE_CUSTOMERS = text(f"""
     UPDATE customers AS c
-    SET external_id = n.external_id, email = n.email, name = n.name, email_at = n.email_at, name_at = n.name_at
-    FROM unnest(cast(:ids AS bigint[]), cast(:external_ids AS text[]), cast(:emails AS text[]),
-                cast(:names AS text[]), cast(:emails_at AS timestamptz[]), cast(:names_at AS timestamptz[]))
-         AS n (id, external_id, email, name, email_at, name_at)
+    SET {", ".join(f"{name} = n.{name}" for name in KNOWN_COLUMNS)}
+    FROM {given_customers("id")}
     WHERE c.account_id = :account_id AND c.source_id = :source_id AND c.id = n.id
 """)
-"""Customers with other contact data, or whose external id has become known."""
+"""Customers whose contact data or choice are other or newer ones now."""
 
-SET_CONTACT_DATES = text("""
-    UPDATE customers AS c
-    SET email_at = n.email_at, name_at = n.name_at
-    FROM unnest(cast(:ids AS bigint[]), cast(:emails_at AS timestamptz[]), cast(:names_at AS timestamptz[]))
-         AS n (id, email_at, name_at)
-    WHERE c.account_id = :account_id AND c.source_id = :source_id AND c.id = n.id
+INSERT_TOLD_CONSENTS = text("""
+    INSERT INTO consent_changes (account_id, customer_id, marketing, changed_by, changed_at)
+    SELECT cast(:account_id AS bigint), n.customer_id, n.marketing, cast(:changed_by AS text), n.changed_at
+    FROM unnest(cast(:customers AS bigint[]), cast(:marketings AS text[]), cast(:changeds_at AS timestamptz[]))
+         AS n (customer_id, marketing, changed_at)
 """)
-"""Customers whose contact data a newer order has confirmed."""
 
 UPSERT_ADDRESS_OWNERS = text("""
     INSERT INTO addresses AS a (account_id, source_id, email, customer_id)
@@ -109,28 +135,6 @@ REASSIGN_CONSENT_CHANGES = text("""
     WHERE h.account_id = :account_id AND h.customer_id = n.id
 """)
 
-INHERIT_MARKETING = text("""
-    UPDATE customers AS c
-    SET marketing = h.marketing
-    FROM (SELECT DISTINCT ON (account_id, customer_id) account_id, customer_id, marketing
-          FROM consent_changes
-          WHERE account_id = :account_id AND customer_id = ANY(cast(:heirs AS bigint[]))
-          ORDER BY account_id, customer_id, changed_at DESC, id DESC) AS h
-    WHERE c.account_id = :account_id AND h.account_id = c.account_id AND c.id = h.customer_id
-""")
-"""After REASSIGN_CONSENT_CHANGES: the last change counts, whichever of the merged customers it was about."""
-
-INHERIT_LANGUAGE = text("""
-    UPDATE customers AS c
-    SET language = g.language
-    FROM (SELECT g.account_id, n.heir, min(g.language) AS language
-          FROM unnest(cast(:ids AS bigint[]), cast(:heirs AS bigint[])) AS n (id, heir)
-          JOIN customers AS g ON g.account_id = :account_id AND g.id = n.id
-          GROUP BY g.account_id, n.heir) AS g
-    WHERE c.account_id = :account_id AND g.account_id = c.account_id AND c.id = g.heir AND c.language IS NULL
-""")
-"""A customer without a language takes over that of the customers merged into them."""
-
 LOCK_MESSAGES = text("""
     SELECT id FROM messages
     WHERE account_id = :account_id AND customer_id = ANY(cast(:ids AS bigint[]))
@@ -146,7 +150,33 @@ REASSIGN_MESSAGES = text("""
     WHERE m.account_id = :account_id AND m.customer_id = n.id
 """)
 
+REASSIGN_MERGED_CUSTOMERS = text("""
+    UPDATE merged_customers AS w
+    SET heir_id = n.heir
+    FROM unnest(cast(:ids AS bigint[]), cast(:heirs AS bigint[])) AS n (id, heir)
+    WHERE w.account_id = :account_id AND w.heir_id = n.id
+""")
+"""Those who were merged into these customers before have the same heirs now."""
+
+INSERT_MERGED_CUSTOMERS = text("""
+    INSERT INTO merged_customers (account_id, id, source_id, external_id, heir_id, merged_at)
+    SELECT c.account_id, c.id, c.source_id, c.external_id, n.heir, cast(:now AS timestamptz)
+    FROM unnest(cast(:ids AS bigint[]), cast(:heirs AS bigint[])) AS n (id, heir)
+    JOIN customers AS c ON c.account_id = :account_id AND c.id = n.id
+""")
+
 DELETE_MERGED_CUSTOMERS = text("""
     DELETE FROM customers
     WHERE account_id = :account_id AND source_id = :source_id AND id = ANY(cast(:ids AS bigint[]))
+""")
+
+# ---------------------------------------------------------------- merging by request
+
+REASSIGN_ADDRESSES_OF_CUSTOMER = text("""
+    UPDATE addresses SET customer_id = :heir WHERE account_id = :account_id AND customer_id = :customer_id
+""")
+
+REASSIGN_ORDERS_OF_CUSTOMER = text("""
+    UPDATE orders SET customer_id = :heir
+    WHERE account_id = :account_id AND source_id = :source_id AND customer_id = :customer_id
 """)

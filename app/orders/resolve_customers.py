@@ -8,53 +8,147 @@ same reason a customer with an id is called what the newest order with that id s
 guest wrote is not taken over, for a smaller id may still turn out to own the address.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from app.boards.source import Source
 from app.database.pools import Connection
-from app.database.rows import all_rows
+from app.database.rows import all_rows, change_rows
 from app.orders import customer_statements as statements
-from app.orders.customer_statements import AddressOwner, KnownCustomer, NewCustomer
-from app.orders.normal_form import Order
+from app.orders.customer_statements import KNOWN_COLUMNS, KnownCustomer, NewCustomer, Owner
+from app.vocabulary import ChosenMarketing, ConsentWeight
+
+
+class PersonRow(Protocol):
+    """What a row says of a person; `is_about_person` where the row itself is about them, and not an order of theirs."""
+
+    @property
+    def external_id(self) -> str | None:
+        """The store's own id."""
+
+    @property
+    def email(self) -> str | None:
+        """The address, in its normal form."""
+
+    @property
+    def name(self) -> str | None:
+        """The whole name."""
+
+    @property
+    def first_name(self) -> str | None:
+        """The first name."""
+
+    @property
+    def last_name(self) -> str | None:
+        """The last name."""
+
+    @property
+    def language(self) -> str | None:
+        """The language of mails."""
+
+    @property
+    def marketing(self) -> str | None:
+        """The choice about offers."""
+
+    @property
+    def marketing_at(self) -> datetime | None:
+        """When it was made."""
+
+    @property
+    def seen_at(self) -> datetime:
+        """How new all this is."""
+
+    @property
+    def is_about_person(self) -> bool:
+        """Whether the row is about the person, and not about an order."""
 
 
 @dataclass(slots=True, eq=False)
 class Person:
     """A customer while a batch is stored; `id` is None for a new one.
 
-    `changed` means that there is something to store, `shown_anew` that boards show something else.
+    `changed` means that there is something to store, `shown_anew` that boards show something else, `chose` that the
+    choice about offers is another one.
     """
 
     id: int | None = None
     external_id: str | None = None
     email: str | None = None
     name: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    language: str | None = None
+    marketing: str = ChosenMarketing.NON_SUBSCRIBED
     email_at: datetime | None = None
     name_at: datetime | None = None
+    language_at: datetime | None = None
+    marketing_weight: str | None = None
+    marketing_at: datetime | None = None
     changed: bool = False
     shown_anew: bool = False
+    chose: bool = False
 
-    def learn(self, order: Order) -> None:
-        """Take contact data over where they are newer.
+    def learn(self, row: PersonRow) -> None:
+        """Take contact data over where they are as new or newer; a newer date of the same text is kept too."""
+        seen_at = row.seen_at
+        if row.email and _is_as_new(seen_at, self.email_at):
+            self._change(shown=row.email != self.email, stored=seen_at != self.email_at)
+            self.email, self.email_at = row.email, seen_at
+        if (row.name or row.first_name or row.last_name) and _is_as_new(seen_at, self.name_at):
+            names = (whole_name(row), row.first_name, row.last_name)
+            known = (self.name, self.first_name, self.last_name)
+            self._change(shown=names != known, stored=seen_at != self.name_at)
+            (self.name, self.first_name, self.last_name), self.name_at = names, seen_at
+        self.hear(row)
 
-        Of equally new ones the greater text counts, or the later arrival where the store gives no versions.
-        A newer date of the same text is kept too: it outdates what arrives late.
-        """
-        seen_at = order.updated_at or order.ordered_at
-        if order.email and _is_newer_contact(seen_at, order.email, self.email_at, self.email, order.updated_at):
-            self._change(shown=order.email != self.email, stored=seen_at != self.email_at)
-            self.email, self.email_at = order.email, seen_at
-        if order.name and _is_newer_contact(seen_at, order.name, self.name_at, self.name, order.updated_at):
-            self._change(shown=order.name != self.name, stored=seen_at != self.name_at)
-            self.name, self.name_at = order.name, seen_at
+    def hear(self, row: PersonRow) -> None:
+        """Take over the language and the choice about offers."""
+        if row.language and _is_as_new(row.seen_at, self.language_at):
+            self._change(shown=row.language != self.language, stored=row.seen_at != self.language_at)
+            self.language, self.language_at = row.language, row.seen_at
+        if row.marketing:
+            weight = ConsentWeight.DATED if row.marketing_at else ConsentWeight.HINT
+            self.choose(row.marketing, weight, row.marketing_at or row.seen_at)
+
+    def choose(self, marketing: str, weight: str, at: datetime) -> None:
+        """Take over a choice about offers, unless a weightier or newer one is known."""
+        if self.marketing_weight is not None and self.marketing_at is not None:
+            known = (WEIGHTS[self.marketing_weight], self.marketing_at)
+            if (WEIGHTS[weight], at) < known:
+                return
+            self._change(shown=marketing != self.marketing, stored=(WEIGHTS[weight], at) != known)
+            self.chose |= marketing != self.marketing
+        else:
+            self._change(shown=marketing != self.marketing, stored=True)
+            self.chose = True
+        self.marketing, self.marketing_weight, self.marketing_at = marketing, weight, at
+
+    def inherit(self, merged: "Person") -> None:
+        """Take over what only the customer merged into this one has said."""
+        if merged.marketing_weight is not None and merged.marketing_at is not None:
+            chose = self.chose
+            self.choose(merged.marketing, merged.marketing_weight, merged.marketing_at)
+            self.chose = chose or merged.chose  # its history comes along
+        if self.language is None and merged.language is not None:
+            self.language, self.language_at = merged.language, merged.language_at
+            self._change(shown=True, stored=True)
+
+    def take_missing(self, merged: "Person") -> None:
+        """Take over the address and the name of the customer merged into this one, where none is known."""
+        if self.email is None and merged.email is not None:
+            self.email, self.email_at = merged.email, merged.email_at
+            self._change(shown=True, stored=True)
+        if self.name is None and merged.name is not None:
+            self.name, self.first_name, self.last_name = merged.name, merged.first_name, merged.last_name
+            self.name_at = merged.name_at
+            self._change(shown=True, stored=True)
 
     def become(self, external_id: str) -> None:
         """Take the external id; the name that a guest gave no longer counts."""
         self.external_id = external_id
-        self.email = self.email_at = self.name = self.name_at = None
+        self.email = self.email_at = self.name = self.first_name = self.last_name = self.name_at = None
         self._change(shown=True, stored=True)
 
     def _change(self, *, shown: bool, stored: bool) -> None:
@@ -62,12 +156,17 @@ class Person:
         self.changed |= shown or stored
 
 
-def _is_newer_contact(
-    at: datetime, text: str | None, known_at: datetime | None, known: str | None, version: datetime | None
-) -> bool:
-    if known_at is None or at > known_at:
-        return True
-    return at == known_at and (version is None or (text or "") > (known or ""))
+WEIGHTS: dict[str, int] = {weight: place for place, weight in enumerate(ConsentWeight)}
+
+
+def whole_name(row: PersonRow) -> str:
+    """The name, put together from first and last name where it is not given whole."""
+    return row.name or " ".join(each for each in (row.first_name, row.last_name) if each)
+
+
+def _is_as_new(at: datetime, known_at: datetime | None) -> bool:
+    """Whether it counts; of equally new the later arrival does."""
+    return known_at is None or at >= known_at
 
 
 @dataclass(slots=True)
@@ -76,58 +175,75 @@ class Resolved:
 
     by_id: dict[str, Person] = field(default_factory=dict)
     by_address: dict[str, Person] = field(default_factory=dict)
+    created: set[Person] = field(default_factory=set)
+    updated: set[Person] = field(default_factory=set)
     touched: set[int] = field(default_factory=set)
     contacts_changed: bool = False
 
-    def customer_of(self, order: Order) -> int | None:
-        """The customer's row id; None where the order names nobody."""
-        if order.external_id:
-            return self.by_id[order.external_id].id
-        return self.by_address[order.email].id if order.email else None
+    def person_of(self, row: PersonRow) -> Person | None:
+        """The customer; None where the row names nobody."""
+        if row.external_id:
+            return self.by_id[row.external_id]
+        return self.by_address[row.email] if row.email else None
+
+    def customer_of(self, row: PersonRow) -> int | None:
+        """The customer's row id; None where the row names nobody."""
+        person = self.person_of(row)
+        return None if person is None else person.id
 
 
-async def resolve_customers(conn: Connection, source: Source, orders: Sequence[Order], now: datetime) -> Resolved:
-    """Find, create and merge the customers of these orders; the source is locked."""
+async def resolve_customers(
+    conn: Connection, source: Source, rows: Sequence[PersonRow], now: datetime, by: str
+) -> Resolved:
+    """Find, create and merge the customers of these rows; the source is locked. `by` goes into the history."""
     resolved = Resolved()
-    await _load(conn, source, orders, resolved)
+    await _load(conn, source, rows, resolved)
     owners_before = dict(resolved.by_address)
     persons = set(resolved.by_id.values()) | set(owners_before.values())
-    for order in orders:
-        _claim(resolved, order)
+    for row in rows:
+        _claim(resolved, row)
     merged = _merged_away(owners_before, resolved)
-    await _store_customers(conn, source, resolved, persons - merged, now)
-    await _hand_over(conn, source, owners_before, resolved, merged)
+    for address, before in owners_before.items():
+        if before in merged:
+            resolved.by_address[address].inherit(before)
+    await store_persons(conn, source, resolved, persons - merged, now)
+    await _hand_over(conn, source, owners_before, resolved, merged, now)
+    await _note_choices(conn, source, resolved, by)
     return resolved
 
 
-async def _load(conn: Connection, source: Source, orders: Sequence[Order], resolved: Resolved) -> None:
-    external_ids = sorted({order.external_id for order in orders if order.external_id})
-    addresses = sorted({order.email for order in orders if order.email})
+async def _load(conn: Connection, source: Source, rows: Sequence[PersonRow], resolved: Resolved) -> None:
+    external_ids = sorted({row.external_id for row in rows if row.external_id})
+    addresses = sorted({row.email for row in rows if row.email})
     if not external_ids and not addresses:
         return
-    owners: list[AddressOwner] = []
-    if addresses:
-        bound = source.key | {"addresses": addresses}
-        owners = await all_rows(conn, statements.SELECT_ADDRESS_OWNERS, bound, AddressOwner)
+    asked = source.key | {"addresses": addresses, "external_ids": external_ids}
+    owners = await all_rows(conn, statements.SELECT_OWNERS, asked, Owner)
     ids = {"external_ids": external_ids, "ids": sorted({owner.customer_id for owner in owners})}
     known = await all_rows(conn, statements.SELECT_KNOWN_CUSTOMERS, source.key | ids, KnownCustomer)
     persons = {row.id: Person(*row) for row in known}
-    resolved.by_address = {owner.email: persons[owner.customer_id] for owner in owners}
     resolved.by_id = {person.external_id: person for person in persons.values() if person.external_id}
+    for owner in owners:
+        if owner.email is not None:
+            resolved.by_address[owner.email] = persons[owner.customer_id]
+        elif owner.external_id is not None:
+            resolved.by_id[owner.external_id] = persons[owner.customer_id]
 
 
-def _claim(resolved: Resolved, order: Order) -> None:
-    owner = resolved.by_address.get(order.email) if order.email else None
-    if order.external_id is None:
-        if order.email is None:
+def _claim(resolved: Resolved, row: PersonRow) -> None:
+    owner = resolved.by_address.get(row.email) if row.email else None
+    if row.external_id is None:
+        if row.email is None:
             return
         person = owner or Person(changed=True)
     else:
-        person = _known_by_id(resolved, order.external_id, owner)
-    if order.email and (owner is None or _gives_way(owner, person)):
-        resolved.by_address[order.email] = person
-    if person.external_id == order.external_id:
-        person.learn(order)
+        person = _known_by_id(resolved, row.external_id, owner)
+    if row.email and (owner is None or _gives_way(owner, person)):
+        resolved.by_address[row.email] = person
+    if person.external_id == row.external_id:
+        person.learn(row)
+    elif row.is_about_person:
+        person.hear(row)
 
 
 def _known_by_id(resolved: Resolved, external_id: str, owner: Person | None) -> Person:
@@ -154,41 +270,44 @@ def _merged_away(owners_before: dict[str, Person], resolved: Resolved) -> set[Pe
     }
 
 
-async def _store_customers(
+async def store_persons(
     conn: Connection, source: Source, resolved: Resolved, persons: Iterable[Person], now: datetime
 ) -> None:
+    """Store the new customers, and the changed ones among `persons`."""
     everyone = dict.fromkeys([*resolved.by_id.values(), *resolved.by_address.values()])
     fresh = [person for person in everyone if person.id is None]
-    changed = [person for person in persons if person.shown_anew]
-    dated = [person for person in persons if person.changed and not person.shown_anew]
+    changed = [person for person in persons if person.changed]
+    resolved.created, resolved.updated = set(fresh), set(changed)
     if fresh:
-        bound = source.key | _contacts(fresh) | _dates(fresh) | {"now": now}
-        rows = await all_rows(conn, statements.INSERT_CUSTOMERS, bound, NewCustomer)
+        rows = await all_rows(
+            conn, statements.INSERT_CUSTOMERS, source.key | _known_columns(fresh) | {"now": now}, NewCustomer
+        )
         ids = {(row.external_id, row.external_id or row.email): row.id for row in rows}
         for person in fresh:
             person.id = ids[person.external_id, person.external_id or person.email]
     if changed:
-        resolved.contacts_changed = True
-        ids_changed = {"ids": [person.id for person in changed]}
-        await conn.execute(statements.UPDATE_CUSTOMERS, source.key | _contacts(changed) | _dates(changed) | ids_changed)
-    if dated:
-        ids_dated = {"ids": [person.id for person in dated]}
-        await conn.execute(statements.SET_CONTACT_DATES, source.key | _dates(dated) | ids_dated)
+        resolved.contacts_changed |= any(person.shown_anew for person in changed)
+        bound = source.key | _known_columns(changed) | {"id": [person.id for person in changed]}
+        await change_rows(conn, statements.UPDATE_CUSTOMERS, bound, rows=len(changed))
 
 
-def _contacts(persons: Sequence[Person]) -> dict[str, Any]:
-    return {
-        "external_ids": [person.external_id for person in persons],
-        "emails": [person.email for person in persons],
-        "names": [person.name for person in persons],
-    }
+def _known_columns(persons: Sequence[Person]) -> dict[str, Any]:
+    return {name: [getattr(person, name) for person in persons] for name in KNOWN_COLUMNS}
 
 
-def _dates(persons: Sequence[Person]) -> dict[str, Any]:
-    return {
-        "emails_at": [person.email_at for person in persons],
-        "names_at": [person.name_at for person in persons],
-    }
+async def _note_choices(conn: Connection, source: Source, resolved: Resolved, by: str) -> None:
+    """Keep in the history what persons have chosen."""
+    everyone = dict.fromkeys([*resolved.by_id.values(), *resolved.by_address.values()])
+    chose = [person for person in everyone if person.chose]
+    if chose:
+        noted = {
+            "account_id": source.account_id,
+            "changed_by": by,
+            "customers": [person.id for person in chose],
+            "marketings": [person.marketing for person in chose],
+            "changeds_at": [person.marketing_at for person in chose],
+        }
+        await conn.execute(statements.INSERT_TOLD_CONSENTS, noted)
 
 
 class NewOwner(NamedTuple):
@@ -200,7 +319,12 @@ class NewOwner(NamedTuple):
 
 
 async def _hand_over(
-    conn: Connection, source: Source, owners_before: dict[str, Person], resolved: Resolved, merged: set[Person]
+    conn: Connection,
+    source: Source,
+    owners_before: dict[str, Person],
+    resolved: Resolved,
+    merged: set[Person],
+    now: datetime,
 ) -> None:
     """Give addresses, and the guest orders of each, to their new owners; merge the customers who have none left."""
     changes = _new_owners(owners_before, resolved)
@@ -221,7 +345,7 @@ async def _hand_over(
     merged_ids = {person.id for person in merged}
     heirs = {each.before: each.owner for each in moved if each.before in merged_ids}
     if heirs:
-        await _merge(conn, source.key | {"ids": [*heirs], "heirs": [*heirs.values()]})
+        await merge_rows(conn, source, heirs, now)
         resolved.contacts_changed = True
 
 
@@ -234,15 +358,19 @@ def _new_owners(owners_before: dict[str, Person], resolved: Resolved) -> list[Ne
     return changes
 
 
-async def _merge(conn: Connection, merged: dict[str, Any]) -> None:
-    """Hand consent, language and messages of the customers `ids` over to their `heirs`, and delete them."""
+async def merge_rows(conn: Connection, source: Source, heirs: Mapping[int | None, int], now: datetime) -> None:
+    """Hand the history of consent and the messages of customers over to their heirs, and delete them.
+
+    Their ids lead to the heirs from then on.
+    """
+    merged = source.key | {"ids": [*heirs], "heirs": [*heirs.values()]}
     for statement in (
         statements.LOCK_MERGED_CUSTOMERS,
         statements.LOCK_MESSAGES,
         statements.REASSIGN_CONSENT_CHANGES,
-        statements.INHERIT_MARKETING,
-        statements.INHERIT_LANGUAGE,
         statements.REASSIGN_MESSAGES,
-        statements.DELETE_MERGED_CUSTOMERS,
+        statements.REASSIGN_MERGED_CUSTOMERS,
     ):
         await conn.execute(statement, merged)
+    await conn.execute(statements.INSERT_MERGED_CUSTOMERS, merged | {"now": now})
+    await conn.execute(statements.DELETE_MERGED_CUSTOMERS, merged)

@@ -1,14 +1,16 @@
 """Order forms: the one normal form of every way in, and what is answered."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.config import JsonDict
 
-from app.vocabulary import OrderStatus
+from app.orders.spelling import DateOrder, DecimalMark
+from app.vocabulary import ChosenMarketing, FileFormat, LayoutName, OrderStatus
 from app.wire.enums import OneOf
 from app.wire.money import MoneyText
 from app.wire.strict_json import Strict
+from app.words import Language
 
 MOST_ORDERS = 1000
 """Orders in one request."""
@@ -33,7 +35,26 @@ ORDER_EXAMPLE: JsonDict = {
 }
 
 
-class OrderRow(Strict):
+LongText = Annotated[str, Field(max_length=500, pattern="^[^\x00]*$")]
+
+
+class ContactFields(Strict):
+    """What a row says of a person; a field that cannot be used is left out with a warning, and the rest counts."""
+
+    email: Annotated[str | None, Field(max_length=320)] = None
+    name: LongText | None = Field(None, description="the whole name; else first and last name are put together")
+    first_name: LongText | None = None
+    last_name: LongText | None = None
+    language: Annotated[str | None, Field(max_length=35)] = Field(
+        None, description=f"of mails: {', '.join(Language)}; a region such as `de-AT` counts as its language"
+    )
+    marketing: Annotated[str, OneOf(ChosenMarketing)] | None = Field(
+        None, description="what the person has chosen about offers; a stronger or newer statement is kept"
+    )
+    marketing_at: InstantText | None = Field(None, description="when they chose it, RFC 3339 with an offset")
+
+
+class OrderRow(ContactFields):
     """One order of a store, in the normal form."""
 
     model_config = ConfigDict(strict=True, json_schema_extra={"examples": [ORDER_EXAMPLE]})
@@ -42,8 +63,6 @@ class OrderRow(Strict):
         description="unique in its source"
     )
     customer_id: Text | None = Field(None, description="the store's own id of the customer")
-    email: Annotated[str | None, Field(max_length=320)] = None
-    name: Annotated[str | None, Field(max_length=500, pattern="^[^\x00]*$")] = None
     ordered_at: InstantText = Field(description="RFC 3339 with an offset; decides the period")
     total: MoneyText = Field(description="what was paid, with tax and shipping, without discounts")
     refunded: MoneyText | None = Field(None, description="the part of `total` that was refunded; default 0")
@@ -69,8 +88,36 @@ class OrderBatch(Strict):
     ]
 
 
+class ReadAs(BaseModel):
+    """How a file was read: what the parameters said, or else what its first rows told."""
+
+    format: Annotated[str, OneOf(FileFormat)]
+    charset: str = "utf-8"
+    delimiter: Literal[",", ";", "tab", "|"] | None = Field(None, description="null where the file is no CSV")
+    decimal: Annotated[str, OneOf(DecimalMark)] | None = None
+    dates: Annotated[str, OneOf(DateOrder)] | None = None
+    layout: Annotated[str, OneOf(LayoutName)] | None = Field(None, description="null where the columns are ours")
+
+
+class WrongField(BaseModel):
+    """One thing that is wrong with a row."""
+
+    code: str
+    detail: str
+
+
 class Rejected(BaseModel):
     """A row of the batch that was not stored."""
+
+    index: int
+    order_id: str | None
+    code: str
+    detail: str
+    errors: list[WrongField] = Field(description="everything that is wrong with it; the first one is `code`")
+
+
+class Warned(BaseModel):
+    """A row of the batch that was stored without a field of its person."""
 
     index: int
     order_id: str | None
@@ -86,12 +133,25 @@ class BatchResult(BaseModel):
     updated: int
     unchanged: int
     rejected: list[Rejected]
+    warnings: list[Warned] = Field(description="contact fields that could not be used and were left out")
 
 
 class RejectedLine(BaseModel):
     """A row of the file that was not stored."""
 
+    line: int = Field(description="the number of its first line; the first of the file is 1")
+    last_line: int = Field(description="the number of its last line: a quoted cell may hold line ends")
+    order_id: str | None
+    code: str
+    detail: str
+    errors: list[WrongField] = Field(description="everything that is wrong with it; the first one is `code`")
+
+
+class WarnedLine(BaseModel):
+    """A row of the file that was stored, and what is odd about it."""
+
     line: int
+    last_line: int
     order_id: str | None
     code: str
     detail: str
@@ -100,10 +160,19 @@ class RejectedLine(BaseModel):
 class ImportResult(BaseModel):
     """The result of an import; the counts add up to `received`."""
 
-    id: str
+    id: str | None = Field(description="null after a dry run, which has stored nothing")
+    dry_run: bool
     received: int
     created: int
     updated: int
     unchanged: int
+    folded: int = Field(description="rows that add to the order of another row, as its further lines or its refund")
+    ignored: int = Field(description="rows of a layout that are no orders, such as a withdrawal")
     rejected_count: int
     rejected: list[RejectedLine] = Field(description="the first 100 refused rows")
+    warnings_count: int
+    warnings: list[WarnedLine] = Field(
+        description="the first 100 warnings about rows that are stored: a contact field that could not be used, or"
+        " `repeated_order`, an order that came more than once with different content and without `updated_at`"
+    )
+    read_as: ReadAs

@@ -36,11 +36,11 @@ def upsert_orders() -> str:
         INSERT INTO orders AS o (account_id, source_id, {", ".join(given)})
         SELECT cast(:account_id AS bigint), cast(:source_id AS bigint), {values}
         FROM {given_orders()}
-        ON CONFLICT (account_id, source_id, order_id) DO UPDATE SET {changes}"""
+        ON CONFLICT (account_id, source_id, order_id) DO UPDATE SET {changes}, deleted_at = NULL"""
 
 
 UPSERT_ORDERS = text(upsert_orders())
-"""The caller has found out that the orders are new, or newer than what is stored."""
+"""The caller has found out that the orders are new, or newer than what is stored or than their deletion."""
 
 # ---------------------------------------------------------------- versions
 
@@ -52,15 +52,21 @@ class KnownOrder(NamedTuple):
     updated_at: datetime
     status: str
     content_hash: int
+    total: int
     customer_id: int | None
     is_foreign: bool
-    is_deleted: bool
+    deleted_at: datetime | None
     is_erased: bool
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is neither deleted nor its person erased."""
+        return self.deleted_at is None and not self.is_erased
 
 
 SELECT_KNOWN_ORDERS = text("""
-    SELECT order_id, updated_at, status::text AS status, content_hash, customer_id,
-           foreign_currency IS NOT NULL AS is_foreign, deleted_at IS NOT NULL AS is_deleted,
+    SELECT order_id, updated_at, status::text AS status, content_hash, total, customer_id,
+           foreign_currency IS NOT NULL AS is_foreign, deleted_at,
            erased_at IS NOT NULL AS is_erased
     FROM orders
     WHERE account_id = :account_id AND source_id = :source_id AND order_id = ANY(cast(:order_ids AS text[]))
@@ -73,6 +79,17 @@ SET_UPDATED_AT = text("""
     WHERE o.account_id = :account_id AND o.source_id = :source_id AND o.order_id = n.order_id
 """)
 """For orders whose content has come again as a newer version."""
+
+ADD_REFUNDS = text("""
+    UPDATE orders AS o
+    SET refunded = o.refunded + n.amount
+    FROM (SELECT r.order_id, sum(r.amount)::bigint AS amount
+          FROM unnest(cast(:order_ids AS text[]), cast(:amounts AS bigint[])) AS r (order_id, amount)
+          GROUP BY r.order_id) AS n
+    WHERE o.account_id = :account_id AND o.source_id = :source_id AND o.order_id = n.order_id
+    RETURNING o.customer_id
+""")
+"""Adds refunds to the orders that are stored; the caller knows that none of them was counted before."""
 
 UPSERT_TOMBSTONE = text("""
     INSERT INTO orders AS o (account_id, source_id, order_id, ordered_at, total, refunded, status, updated_at,
@@ -90,13 +107,54 @@ ANALYZE_ORDERS = text("ANALYZE orders, customers, addresses")
 INSERT_IMPORT = text("""
     INSERT INTO imports (account_id, source_id, received, created, updated, unchanged, rejected,
                          started_at, progressed_at)
-    VALUES (:account_id, :source_id, 0, 0, 0, 0, 0, :now, :now)
+    SELECT s.account_id, s.id, 0, 0, 0, 0, 0, cast(:now AS timestamptz), cast(:now AS timestamptz)
+    FROM sources AS s
+    WHERE s.account_id = :account_id AND s.id = :source_id AND s.deleted_at IS NULL
     RETURNING id
 """)
 
 SET_IMPORT_PROGRESS = text("""
     UPDATE imports
     SET received = :received, created = :created, updated = :updated, unchanged = :unchanged,
-        rejected = :rejected, progressed_at = :now, finished_at = cast(:finished_at AS timestamptz)
+        rejected = :rejected, refused_kept = :refused_kept, progressed_at = :now,
+        finished_at = cast(:finished_at AS timestamptz), ended_because = cast(:ended_because AS text)
     WHERE account_id = :account_id AND id = :import_id
+    RETURNING id
+""")
+"""No row once the import is gone with its source."""
+
+INSERT_REFUSED_ROWS = text("""
+    INSERT INTO refused_rows (account_id, import_id, number, line, last_line, order_id, code, detail)
+    SELECT cast(:account_id AS bigint), cast(:import_id AS bigint), n.number, n.line, n.last_line,
+           n.order_id, n.code, n.detail
+    FROM unnest(cast(:numbers AS bigint[]), cast(:lines AS bigint[]), cast(:last_lines AS bigint[]),
+                cast(:order_ids AS text[]), cast(:codes AS text[]), cast(:details AS text[]))
+         AS n (number, line, last_line, order_id, code, detail)
+""")
+
+# ---------------------------------------------------------------- refused rows are forgotten
+
+
+class ImportToForget(NamedTuple):
+    """An import whose refused rows are old."""
+
+    account_id: int
+    import_id: int
+    refused_kept: int
+
+
+SELECT_IMPORTS_TO_FORGET = text("""
+    SELECT account_id, id AS import_id, refused_kept FROM imports
+    WHERE refused_kept > 0 AND started_at < :expired
+    ORDER BY started_at LIMIT 1000
+""")
+"""The imports of all accounts whose refused rows are old."""
+
+DELETE_REFUSED_ROWS = text("""
+    DELETE FROM refused_rows
+    WHERE account_id = :account_id AND import_id = :import_id AND number <= :last
+""")
+
+SET_REFUSED_FORGOTTEN = text("""
+    UPDATE imports SET refused_kept = 0 WHERE account_id = :account_id AND id = :import_id
 """)

@@ -5,6 +5,7 @@ from datetime import datetime
 from app.accounts.access import Caller
 from app.boards.questions import invalid_parameter, resolved_as_of
 from app.boards.source import Source
+from app.invalid_values import InvalidValueError
 from app.problems import InvalidRequest
 from app.segments.read_vips import Limits, VipPage, VipQuestion, VipStart, resolve_vips
 from app.segments.schemas import SegmentQuery, VipQuery
@@ -18,8 +19,8 @@ def given_limits(source: Source, query: SegmentQuery) -> Limits:
         return Limits(None, query.min_orders)
     try:
         return Limits(minor_units(query.min_spend, source.digits), query.min_orders)
-    except ValueError as error:
-        raise InvalidRequest(errors=[invalid_parameter("min_spend", str(error))]) from None
+    except InvalidValueError as error:
+        raise InvalidRequest(errors=[invalid_parameter("min_spend", error.sentence)]) from None
 
 
 def ask_vips(

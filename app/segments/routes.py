@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from app.accounts.access import Reader
 from app.accounts.guarded_route import GuardedRoute
 from app.boards.answers import Origin
-from app.boards.conditional import Answer, File, FilesOfService, answer_conditionally, answer_with_file
+from app.boards.conditional import Answer, File, FilesOfService, answer_conditionally, answer_with_file, refuse_pages
 from app.boards.questions import asked_source, resolved_as_of
 from app.boards.source import RememberedSources, Source, UnknownSource
 from app.database.pools import Connection, Pools
@@ -56,12 +56,14 @@ async def read_vips(
 ) -> Response:
     """Find a store's VIPs: the customers whose spend or number of purchases is above a threshold."""
     form = preferred(request.headers.get("accept", ""), FORMS)
+    if form != JSON:
+        refuse_pages(request)
     source = await asked_source(sources, database, caller, query.audience, query.source)
     binding = query.model_dump_json(exclude={"limit", "cursor"})
     question, start = ask_vips(source, query, caller, binding, now)
     if form != JSON:
         file = File("vips", SEGMENT_HEADER, partial(select_whole_segment, query.criteria))
-        return await answer_with_file(database, files, question, form, file)
+        return await answer_with_file(request, database, files, question, form, file, binding)
 
     async def read(conn: Connection, origins: Sequence[Origin]) -> Answer | None:
         page = await read_vip_page(conn, question, query.criteria, limit=query.limit, start=start, origins=origins)

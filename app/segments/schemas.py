@@ -21,14 +21,14 @@ class SegmentQuery(Strict):
     audience: str = Field(description="the audience that the source belongs to", examples=["aud_1"])
     source: str = Field(description="the store", examples=["src_1"])
     days: Annotated[int, Field(ge=1, le=LONGEST_DAYS)] = Field(
-        365, description="whole local days before the one of `as_of`; 365 are kept ready"
+        365, description="number of whole local days before the day of `as_of`; only 365 is computed in advance"
     )
     min_spend: MoneyText | None = Field(
         None, description="big spenders spent more than this; by default 1.10 times the mean spend of a buyer"
     )
     min_orders: Annotated[int, Field(ge=0, le=LARGEST_AMOUNT_MINOR)] | None = Field(
         None,
-        description="frequent buyers have more purchases than this; default: the mean per buyer, rounded down, plus 1",
+        description="a frequent buyer has more purchases than this; default: the mean, rounded down, plus 1",
     )
     as_of: QueryInstant | None = Field(None, description="a past instant; orders after it do not count")
 
@@ -54,7 +54,7 @@ class OrdersThreshold(BaseModel):
 
 
 class Thresholds(BaseModel):
-    """Both are compared strictly: a customer exactly at one is not above it."""
+    """A customer must exceed a threshold: one whose value equals it does not match."""
 
     min_spend: SpendThreshold
     min_orders: OrdersThreshold
@@ -128,7 +128,7 @@ VIP_EXAMPLE: JsonDict = {
 
 
 class Vip(StandingFigures):
-    """One member."""
+    """One VIP."""
 
     customer: Buyer
     matched: list[Literal["big_spender", "frequent_buyer"]] = Field(

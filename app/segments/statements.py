@@ -60,7 +60,7 @@ def is_big_spender(row: str, thresholds: str) -> str:
 
 
 def is_frequent_buyer(row: str, thresholds: str) -> str:
-    """Whether a row of figures exceeds the threshold of purchases."""
+    """Whether a customer has more purchases than the threshold."""
     return f"{row}.purchases > {thresholds}.min_orders"
 
 

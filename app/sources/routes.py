@@ -1,37 +1,59 @@
 """Source routes: audiences, sources and their health."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.accounts.access import Reader, Writer
+from app.accounts.access import Caller, Reader, Writer, require_scopes
 from app.accounts.answer_once import (
     Done,
     OptionalIdempotencyKey,
     answer_once,
 )
+from app.accounts.audit import note_action
 from app.accounts.guarded_route import GuardedRoute
+from app.accounts.sender_domains import Domains, SenderDomainNotVerified, require_domain
+from app.accounts.statements import UPSERT_PACE
 from app.boards.source import RememberedSources, SourceId, UnknownSource
-from app.database.pools import Connection, Pools, ReadConn, WriteConn
+from app.boards.source import Source as BoardSource
+from app.database.pools import Connection, Database, Pools, ReadConn, WriteConn
 from app.database.rows import all_rows, first_row, one_row
 from app.problems import NotFound, documented
+from app.services import services_of
 from app.sources import statements
 from app.sources.connect_source import connect_source
+from app.sources.connection_statements import SELECT_SYNC, SyncRow
+from app.sources.connections import (
+    Connections,
+    ConnectionsOfService,
+    PublicUrl,
+    StoreLoginRefused,
+    StoreNotReached,
+    require_currency,
+    settings_with,
+    setup_of,
+    sync_fields,
+)
+from app.sources.connector import ShopFacts
+from app.sources.receive_webhook import ReceiversOfService
 from app.sources.schemas import (
     Audience,
     AudiencePage,
     Health,
     NewAudience,
     NewSource,
+    Setup,
     Source,
     SourceChange,
     SourcePage,
+    SourceSender,
     SourceWithHealth,
 )
 from app.sources.statements import AudienceRow, HealthRow, SourceRow
-from app.vocabulary import SourceConnection
+from app.vocabulary import AuditAction, Scope
 from app.wire.ids import PublicId, public_id, row_id
-from app.wire.instants import Now, rfc3339
+from app.wire.instants import ClockOfService, Now, ServiceClock, rfc3339
 from app.wire.pages import Listing, PageQuery
 
 router = APIRouter(route_class=GuardedRoute, tags=["sources"])
@@ -66,7 +88,7 @@ async def create_audience(
         audience_id = (await conn.execute(statements.INSERT_AUDIENCE, bound)).scalar_one()
         return Done(Audience(id=public_id("aud", audience_id), name=new.name, created_at=rfc3339(now)))
 
-    return await answer_once(conn, caller, "createAudience", key, new, now, create)
+    return await answer_once(conn, caller.account_id, "createAudience", key, new, now, create)
 
 
 @router.get(
@@ -81,10 +103,17 @@ async def list_audiences(
     bound = {"account_id": caller.account_id, "after": listing.start([0])[0], "limit": page.limit + 1}
     rows = await all_rows(conn, statements.SELECT_AUDIENCES, bound, AudienceRow)
     found, next_cursor = listing.cut(rows, lambda row: [row.id])
-    audiences = [
-        Audience(id=public_id("aud", each.id), name=each.name, created_at=rfc3339(each.created_at)) for each in found
-    ]
-    return AudiencePage(items=audiences, next_cursor=next_cursor)
+    return AudiencePage(items=[shown_audience(row) for row in found], next_cursor=next_cursor)
+
+
+def shown_audience(row: AudienceRow) -> Audience:
+    """An audience as it is shown."""
+    return Audience(id=public_id("aud", row.id), name=row.name, created_at=rfc3339(row.created_at))
+
+
+def sender_of_source(row: SourceRow) -> SourceSender:
+    """The sender of a source that has one."""
+    return SourceSender.model_construct(**{name: getattr(row, f"sender_{name}") for name in SourceSender.model_fields})
 
 
 def source_fields(row: SourceRow) -> dict[str, Any]:
@@ -98,7 +127,11 @@ def source_fields(row: SourceRow) -> dict[str, Any]:
         "time_zone": row.time_zone,
         "week_start": row.week_start,
         "url": row.url,
-        "connection": SourceConnection.NONE.value,
+        "sender": None if row.sender_email is None else sender_of_source(row),
+        "postal_address": row.postal_address,
+        "language": row.language,
+        "consent_sentence": row.consent_sentence,
+        "connection": row.connection,
         "created_at": rfc3339(row.created_at),
     }
 
@@ -108,21 +141,51 @@ def source_fields(row: SourceRow) -> dict[str, Any]:
     status_code=201,
     operation_id="connectSource",
     response_model=Source,
-    responses=documented(UnknownAudience),
+    responses=documented(UnknownAudience, SenderDomainNotVerified, StoreLoginRefused, StoreNotReached),
 )
 async def create_source(
-    new: NewSource, caller: Writer, conn: WriteConn, now: Now, key: OptionalIdempotencyKey = None
+    new: NewSource,
+    caller: Writer,
+    database: Pools,
+    policy: Domains,
+    connections: ConnectionsOfService,
+    clock: ClockOfService,
+    key: OptionalIdempotencyKey = None,
 ) -> Response:
-    """Connect a store to an audience."""
+    """Connect a store to an audience; a sender or a postal address needs the scope `admin` too.
 
-    async def connect() -> Done:
-        audience_id = row_id("aud", new.audience) or 0
-        await require_audience(conn, caller.account_id, audience_id)
-        settings = new.model_dump(exclude={"audience"})
-        source = await connect_source(conn, caller.account_id, audience_id, settings, now)
-        return Done(Source(**source_fields(await one_row(conn, statements.SELECT_SHOWN_SOURCE, source.key, SourceRow))))
+    With `credentials` the store is asked at once; its orders, those of the past too, are read from then on. With
+    `webhook_secrets` alone the webhooks are taken that the store sends to /webhooks/{source}/{platform}.
+    """
+    if new.sender is not None or new.postal_address is not None:
+        require_scopes(caller, Scope.ADMIN)
+    audience_id, facts = row_id("aud", new.audience) or 0, None
+    if new.webhook_secrets is not None:
+        connections.connector(new.platform, "webhook_secrets")
+    if new.credentials is not None:
+        async with database.read() as conn:
+            await require_audience(conn, caller.account_id, audience_id)
+        facts = await connections.check(new.platform, new.credentials, clock.now)
+    settings, now = settings_with(new, facts), clock.now()
 
-    return await answer_once(conn, caller, "connectSource", key, new, now, connect)
+    async with database.write() as conn:
+
+        async def connect() -> Done:
+            audience = {"account_id": caller.account_id, "audience_id": audience_id}
+            if (await conn.execute(statements.LOCK_AUDIENCE_SHARED, audience)).one_or_none() is None:
+                raise UnknownAudience
+            source = await connect_source(conn, caller.account_id, audience_id, settings, now)
+            if new.sender is not None:
+                await require_domain(conn, policy, caller.account_id, new.sender.email)
+                await note_sender(conn, caller, source.id, now)
+            if new.webhook_secrets is not None:
+                await connections.set_webhook_secrets(conn, source, new.webhook_secrets, now)
+            if new.credentials is not None and facts is not None:
+                await connections.set_credentials(conn, source, new.platform, new.credentials, facts, now)
+            shown = await one_row(conn, statements.SELECT_SHOWN_SOURCE, source.key, SourceRow)
+            return Done(Source(**source_fields(shown)))
+
+        return await answer_once(conn, caller.account_id, "connectSource", key, new, now, connect)
 
 
 @router.get(
@@ -158,12 +221,14 @@ async def show_source(source_id: SourceId, caller: Reader, conn: ReadConn) -> So
     counts = health._asdict()
     for moment in ("history_from", "last_order_at"):
         counts[moment] = rfc3339(counts[moment]) if counts[moment] else None
-    return SourceWithHealth(**source_fields(row), health=Health(**counts))
+    sync = await first_row(conn, SELECT_SYNC, key, SyncRow)
+    return SourceWithHealth(**source_fields(row), health=Health(**counts), sync=sync_fields(sync) if sync else None)
 
 
 @router.patch(
     "/sources/{id}",
     operation_id="changeSource",
+    responses=documented(SenderDomainNotVerified, StoreLoginRefused, StoreNotReached),
 )
 async def change_source(
     source_id: SourceId,
@@ -171,17 +236,71 @@ async def change_source(
     caller: Writer,
     database: Pools,
     sources: RememberedSources,
-    now: Now,
+    policy: Domains,
+    connections: ConnectionsOfService,
+    receivers: ReceiversOfService,
+    clock: ClockOfService,
 ) -> Source:
-    """Change a source's name, zone or first day of the week."""
+    """Change a source's name, calendar, webhook secrets, credentials, or who its messages are from.
+
+    Its sender and its postal address need the scope `admin` too; a new sender ends a pause of the account's sending.
+    """
+    if {"sender", "postal_address"} & change.model_fields_set:
+        require_scopes(caller, Scope.ADMIN)
     key = {"account_id": caller.account_id, "source_id": source_id}
-    await sources.read(database, caller.account_id, source_id)  # nobody takes a turn at a source of others
+    source = await sources.read(database, caller.account_id, source_id)  # nobody takes a turn at a source of others
+    reconnect = await _checked_credentials(database, connections, source, change, clock)
+    now = clock.now()
     async with database.write_in_turn(source_id) as conn:
         if (await conn.execute(statements.UPDATE_SOURCE, key | change.settings() | {"now": now})).one_or_none() is None:
             raise UnknownSource
+        if change.sender is not None:
+            await require_domain(conn, policy, caller.account_id, change.sender.email)
+        if "sender" in change.model_fields_set:
+            await note_sender(conn, caller, source_id, now)
+        if change.webhook_secrets is not None:
+            await connections.set_webhook_secrets(conn, source, change.webhook_secrets, now)
+        if change.credentials is not None and reconnect is not None:
+            await connections.set_credentials(conn, source, *reconnect, now)
         shown = await one_row(conn, statements.SELECT_SHOWN_SOURCE, key, SourceRow)
     sources.forget(caller.account_id, source_id)
+    receivers.forget(source_id)
     return Source(**source_fields(shown))
+
+
+async def _checked_credentials(
+    database: Database, connections: Connections, source: BoardSource, change: SourceChange, clock: ServiceClock
+) -> tuple[str, dict[str, str], ShopFacts] | None:
+    """What a source is connected with anew, asked of its shop before any transaction."""
+    if change.webhook_secrets is None and change.credentials is None:
+        return None
+    async with database.read() as conn:
+        platform = (await one_row(conn, statements.SELECT_SHOWN_SOURCE, source.key, SourceRow)).platform
+    if change.credentials is None:
+        connections.connector(platform, "webhook_secrets")
+        return None
+    facts = await connections.check(platform, change.credentials, clock.now)
+    require_currency(source.currency, facts)
+    return platform, change.credentials, facts
+
+
+@router.get("/sources/{id}/setup", operation_id="readSetup")
+async def read_setup(
+    source_id: SourceId, caller: Reader, conn: ReadConn, request: Request, connections: ConnectionsOfService
+) -> Setup:
+    """Say what to enter in a store by hand, where it does not let its API be used."""
+    key = {"account_id": caller.account_id, "source_id": source_id}
+    row = await first_row(conn, statements.SELECT_SHOWN_SOURCE, key, SourceRow)
+    if row is None:
+        raise UnknownSource
+    return setup_of(row.id, row.platform, connections, services_of(request).get(PublicUrl))
+
+
+async def note_sender(conn: Connection, caller: Caller, source_id: int, now: datetime) -> None:
+    """Keep in the audit log that the sender of a source was set or removed; messages from it can go at once."""
+    await conn.execute(UPSERT_PACE, {"account_id": caller.account_id, "now": now})
+    source = public_id("src", source_id)
+    await note_action(conn, caller.account_id, caller.by, AuditAction.SENDER_SET, now, source=source)
 
 
 async def require_audience(conn: Connection, account_id: int, audience_id: int) -> None:

@@ -2,17 +2,21 @@
 
 import re
 from functools import cache
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic.config import JsonDict
 
-from app.vocabulary import Platform, SourceConnection, WeekStart
+from app.accounts.schemas import OwnAddress, PostalAddress
+from app.invalid_values import InvalidValueError
+from app.vocabulary import ConnectionState, DeliveryStatus, Platform, SourceConnection, WeekStart
 from app.wire.enums import OneOf
 from app.wire.instants import Instant
 from app.wire.money import CURRENCIES
 from app.wire.strict_json import Strict
-from app.wire.text import Name, header_text
+from app.wire.text import HeaderText, Name, header_text, plain
+from app.words import Language, Sentence
 
 
 @cache
@@ -24,14 +28,14 @@ def zones() -> frozenset[str]:
 def iana_zone(name: str) -> str:
     """A zone of the IANA database."""
     if name not in zones():
-        raise ValueError("must be an IANA time zone such as Europe/Rome")
+        raise InvalidValueError(Sentence("Give an IANA time zone such as Europe/Rome."))
     return name
 
 
 def iso_currency(code: str) -> str:
     """A currency that money can be in."""
     if code not in CURRENCIES:
-        raise ValueError("must be an ISO 4217 code such as EUR")
+        raise InvalidValueError(Sentence("Give an ISO 4217 code such as EUR."))
     return code
 
 
@@ -46,7 +50,7 @@ Currency = Annotated[
 def web_address(url: str) -> str:
     """The address of a store on the web."""
     if not WEB_ADDRESS.fullmatch(url):
-        raise ValueError("must be an address such as https://shop.example")
+        raise InvalidValueError(Sentence("Give a web address such as https://shop.example."))
     return url
 
 
@@ -57,6 +61,25 @@ Url = Annotated[
     AfterValidator(web_address),
     WithJsonSchema({"type": "string", "format": "uri", "maxLength": 500, "examples": ["https://shop.example"]}),
 ]
+
+
+WebhookSecrets = Annotated[
+    list[Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(plain)]],
+    Field(min_length=1, max_length=2, json_schema_extra={"writeOnly": True}),
+]
+
+
+Credentials = Annotated[
+    dict[
+        Annotated[str, StringConstraints(pattern="^[a-z_]{1,40}$")],
+        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(plain)],
+    ],
+    Field(min_length=1, max_length=5, json_schema_extra={"writeOnly": True}),
+]
+CREDENTIALS = (
+    "opens the store's API, which is asked at once; never shown. Shopify: shop, client_id, client_secret, or shop,"
+    " access_token, webhook_secret; WooCommerce: url, consumer_key, consumer_secret"
+)
 
 
 class NewAudience(Strict):
@@ -82,6 +105,26 @@ class AudiencePage(BaseModel):
     next_cursor: str | None
 
 
+ConsentSentence = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=10, max_length=300), AfterValidator(plain)
+]
+
+
+class SourceSender(Strict):
+    """Who a store's e-mails are from."""
+
+    name: HeaderText
+    email: OwnAddress
+    reply_to: OwnAddress | None = None
+
+
+STORE_SENDER_EXAMPLE: JsonDict = {"name": "Shop Roma", "email": "ciao@shop.example", "reply_to": "care@shop.example"}
+OWN_SENDER = "who the store's e-mails are from; without it, the account's sender"
+OWN_ADDRESS = "printed at the end of the store's e-mails; without it, the account's"
+OWN_LANGUAGE = "language of messages that name none, to customers who have none; by default English"
+OWN_SENTENCE = "why customers get its offers, in the footer of each; without it, a sentence in the reader's language"
+
+
 class NewSource(Strict):
     """A store to connect; audience, platform and currency cannot be changed later."""
 
@@ -95,18 +138,47 @@ class NewSource(Strict):
                     "currency": "EUR",
                     "time_zone": "Europe/Rome",
                     "week_start": "monday",
+                    "language": "it",
                 }
             ]
         }
     )
 
     audience: str
-    name: Name
+    name: Name | None = Field(None, description="required without `credentials`; default: what the store calls itself")
     platform: Platform
-    currency: Currency
-    time_zone: TimeZone
+    currency: Currency | None = Field(None, description="required without `credentials`; with them the store's own")
+    time_zone: TimeZone | None = Field(
+        None, description="required without `credentials`; default: the zone of the store"
+    )
     week_start: WeekStart = WeekStart.MONDAY
     url: Url | None = Field(None, description="the web address of the store, which messages may show")
+    sender: SourceSender | None = Field(None, description=OWN_SENDER)
+    postal_address: PostalAddress | None = Field(None, description=OWN_ADDRESS)
+    language: Language | None = Field(None, description=OWN_LANGUAGE)
+    consent_sentence: ConsentSentence | None = Field(None, description=OWN_SENTENCE)
+    webhook_secrets: WebhookSecrets | None = Field(
+        None,
+        description="the secrets that the store signs its webhooks with, one or two (Shopify and WooCommerce);"
+        " never shown. Let the store send to /webhooks/{source}/{platform}.",
+        repr=False,
+    )
+    credentials: Credentials | None = Field(None, description=CREDENTIALS, repr=False)
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if self.credentials is not None and self.webhook_secrets is not None:
+            raise InvalidValueError(Sentence("Give credentials or webhook_secrets, not both."))
+        missing = [name for name in ("name", "currency", "time_zone") if getattr(self, name) is None]
+        if missing and self.credentials is None:
+            raise InvalidValueError(Sentence("Give {fields}, or credentials.", fields=", ".join(missing)))
+        return self
+
+    def settings(self) -> dict[str, Any]:
+        """The parameters of INSERT_SOURCE."""
+        return self.model_dump(exclude={"audience", "sender", "webhook_secrets", "credentials"}) | sender_columns(
+            self.sender
+        )
 
 
 class SourceChange(Strict):
@@ -116,22 +188,48 @@ class SourceChange(Strict):
     from the orders, by the new calendar.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"time_zone": "Europe/Berlin"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"time_zone": "Europe/Berlin"}, {"sender": STORE_SENDER_EXAMPLE}]}
+    )
 
     name: Name | None = None
     time_zone: TimeZone | None = None
     week_start: WeekStart | None = None
     url: Url | None = Field(None, description="null removes it")
+    sender: SourceSender | None = Field(None, description=f"{OWN_SENDER}; null removes it")
+    postal_address: PostalAddress | None = Field(None, description=f"{OWN_ADDRESS}; null removes it")
+    language: Language | None = Field(None, description=f"{OWN_LANGUAGE}; null removes it")
+    consent_sentence: ConsentSentence | None = Field(None, description=f"{OWN_SENTENCE}; null removes it")
+    webhook_secrets: WebhookSecrets | None = Field(
+        None, description="replaces the secrets; name the old and the new one while the store changes over", repr=False
+    )
+    credentials: Credentials | None = Field(None, description="connects the store again", repr=False)
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if not any(self.model_dump().values()) and "url" not in self.model_fields_set:
-            raise ValueError("name what to change: name, time_zone, week_start or url")
+        if not any(self.model_dump().values()) and not REMOVABLE & self.model_fields_set:
+            fields = ", ".join(type(self).model_fields)
+            raise InvalidValueError(Sentence("Give what is to change: {fields}.", fields=fields))
         return self
 
-    def settings(self) -> dict[str, str | bool | None]:
+    def settings(self) -> dict[str, Any]:
         """The parameters of UPDATE_SOURCE."""
-        return self.model_dump() | {"sets_url": "url" in self.model_fields_set}
+        sets = {f"sets_{name}": name in self.model_fields_set for name in REMOVABLE}
+        return (
+            self.model_dump(exclude={"sender", "webhook_secrets", "credentials"}) | sender_columns(self.sender) | sets
+        )
+
+
+SECRET_FIELDS = ("webhook_secrets", "credentials")
+"""They are no settings: they are stored encrypted, with the connection."""
+
+REMOVABLE = {"url", "sender", "postal_address", "language", "consent_sentence"}
+"""What null removes; of the other settings null changes nothing."""
+
+
+def sender_columns(sender: SourceSender | None) -> dict[str, str | None]:
+    """A sender by the columns that hold it."""
+    return {f"sender_{name}": getattr(sender, name, None) for name in SourceSender.model_fields}
 
 
 class Source(BaseModel):
@@ -145,8 +243,13 @@ class Source(BaseModel):
     time_zone: str
     week_start: WeekStart
     url: str | None = Field(description="the web address of the store")
+    sender: SourceSender | None = Field(description=OWN_SENDER)
+    postal_address: str | None = Field(description=OWN_ADDRESS)
+    language: Language | None = Field(description=OWN_LANGUAGE)
+    consent_sentence: str | None = Field(description=OWN_SENTENCE)
     connection: Annotated[str, OneOf(SourceConnection)] = Field(
-        description="how orders come in by themselves; `none`: send them with POST /sources/{id}/orders or imports"
+        description="how this service gets the orders; `none`: you send them with POST /sources/{id}/orders or imports;"
+        " else the state of the connection to the store"
     )
     created_at: Instant
 
@@ -159,14 +262,82 @@ class Health(BaseModel):
     customers: int
     unattributed: int = Field(description="orders without customer id and e-mail: kept, never ranked")
     foreign_currency: int = Field(description="orders in another currency: kept, never ranked")
+    quarantined: int = Field(description="webhooks that could not be used; see GET /sources/{id}/inbox")
     history_from: Instant | None = Field(description="the first purchase")
     last_order_at: Instant | None = Field(description="the last purchase")
+
+
+class WaitingWebhooks(BaseModel):
+    """The webhooks that are stored and not turned into orders yet."""
+
+    waiting: int
+    oldest_at: Instant | None
+
+
+class Backfill(BaseModel):
+    """How far reading all orders of the store has come."""
+
+    orders: int = Field(description="orders that were read from the store, every time that they were read")
+    expected: int | None = Field(description="how many orders the store has told that it has")
+    is_complete: bool
+
+
+class Sync(BaseModel):
+    """How a store that connects itself is doing."""
+
+    state: Annotated[str, OneOf(ConnectionState)]
+    reason: str | None = Field(description="why it is in this state: a code such as `no_delivery_yet`, `uninstalled`")
+    since: Instant
+    inbox: WaitingWebhooks
+    last_delivery_at: Instant | None = Field(description="when the last webhook of the last 14 days came")
+    backfill: Backfill | None = Field(description="null where the store's API is not asked")
+    history_from: Instant | None = Field(description="how far back the store shows its orders; null: all of them")
+    reconciled_at: Instant | None = Field(description="when everything that had changed was last read from the store")
+    api_version: str | None = Field(description="the version of the store's API that is asked")
+    api_version_ends: str | None = Field(description="until when that version is supported at least")
+    customer_data: Literal["withheld"] | None = Field(
+        description="`withheld`: the store does not show names and addresses; customers are ranked by their id"
+    )
 
 
 class SourceWithHealth(Source):
     """A connected store and how it is doing."""
 
     health: Health
+    sync: Sync | None = Field(description="null where orders are sent by somebody else")
+
+
+class Setup(BaseModel):
+    """What to enter in a store by hand."""
+
+    webhook_address: str | None
+    topics: list[str] = Field(description="a webhook for each, in the store's own words")
+    format: Literal["json"] | None
+    credentials: list[list[str]] = Field(
+        description="the names of the `credentials` that connect the store, in the forms that are taken"
+    )
+    steps: list[str] = Field(description="what to do, in English")
+
+
+class StoreDelivery(BaseModel):
+    """A webhook of a store."""
+
+    id: str
+    topic: str
+    status: Annotated[str, OneOf(DeliveryStatus)] = Field(
+        description="`ignored`: signed, but it says nothing that matters here; `quarantined`: it could not be used"
+    )
+    reason: str | None = Field(description="why it is quarantined: a code")
+    detail: str | None
+    received_at: Instant
+    settled_at: Instant | None
+
+
+class InboxPage(BaseModel):
+    """The webhooks of a store, newest first."""
+
+    items: list[StoreDelivery]
+    next_cursor: str | None
 
 
 class SourcePage(BaseModel):

@@ -12,7 +12,9 @@ from functools import lru_cache
 import idna
 from email_validator import EmailNotValidError, validate_email
 
+from app.invalid_values import InvalidValueError
 from app.wire.text import ENCODED_WORD
+from app.words import Sentence
 
 ADDRESS = re.compile(r"[^\s@,;<>\x00-\x1f\x7f\ud800-\udfff]+@[^\s@,;<>\x00-\x1f\x7f\ud800-\udfff]+")
 ATOMS = re.compile(r"""[^\x00-\x20\x7f"(),.:;<>@\[\\\]]+(?:\.[^\x00-\x20\x7f"(),.:;<>@\[\\\]]+)*""")
@@ -28,7 +30,7 @@ def normal_address(address: str) -> str:
     """The address as customers are known by it: trimmed, NFC, lower case, nothing folded."""
     address = unicodedata.normalize("NFC", address.strip()).lower()
     if not ADDRESS.fullmatch(address):
-        raise ValueError("must be one e-mail address")
+        raise InvalidValueError(Sentence("Give exactly one e-mail address."))
     return address
 
 
@@ -63,7 +65,18 @@ def sender_address(text: str) -> str:
     try:
         address = validate_email(text, check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError:
-        raise ValueError("must be one e-mail address") from None
+        raise InvalidValueError(Sentence("Give exactly one e-mail address.")) from None
     if address.ascii_email is None:
-        raise ValueError("must be ASCII before the @: not every server takes other letters there")
+        raise InvalidValueError(Sentence("Use only ASCII characters before the @: not every mail server takes others."))
     return address.ascii_email
+
+
+def domain_name(text: str) -> str:
+    """A domain that mail can be sent from, as DNS writes it."""
+    domain = text.strip().removesuffix(".")
+    if "." not in domain or len(domain) > LONGEST_DOMAIN:
+        raise InvalidValueError(Sentence("Give a domain such as shop.example."))
+    try:
+        return _ascii_domain(domain)
+    except BadAddress:
+        raise InvalidValueError(Sentence("Give a domain such as shop.example.")) from None

@@ -9,7 +9,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 from pydantic import BeforeValidator, WithJsonSchema
 
+from app.invalid_values import InvalidValueError
 from app.services import provided, services_of
+from app.words import Sentence
 
 Clock = Callable[[], datetime]
 """Tells the service's now, in UTC."""
@@ -22,18 +24,20 @@ LOCAL_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 FIRST_YEAR, LAST_YEAR = 1900, 9998
 
+NOT_A_TIMESTAMP = Sentence("Give an RFC 3339 timestamp with an offset, such as 2026-03-01T09:30:00+01:00.")
+
 TOO_PRECISE = re.compile(r"(\.\d{6})\d+")
 
 
 def instant(text: str) -> datetime:
     """An RFC 3339 timestamp with its offset, in UTC; digits beyond the microsecond are cut."""
     if not RFC_3339.fullmatch(text):
-        raise ValueError("must be an RFC 3339 timestamp with an offset, such as 2026-03-01T09:30:00+01:00")
+        raise InvalidValueError(NOT_A_TIMESTAMP)
     exact = TOO_PRECISE.sub(r"\1", text) if "." in text else text
     try:
         return datetime.fromisoformat(exact.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("is no moment of the calendar") from None
+        raise InvalidValueError(Sentence("Give a day and a time that exist in the calendar.")) from None
 
 
 def rfc3339(moment: datetime) -> str:
@@ -48,10 +52,17 @@ def local_rfc3339(moment: datetime, zone: tzinfo) -> str:
     return shown.isoformat() if offset % timedelta(minutes=1) == timedelta() else rfc3339(moment)
 
 
+def stated_instant(text: object) -> datetime:
+    """An instant from a JSON body."""
+    if not isinstance(text, str):
+        raise InvalidValueError(NOT_A_TIMESTAMP)
+    return instant(text)
+
+
 def queried_instant(text: object) -> datetime:
     """An instant from a query string, where a bare `+` has become a space."""
     if not isinstance(text, str):
-        raise ValueError("must be an RFC 3339 timestamp")  # noqa: TRY004 - pydantic reports ValueError
+        raise InvalidValueError(NOT_A_TIMESTAMP)
     return instant(re.sub(r" (?=\d{2}:\d{2}$)", "+", text))
 
 
@@ -60,12 +71,16 @@ def date_or_instant(text: object) -> date | datetime:
     is_date = isinstance(text, str) and LOCAL_DATE.fullmatch(text)
     moment = date.fromisoformat(text) if is_date else queried_instant(text)  # type: ignore[arg-type]
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
-        raise ValueError(f"must lie between {FIRST_YEAR} and {LAST_YEAR}")
+        raise InvalidValueError(Sentence("Give a year between {first} and {last}.", first=FIRST_YEAR, last=LAST_YEAR))
     return moment
 
 
 QueryInstant = Annotated[
     datetime, BeforeValidator(queried_instant), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+
+BodyInstant = Annotated[
+    datetime, BeforeValidator(stated_instant), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
 
 QueryDay = Annotated[

@@ -7,8 +7,14 @@ from typing import Annotated
 import iso4217
 from pydantic import Field, WithJsonSchema
 
+from app.invalid_values import InvalidValueError
+from app.words import Sentence
+
 LARGEST_AMOUNT_MINOR = 10**15
 """No single amount is larger, in minor units."""
+
+LARGEST_SUM_MINOR = 2**63 - 1
+"""No sum of amounts is larger, in minor units."""
 
 CURRENCIES: dict[str, int] = {
     currency.code: currency.exponent for currency in iso4217.Currency if currency.exponent is not None
@@ -19,16 +25,25 @@ AMOUNT = re.compile(r"([0-9]{1,16})(?:\.([0-9]+))?")
 
 
 def minor_units(amount: str, digits: int) -> int:
-    """A decimal string as minor units; ValueError when it has more digits than the currency, a sign or is too large."""
+    """A decimal string as minor units; InvalidValueError when it has a sign or too many digits, or is too large.
+
+    Zeros beyond the currency's digits say nothing: `59.9700` EUR is 59.97.
+    """
     match = AMOUNT.fullmatch(amount)
     if match is None:
-        raise ValueError('must be a decimal string such as "12.50", without sign, exponent or separators')
+        raise InvalidValueError(
+            Sentence('Give a decimal string such as "12.50", without sign, exponent or separators.')
+        )
     whole, fraction = match[1], match[2] or ""
     if len(fraction) > digits:
-        raise ValueError(f"must have at most {digits} digits after the point: this currency has no more")
+        fraction = fraction[:digits] + fraction[digits:].rstrip("0")
+    if len(fraction) > digits:
+        raise InvalidValueError(
+            Sentence("Give at most {digits} digits after the point: the currency has no more.", digits=digits)
+        )
     minor = int(whole + fraction.ljust(digits, "0"))
     if minor > LARGEST_AMOUNT_MINOR:
-        raise ValueError("must be at most 10^15 minor units")
+        raise InvalidValueError(Sentence("Give at most 10^15 minor units of the currency."))
     return minor
 
 

@@ -9,6 +9,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
+from app.invalid_values import InvalidValueError
+from app.words import Sentence
+
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 """Control characters, and everything else that some reader of headers takes for the end of a line."""
@@ -20,7 +23,7 @@ and writes the result into the header, line breaks included."""
 def plain(text: str) -> str:
     """Text of one line: no control character, no lone surrogate."""
     if UNPRINTABLE.search(text):
-        raise ValueError("must not hold control characters or lone surrogates")
+        raise InvalidValueError(Sentence("Leave out control characters and lone surrogates."))
     return text
 
 
@@ -32,7 +35,7 @@ def is_fit_for_header(text: str) -> bool:
 def header_text(text: str) -> str:
     """Text that can stand in the header of a mail."""
     if not is_fit_for_header(text):
-        raise ValueError("must be one line without control characters and =?")
+        raise InvalidValueError(Sentence("Write one line, without control characters and without =?."))
     return text
 
 

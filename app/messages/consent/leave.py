@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from app.database.pools import Database
 from app.database.rows import first_row
-from app.messages.consent.note_consent import note_consent
-from app.messages.consent.unsubscribe_token import Recipient, account_in, recipient_in
+from app.messages.consent.note_consent import end_consent
+from app.messages.consent.unsubscribe_token import Recipient, named_in, recipient_in
 from app.messages.statements import SELECT_LINK_SECRET, LinkSecret
+from app.vocabulary import SuppressionReason
 
 
 class Leaver(NamedTuple):
@@ -24,22 +25,23 @@ async def sender_of(database: Database, token: str) -> str | None:
 
 
 async def leave(database: Database, token: str, now: datetime) -> str | None:
-    """Unsubscribe the customer named by the token. Return the sender's name, or None if the token is not ours.
+    """Unsubscribe the customer and the address that the token's message went to. Return the sender's name.
 
-    An erased customer gets the same answer.
+    It is None if the token is not ours. An erased customer gets the same answer.
     """
     leaver = await _leaver(database, token)
     if leaver is None:
         return None
-    await note_consent(database, leaver.recipient, "unsubscribed", "unsubscribe", now)
+    await end_consent(database, leaver.recipient, SuppressionReason.LEFT, now)
     return leaver.sender
 
 
 async def _leaver(database: Database, token: str) -> Leaver | None:
-    account_id = account_in(token)
-    if account_id is None:
+    named = named_in(token)
+    if named is None:
         return None
     async with database.read() as conn:
-        found = await first_row(conn, SELECT_LINK_SECRET, {"account_id": account_id}, LinkSecret)
+        bound = {"account_id": named.account_id, "message_id": named.message_id}
+        found = await first_row(conn, SELECT_LINK_SECRET, bound, LinkSecret)
     recipient = recipient_in(found.cursor_secret, token) if found else None
     return Leaver(recipient, found.name) if found and recipient else None

@@ -36,21 +36,19 @@ def token(secret: bytes, recipient: Recipient) -> str:
     return base64.urlsafe_b64encode(content + seal(secret, PURPOSE, content, size=TOKEN_SEAL_BYTES)).decode()
 
 
-def account_in(text: str) -> int | None:
-    """The account that a token names, to find its secret; None when the text is not a token."""
-    recipient = _recipient_in(text)
-    return recipient.account_id if recipient else None
+def named_in(text: str) -> Recipient | None:
+    """The recipient that a token names, to find the secret of the account; None when the text is not a token.
 
-
-def recipient_in(secret: bytes, text: str) -> Recipient | None:
-    """The recipient in a token that was made with this secret; None for any other text."""
-    recipient = _recipient_in(text)
-    genuine = recipient is not None and hmac.compare_digest(token(secret, recipient).encode(), text.encode())
-    return recipient if genuine else None
-
-
-def _recipient_in(text: str) -> Recipient | None:
+    Only `recipient_in` tells whether the token is genuine.
+    """
     if not TOKEN.fullmatch(text):
         return None
     ids = IDS.unpack_from(base64.urlsafe_b64decode(text))
     return Recipient(*ids) if all(0 < each <= LARGEST_ID for each in ids) else None
+
+
+def recipient_in(secret: bytes, text: str) -> Recipient | None:
+    """The recipient in a token that was made with this secret; None for any other text."""
+    recipient = named_in(text)
+    genuine = recipient is not None and hmac.compare_digest(token(secret, recipient).encode(), text.encode())
+    return recipient if genuine else None

@@ -6,16 +6,19 @@ recipients. A claim never waits for a lock; what is locked is claimed later.
 
 import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from app.accounts.sender_domains import verified_among
+from app.boards.address_word import hash_of_address
 from app.database.driver import execute_hot, hot_rows
 from app.database.pools import Connection
 from app.database.rows import first_row
 from app.mail.contract import Mail
 from app.messages.consent.messageable import objection
+from app.messages.identity import Identity, identity_of
 from app.messages.queue_statements import (
     CANCEL_UNPAID_MESSAGES,
     CLAIM_DUE,
@@ -23,13 +26,18 @@ from app.messages.queue_statements import (
     LOCK_RECIPIENTS,
     LOCK_SENDER,
     MARK_SENDING,
+    POSTPONE_MESSAGES,
     SET_RATE_USED,
     DueMessage,
     LockedRecipient,
     LockedSender,
 )
-from app.messages.sending.compose_mail import Site, compose_mail
-from app.vocabulary import MessageStatus, Plan
+from app.messages.sending.compose_mail import Site, compose_mail, unsubscribe_link
+from app.vocabulary import Marketing, MessageStatus, Plan
+
+UNVERIFIED = "sender_domain_not_verified"
+UNVERIFIED_WAIT, LONGEST_UNVERIFIED_WAIT = timedelta(minutes=5), timedelta(days=1)
+"""How long a message waits for its sender's domain to be verified: until it is looked at again, and in all."""
 
 SUSPICIOUS_CRASHES = 2
 """After this many crashes a message is sent alone, so that it cannot take others down with it."""
@@ -44,6 +52,7 @@ class SendingLimits:
     burst: int = 500
     lease_seconds: float = 60.0
     most_crashes: int = 5
+    domains_must_be_verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,7 @@ class Claimed:
     message: DueMessage
     recipient: LockedRecipient
     sender: LockedSender
+    identity: Identity
 
     @property
     def id(self) -> int:
@@ -69,19 +79,15 @@ class Claimed:
             return self.message.first_tried_at
         return self.started_at
 
-    @property
-    def address(self) -> str:
-        """Where the mail goes."""
-        return self.recipient.email or ""
-
     def mail(self, site: Site) -> Mail:
         """The mail, complete."""
-        return compose_mail(self.account_id, self.message, self.recipient, self.sender, site)
+        link = unsubscribe_link(self.account_id, self.message, self.recipient, self.sender.cursor_secret, site)
+        return compose_mail(self.account_id, self.message, self.recipient, self.identity, link)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The messages that a claim leased, and how many it closed.
+    """The messages that a claim leased, and how many it closed or put off.
 
     `is_suspicious` when the claim met a message that was being sent in several crashes.
     """
@@ -154,15 +160,24 @@ async def _start_sending(
     """Mark the messages that may go as being sent, and close those that may not."""
     account = {"account_id": account_id}
     recipients = await _lock_recipients(conn, account, messages)
-    closing = {each.id: _closing(each, recipients, limits) for each in messages}
+    identities = {each: identity_of(sender, recipient) for each, recipient in recipients.items()}
+    closing = {each.id: _closing(each, recipients, identities, limits) for each in messages}
+    waiting = await _unverified(conn, account_id, messages, identities, limits)
+    late = {each.id for each in waiting if each.created_at <= now - LONGEST_UNVERIFIED_WAIT}
+    closing |= {each: closing[each] or Closing(MessageStatus.FAILED, UNVERIFIED) for each in late}
+    waiting = [each for each in waiting if closing[each.id] is None]
+    await _postpone(conn, account, waiting, now)
     closed = [(each, reason) for each in messages if (reason := closing[each.id]) is not None]
     if closed:
         await _close(conn, account, closed, now)
     lease = secrets.randbits(62)
     claimed = [
-        Claimed(account_id, lease, now, each, recipients[each.customer_id], sender)
+        Claimed(account_id, lease, now, each, recipients[each.customer_id], sender, identity)
         for each in messages
-        if closing[each.id] is None and each.customer_id in recipients
+        if closing[each.id] is None
+        and each not in waiting
+        and each.customer_id in recipients
+        and (identity := identities[each.customer_id]) is not None
     ]
     if claimed:
         marked = {
@@ -171,11 +186,35 @@ async def _start_sending(
             "now": now,
             "ids": [each.id for each in claimed],
             "crashes": [each.message.crashes_so_far for each in claimed],
+            "address_hashes": [hash_of_address(sender.cursor_secret, each.recipient.email or "") for each in claimed],
         }
         await execute_hot(conn, MARK_SENDING, account | marked)
         used = max(sender.rate_used_until, now) + timedelta(seconds=len(claimed) / limits.rate_per_second)
         await execute_hot(conn, SET_RATE_USED, account | {"until": used})
-    return Claim(tuple(claimed), len(closed))
+    return Claim(tuple(claimed), len(closed) + len(waiting))
+
+
+async def _unverified(
+    conn: Connection,
+    account_id: int,
+    messages: Sequence[DueMessage],
+    identities: Mapping[int, Identity | None],
+    limits: SendingLimits,
+) -> list[DueMessage]:
+    """The messages whose sender's domain is not verified; none where this installation does not ask for it."""
+    domains = {identity.domain for identity in identities.values() if identity is not None}
+    if not limits.domains_must_be_verified or not domains:
+        return []
+    wrong = domains - await verified_among(conn, account_id, domains)
+    senders = {each: identity for each, identity in identities.items() if identity is not None}
+    return [each for each in messages if each.customer_id in senders and senders[each.customer_id].domain in wrong]
+
+
+async def _postpone(conn: Connection, account: dict[str, int], waiting: Sequence[DueMessage], now: datetime) -> None:
+    if waiting:
+        rows = {"ids": [each.id for each in waiting], "crashes": [each.crashes_so_far for each in waiting]}
+        until = {"until": now + UNVERIFIED_WAIT, "reason": UNVERIFIED}
+        await conn.execute(POSTPONE_MESSAGES, account | rows | until)
 
 
 async def _lock_recipients(
@@ -200,7 +239,12 @@ async def _close(
     await conn.execute(CLOSE_MESSAGES, account | {"now": now} | columns)
 
 
-def _closing(message: DueMessage, recipients: dict[int, LockedRecipient], limits: SendingLimits) -> Closing | None:
+def _closing(
+    message: DueMessage,
+    recipients: dict[int, LockedRecipient],
+    identities: dict[int, Identity | None],
+    limits: SendingLimits,
+) -> Closing | None:
     """The end of a message that must not be sent; None when it may be sent or waits for a locked recipient."""
     if message.customer_id is None:
         return Closing(MessageStatus.CANCELLED, "erased")
@@ -209,8 +253,9 @@ def _closing(message: DueMessage, recipients: dict[int, LockedRecipient], limits
     recipient = recipients.get(message.customer_id)
     if recipient is None:
         return None
-    reason = objection(message.kind, recipient.email, recipient.marketing)
+    reason = objection(message.kind, recipient.email, recipient.marketing, recipient.suppressed)
     if reason is None:
-        return None
-    withdrawn = reason in {"unsubscribed", "non_subscribed"}
+        has_sender = identities[message.customer_id] is not None
+        return None if has_sender else Closing(MessageStatus.CANCELLED, "sender_required")
+    withdrawn = reason not in {"no_address", Marketing.CLEANED}
     return Closing(MessageStatus.CANCELLED, "consent_withdrawn" if withdrawn else reason)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from app.mail.contract import Address, Mail
 from app.messages.consent.unsubscribe_token import Recipient, token
-from app.messages.queue_statements import DueMessage, LockedRecipient, LockedSender
-from app.messages.writing.footer import Footer, Signature
+from app.messages.identity import Identity
+from app.messages.queue_statements import DueMessage, LockedRecipient
 from app.vocabulary import MessageKind
 from app.wire.ids import public_id
 from app.words import Language
@@ -27,14 +27,20 @@ def reference(account_id: int, message: int) -> str:
     return f"{public_id('acc', account_id)}.{public_id('msg', message)}"
 
 
+def unsubscribe_link(
+    account_id: int, message: DueMessage, recipient: LockedRecipient, secret: bytes, site: Site
+) -> str | None:
+    """The link of a marketing message; `secret` is the account's."""
+    if message.kind != MessageKind.MARKETING:
+        return None
+    return site.unsubscribe_url(secret, Recipient(account_id, recipient.id, message.id))
+
+
 def compose_mail(
-    account_id: int, message: DueMessage, recipient: LockedRecipient, sender: LockedSender, site: Site
+    account_id: int, message: DueMessage, recipient: LockedRecipient, sender: Identity, link: str | None
 ) -> Mail:
-    """The mail of a message, complete."""
-    link = None
-    if message.kind == MessageKind.MARKETING:
-        link = site.unsubscribe_url(sender.cursor_secret, Recipient(account_id, recipient.id, message.id))
-    footer = Footer(Signature(sender.name, sender.postal_address), Language(message.language), link)
+    """The mail of a message, complete; `link` is that to unsubscribe."""
+    footer = sender.footer(Language(message.language), link)
     return Mail(
         reference=reference(account_id, message.id),
         message_id=message.message_id,

@@ -15,8 +15,10 @@ from app.messages.queue_statements import CHANNEL, SELECT_NEXT_ACCOUNT, AccountW
 from app.messages.sending.claim_messages import NOTHING, Claim, Claimed, SendingLimits, claim
 from app.messages.sending.compose_mail import Site
 from app.messages.sending.keep_leases import keep_leases
+from app.messages.sending.mail_server_watch import MailServerWatch
 from app.messages.sending.settle_messages import INTERRUPTED, RETRY_SECONDS, Ended, Settler
 from app.problems import log, places
+from app.process_metrics import Metrics
 from app.wire.instants import Clock
 
 POLL_SECONDS = 1.0
@@ -30,12 +32,21 @@ GRACE_SECONDS = 20.0
 class Delivery:
     """The messages that one worker process has in flight."""
 
-    def __init__(self, database: Database, mailer: Mailer, clock: Clock, limits: SendingLimits, site: Site) -> None:
+    def __init__(
+        self,
+        database: Database,
+        mailer: Mailer,
+        clock: Clock,
+        limits: SendingLimits,
+        site: Site,
+        metrics: Metrics | None = None,
+    ) -> None:
         """Nothing is in flight; `run` begins."""
-        self._database, self._mailer, self._clock, self._limits, self._site = database, mailer, clock, limits, site
+        self._database, self.mailer, self._clock, self._limits, self._site = database, mailer, clock, limits, site
         self._in_flight: dict[tuple[int, int], Claimed] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._settler = Settler(database, self._has_settled)
+        self._watch = MailServerWatch(metrics or Metrics())
         self._changed = asyncio.Event()
         self._account = 0
         self._one_by_one = False
@@ -120,12 +131,13 @@ class Delivery:
 
     async def _send(self, claimed: Claimed) -> None:
         try:
-            outcome: Outcome = await self._mailer.send(claimed.mail(self._site))
+            outcome: Outcome = await self.mailer.send(claimed.mail(self._site))
         except asyncio.CancelledError:
             outcome = INTERRUPTED
         except Exception as error:  # noqa: BLE001 - a fault of ours must cost no message
             log.error("sending failed", kind=type(error).__name__, at=places(error))
             outcome = Deferred("bug", "The service failed while it sent this message.", maybe_duplicate=True)
+        self._watch.note(outcome)
         self._settler.add(Ended(claimed, outcome, self._clock()))
 
     def _has_settled(self, ended: Ended) -> None:

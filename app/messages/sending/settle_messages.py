@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 from app.database.errors import ERRORS
 from app.database.pools import Database
 from app.mail.contract import Accepted, Deferred, Misconfigured, Outcome, Refused
-from app.messages.consent.note_consent import note_consent
-from app.messages.consent.unsubscribe_token import Recipient
 from app.messages.queue_statements import PAUSE_SENDER, RESUME_SENDER, SETTLE_MESSAGES
 from app.messages.sending.backoff import GivenUp, next_attempt
 from app.messages.sending.claim_messages import Claimed
 from app.problems import ServiceUnavailable, log, places
-from app.vocabulary import AttemptOutcome, MessageStatus
+from app.suppressions.suppress import suppress_address_of_message
+from app.vocabulary import AttemptOutcome, MessageStatus, SuppressionReason
 
 PAUSE = timedelta(minutes=10)
 """How long an account's messages wait after a refused login; then one of them tries again."""
@@ -60,7 +59,7 @@ async def settle(database: Database, account_id: int, ended: Sequence[Ended]) ->
     account = {"account_id": account_id}
     for each in ended:
         if each.rejects_address:
-            await _clean_address(database, each)
+            await _suppress_address(database, each)
     await _pause_or_resume(database, account, ended)
     rows = [settlement_of(each) for each in sorted(ended, key=lambda each: each.claimed.id)]
     columns = dict(zip(Settlement._fields, map(list, zip(*rows, strict=True)), strict=True))
@@ -79,10 +78,9 @@ async def _pause_or_resume(database: Database, account: dict[str, int], ended: S
         await database.write_once(RESUME_SENDER, account | {"until": until})
 
 
-async def _clean_address(database: Database, each: Ended) -> None:
-    claimed = each.claimed
-    who = Recipient(claimed.account_id, claimed.recipient.id, claimed.id)
-    await note_consent(database, who, "cleaned", "bounce", each.at, address=claimed.address)
+async def _suppress_address(database: Database, each: Ended) -> None:
+    claimed, dead = each.claimed, SuppressionReason.DEAD
+    await suppress_address_of_message(database, claimed.account_id, claimed.id, dead, "bounce", each.at)
 
 
 # ---------------------------------------------------------------- what changes of a message

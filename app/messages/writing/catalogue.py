@@ -14,7 +14,7 @@ VariableKind = Literal["text", "texts", "link", "date"]
 
 
 class TemplateName(StrEnum):
-    """What a message can be for."""
+    """The templates, each named after what a message is for."""
 
     EARLY_ACCESS = "early_access"
     EXCLUSIVE_DISCOUNT = "exclusive_discount"
@@ -26,13 +26,17 @@ class TemplateName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A variable of a template, filled in by the store; a form would show its example."""
+    """A variable of a template, filled in by the store; a form would show its example.
+
+    The percentages of a discount are written as the recipient's language spaces them.
+    """
 
     name: str
     description: str
     example: str | tuple[str, ...]
     kind: VariableKind = "text"
     required: bool = True
+    is_discount: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ TEMPLATES = {
         "Exclusive discount",
         "Gives a discount on the next order",
         (
-            Variable("discount", "How much the discount is, with its unit", "15%"),
+            Variable("discount", "How much the discount is, with its unit", "15%", is_discount=True),
             Variable("code", "Code to enter at the checkout", "LOYAL-15"),
             ACTION_LINK,
             UNTIL,
@@ -88,7 +92,13 @@ TEMPLATES = {
         (
             Variable("products", "Products to choose from, at least two", ("Aurora", "Bora", "Cima"), kind="texts"),
             ACTION_LINK,
-            Variable("discount", "How much the discount is; 5% where nothing is said", "10%", required=False),
+            Variable(
+                "discount",
+                "How much the discount is; 5% where nothing is said",
+                "10%",
+                required=False,
+                is_discount=True,
+            ),
             Variable("code", "Code to enter at the checkout", "BUNDLE-10", required=False),
             UNTIL,
         ),

@@ -19,8 +19,9 @@ from liquid.exceptions import LiquidError, ResourceLimitError
 from app.messages.writing.clean_html import refuse_large_html
 from app.messages.writing.facts import DESCRIPTIONS, Facts
 from app.messages.writing.personal_html import MisplacedPlaceholderError, clean_personal_html
-from app.problems import Problem
+from app.problems import FieldError, Problem
 from app.wire.text import is_fit_for_header
+from app.words import Sentence
 
 MOST_FILLED_CHARACTERS = 100_000
 MOST_PLACEHOLDERS = 200
@@ -40,6 +41,10 @@ LIQUID_FILTERS = {
     "upcase": string.upcase,
 }
 """The filters; none makes text longer."""
+
+NOT_CLOSED = Sentence("Line {line} opens a placeholder that is not closed within {most} characters.")
+HAS_A_RANGE = Sentence("Line {line} has a range, which is not known here.")
+UNKNOWN_TAG = Sentence("Line {line} has an unknown tag; the tags are {tags}.")
 
 FAILURES = (LiquidError, ArithmeticError, TypeError, ValueError, RecursionError)
 
@@ -80,7 +85,12 @@ def filled_subject(source: str, facts: Facts) -> str:
     """The subject for this recipient; what a placeholder makes of it has to fit a header too."""
     subject = _filled("subject", source, facts).strip()
     if not subject or len(subject) > LONGEST_SUBJECT or not is_fit_for_header(subject):
-        _refuse("subject", f"Must come to one line of 1 to {LONGEST_SUBJECT} characters, without =?")
+        _refuse(
+            "subject",
+            Sentence(
+                "Filled in, the subject must be one line of 1 to {most} characters, without =?.", most=LONGEST_SUBJECT
+            ),
+        )
     return subject
 
 
@@ -92,7 +102,7 @@ def personal_html(source: str) -> str:
     try:
         return clean_personal_html(source)
     except MisplacedPlaceholderError as misplaced:
-        _refuse("html", f"The text {misplaced}")
+        _refuse("html", misplaced.sentence)
 
 
 def filled_html(personal: str, facts: Facts) -> str:
@@ -125,10 +135,9 @@ def _template(field: str, source: str) -> BoundTemplate:
         _refuse(field, _failure_reason(failure, source))
     for name, place in asked:
         if name not in DESCRIPTIONS:
-            known = ", ".join(DESCRIPTIONS)
-            _refuse(
-                field, f"Line {_line_number(source, place)} asks for something else than {known}", "unknown_variable"
-            )
+            line, names = _line_number(source, place), ", ".join(DESCRIPTIONS)
+            unknown = Sentence("Line {line} asks for an unknown name; the names are {names}.", line=line, names=names)
+            _refuse(field, unknown, "unknown_variable")
     return template
 
 
@@ -144,47 +153,55 @@ def _names(template: BoundTemplate) -> dict[str, list[Any]]:
 def _measure(field: str, source: str) -> None:
     """Refuse what would keep the parser busy; linear in the text."""
     if len(source) > MOST_FILLED_CHARACTERS:
-        _refuse(field, f"Has more than {MOST_FILLED_CHARACTERS} characters")
+        _refuse(field, Sentence("Write at most {max_length} characters.", max_length=MOST_FILLED_CHARACTERS))
     opened, placeholders = None, 0
     for delimiter in DELIMITER.finditer(source):
         if opened is None:
             opened = delimiter if delimiter[0] in CLOSER else None
             continue
         wrong = _wrong_with(source[opened.end() : delimiter.start()], opened[0], delimiter[0])
-        if wrong:
-            _refuse(field, f"Line {_line_number(source, opened.start())} {wrong}")
+        if wrong is not None:
+            _refuse(field, _about_line(wrong, source, opened.start()))
         opened, placeholders = None, placeholders + 1
         if placeholders > MOST_PLACEHOLDERS:
-            _refuse(field, f"Has more than {MOST_PLACEHOLDERS} placeholders")
+            _refuse(field, Sentence("Use at most {most} placeholders.", most=MOST_PLACEHOLDERS))
     if opened is not None:
-        _refuse(field, f"Line {_line_number(source, opened.start())} opens a placeholder that is not closed")
+        _refuse(field, _about_line(NOT_CLOSED, source, opened.start()))
 
 
-def _wrong_with(inside: str, opener: str, closer: str) -> str | None:
+def _wrong_with(inside: str, opener: str, closer: str) -> Sentence | None:
     if closer != CLOSER[opener] or len(inside) > LONGEST_PLACEHOLDER:
-        return "opens a placeholder that is not closed, or not soon enough"
+        return NOT_CLOSED
     if "(" in QUOTED.sub("", inside):
-        return "has a range, which is not known here"
+        return HAS_A_RANGE
     tag = TAG.match(inside)
     if opener == "{%" and (tag is None or tag[1] not in LIQUID_TAGS):
-        return f"has another tag than {', '.join(sorted(LIQUID_TAGS))}"
+        return UNKNOWN_TAG
     return None
 
 
-def _failure_reason(failure: Exception, source: str) -> str:
+def _failure_reason(failure: Exception, source: str) -> Sentence:
     """What is wrong and where, in our words: the library's quote the text."""
     if isinstance(failure, ResourceLimitError):
-        return "Nests too deep or becomes too long"
+        return Sentence("The text nests conditions too deep or becomes too long: simplify it.")
     token = getattr(failure, "token", None)
     place = token.start_index if token is not None else -1
-    where = f"Line {_line_number(source, place)}" if place >= 0 else "A placeholder"
-    return f"{where} cannot be read; filters are {', '.join(LIQUID_FILTERS)}"
+    filters = ", ".join(LIQUID_FILTERS)
+    if place < 0:
+        return Sentence("A placeholder cannot be read; the filters are {filters}.", filters=filters)
+    line = _line_number(source, place)
+    return Sentence("Line {line} cannot be read; the filters are {filters}.", line=line, filters=filters)
+
+
+def _about_line(sentence: Sentence, source: str, place: int) -> Sentence:
+    tags = ", ".join(sorted(LIQUID_TAGS))
+    return sentence.filled(line=_line_number(source, place), most=LONGEST_PLACEHOLDER, tags=tags)
 
 
 def _line_number(source: str, place: int) -> int:
     return source.count("\n", 0, place) + 1
 
 
-def _refuse(field: str, detail: str, code: str = "invalid_placeholder") -> Never:
-    error = {"in": "body", "pointer": f"#/{field}", "code": code, "detail": detail}
+def _refuse(field: str, detail: Sentence, code: str = "invalid_placeholder") -> Never:
+    error: FieldError = {"in": "body", "pointer": f"#/{field}", "code": code, "detail": detail}
     raise InvalidPlaceholder(errors=[error]) from None

@@ -9,7 +9,7 @@ from html import escape
 
 from app.words import Language, in_language
 
-REASON = "You are receiving this message because you agreed to get offers from {sender}."
+REASON = "You are receiving this message because you agreed to receive offers from {sender}."
 UNSUBSCRIBE = "Unsubscribe"
 FOOTER_TEXTS = [REASON, UNSUBSCRIBE]
 
@@ -24,11 +24,15 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """The footer of one message; without an `unsubscribe_url` it is that of a transactional one."""
+    """The footer of one message; without an `unsubscribe_url` it is that of a transactional one.
+
+    The store may say in a sentence of its own why the message was sent.
+    """
 
     sender: Signature
     language: Language
     unsubscribe_url: str | None = None
+    consent_sentence: str | None = None
 
     def below_text(self, text: str) -> str:
         """The text with the footer below."""
@@ -49,7 +53,7 @@ class Footer:
         return f'<p>{escape(self._reason())}<br><a href="{escape(self.unsubscribe_url)}">{label}</a></p>'
 
     def _reason(self) -> str:
-        return in_language(REASON, self.language).format(sender=self.sender.name)
+        return self.consent_sentence or in_language(REASON, self.language).format(sender=self.sender.name)
 
     def _address(self) -> list[str]:
         return [line for each in self.sender.postal_address.splitlines() if (line := each.strip())]
@@ -58,4 +62,8 @@ class Footer:
 BOX_STYLE = "margin:0;overflow:hidden"
 """Keeps what floats or is too wide inside, so that nothing covers or moves the footer."""
 
-STYLE = "border-top:1px solid #cccccc;clear:both;color:#595959;font-family:sans-serif;font-size:13px;margin-top:24px"
+STYLE = (
+    "border-top:1px solid #cccccc;clear:both;color:#595959;font-family:sans-serif;font-size:13px;line-height:1.5;"
+    "margin:24px auto 0;max-width:576px"
+)
+"""As wide as the 36em of our templates."""

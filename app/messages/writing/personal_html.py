@@ -9,7 +9,9 @@ import re
 import secrets
 from collections.abc import Iterator
 
+from app.invalid_values import InvalidValueError
 from app.messages.writing.clean_html import clean_html
+from app.words import Sentence
 
 PLACEHOLDER = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 STORE_URL = re.compile(r"\{\{-?\s*store\.url\s*-?\}\}")
@@ -21,8 +23,8 @@ OPENING, CLOSING = {"if", "unless", "case"}, {"endif", "endunless", "endcase"}
 VOID_TAGS = {"br", "col", "hr", "img"}
 
 
-class MisplacedPlaceholderError(ValueError):
-    """A placeholder could change the HTML around it; the text says how."""
+class MisplacedPlaceholderError(InvalidValueError):
+    """A placeholder could change the HTML around it; the sentence says how."""
 
 
 def clean_personal_html(source: str) -> str:
@@ -38,7 +40,7 @@ def clean_personal_html(source: str) -> str:
     cleaned = clean_html(PLACEHOLDER.sub(lambda _: next(held_out), source))
     mark = re.compile(rf"https://{name}(\d+)y\.invalid/|{name}(\d+)y")
     if {*_conditions(placeholders)} - {int(each[1] or each[2]) for each in mark.finditer(cleaned)}:
-        raise MisplacedPlaceholderError("has a condition where the HTML is removed")
+        raise MisplacedPlaceholderError(Sentence("A condition stands in HTML that is removed; put it elsewhere."))
     _refuse_misplaced_conditions(cleaned, mark, placeholders)
     return mark.sub(lambda each: placeholders[int(each[1] or each[2])], cleaned)
 
@@ -47,7 +49,9 @@ def _refuse_html_in(placeholder: str) -> None:
     """A literal in a placeholder is not escaped when it is filled in."""
     for single, double in LITERAL.findall(placeholder):
         if WRITES_HTML.search(single + double):
-            raise MisplacedPlaceholderError("has a text in quotes that holds one of < > & and quotes")
+            raise MisplacedPlaceholderError(
+                Sentence("A text in quotes inside a placeholder holds <, >, & or quotes; leave them out.")
+            )
 
 
 def _held_out(name: str, number: int, placeholder: str) -> str:
@@ -73,7 +77,7 @@ def _refuse_misplaced_conditions(html: str, mark: re.Pattern[str], placeholders:
         if tag is None:
             return
         if any(KEYWORD.match(placeholders[int(each[1] or each[2])]) for each in mark.finditer(tag[3])):
-            raise MisplacedPlaceholderError("has a condition inside a tag; conditions stand in the text")
+            raise MisplacedPlaceholderError(Sentence("A condition stands inside a tag; put it in the text."))
         if tag[1]:
             elements.pop()
         elif tag[2].lower() not in VOID_TAGS:
@@ -85,6 +89,8 @@ def _follow_condition(keyword: str, element: int, conditions: list[int]) -> None
     if keyword in OPENING:
         conditions.append(element)
     elif not conditions or conditions[-1] != element:
-        raise MisplacedPlaceholderError("has a condition that ends in another element than it begins in")
+        raise MisplacedPlaceholderError(
+            Sentence("A condition ends in another element than it begins in; put both into one.")
+        )
     elif keyword in CLOSING:
         conditions.pop()

@@ -9,15 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from babel.dates import format_date
-
+from app.invalid_values import A_TEXT, InvalidValueError
 from app.messages.writing.catalogue import TEMPLATES, TemplateName, Variable
 from app.messages.writing.facts import Facts
+from app.messages.writing.local_forms import day_in, percent_in
 from app.messages.writing.written_templates import WRITTEN_TEMPLATES
 from app.problems import FieldError, Problem
 from app.wire.instants import LOCAL_DATE
 from app.wire.text import is_fit_for_header
-from app.words import Language
+from app.words import Language, Sentence
 
 LONGEST_TEXT = 200
 LONGEST_LINK = 2_000
@@ -65,8 +65,8 @@ def checked(name: TemplateName, language: Language, said: Said) -> dict[str, str
     for each in sorted(variables.keys() & said.keys()):
         try:
             written[each] = _written(variables[each], said[each], language)
-        except ValueError as error:
-            wrong.append(_variable_error(each, "invalid_variable", str(error)))
+        except InvalidValueError as error:
+            wrong.append(_variable_error(each, "invalid_variable", error.sentence))
     if wrong:
         raise InvalidVariables(errors=wrong[:100])
     return written
@@ -75,39 +75,52 @@ def checked(name: TemplateName, language: Language, said: Said) -> dict[str, str
 def _missing_or_unknown(variables: Mapping[str, Variable], said: Said) -> Iterator[FieldError]:
     for name, variable in variables.items():
         if variable.required and name not in said:
-            yield _variable_error(name, "missing", "This template needs it")
+            yield _variable_error(name, "missing", Sentence("Give this variable: the template needs it."))
     for name in said:
         if name not in variables:
-            yield _variable_error(name, "unknown_variable", f"This template knows {', '.join(variables)}")
+            unknown = Sentence("Leave this out: the template takes only {variables}.", variables=", ".join(variables))
+            yield _variable_error(name, "unknown_variable", unknown)
 
 
-def _variable_error(name: str, code: str, detail: str) -> FieldError:
+def _variable_error(name: str, code: str, detail: Sentence) -> FieldError:
     shown = name[:80].encode("utf-8", "replace").decode().replace("~", "~0").replace("/", "~1")
     return {"in": "body", "pointer": f"#/variables/{shown}", "code": code, "detail": detail}
 
 
 def _written(variable: Variable, value: str | Sequence[str], language: Language) -> str | list[str]:
-    """A value as it is filled in; ValueError says what it must be."""
+    """A value as it is filled in; InvalidValueError says what to give."""
     if variable.kind == "texts":
         if isinstance(value, str) or not FEWEST_TEXTS <= len(value) <= MOST_TEXTS:
-            raise ValueError(f"must be a list of {FEWEST_TEXTS} to {MOST_TEXTS} texts")
+            raise InvalidValueError(
+                Sentence("Give a list of {fewest} to {most} texts.", fewest=FEWEST_TEXTS, most=MOST_TEXTS)
+            )
         return [_text_variable(each) for each in value]
     if not isinstance(value, str):
-        raise ValueError("must be a text")  # noqa: TRY004 - every refusal of a value is one kind
+        raise InvalidValueError(A_TEXT)
     if variable.kind == "date":
         return _day(value, language)
-    return _link_variable(value) if variable.kind == "link" else _text_variable(value)
+    if variable.kind == "link":
+        return _link_variable(value)
+    text = _text_variable(value)
+    return percent_in(text, language) if variable.is_discount else text
 
 
 def _text_variable(text: object) -> str:
     if not isinstance(text, str) or not 1 <= len(text.strip()) <= LONGEST_TEXT or not is_fit_for_header(text):
-        raise ValueError(f"must be one line of 1 to {LONGEST_TEXT} characters, without control characters and =?")
+        raise InvalidValueError(
+            Sentence(
+                "Write one line of 1 to {most} characters, without control characters and without =?.",
+                most=LONGEST_TEXT,
+            )
+        )
     return text.strip()
 
 
 def _link_variable(text: str) -> str:
     if len(text) > LONGEST_LINK or not LINK_ADDRESS.fullmatch(text):
-        raise ValueError(f"must be an http or https address of at most {LONGEST_LINK} characters")
+        raise InvalidValueError(
+            Sentence("Give an http or https address of at most {most} characters.", most=LONGEST_LINK)
+        )
     return text
 
 
@@ -115,5 +128,5 @@ def _day(text: str, language: Language) -> str:
     try:
         day = date.fromisoformat(text if LOCAL_DATE.fullmatch(text) else "")
     except ValueError:
-        raise ValueError("must be a date such as 2026-12-31") from None
-    return format_date(day, format="long", locale=language.value)
+        raise InvalidValueError(Sentence("Give a date such as 2026-12-31.")) from None
+    return day_in(day, language)

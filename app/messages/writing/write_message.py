@@ -16,17 +16,16 @@ QUICK_CHARACTERS = 5_000
 """HTML up to this length is cleaned at once: that takes less time than handing it to a thread."""
 
 
-def language_for(wording: Wording, own: str | None) -> Language:
-    """The language that the request names, else the recipient's own, else English."""
-    return wording.language or Language(own or Language.ENGLISH)
-
-
 class TextRecipient(Protocol):
     """What a text may show about its recipient."""
 
     @property
     def name(self) -> str | None:
         """How they are called."""
+
+    @property
+    def first_name(self) -> str | None:
+        """Their first name, where it is known by itself."""
 
     @property
     def store(self) -> str:
@@ -40,6 +39,15 @@ class TextRecipient(Protocol):
     def language(self) -> str | None:
         """The language they read."""
 
+    @property
+    def store_language(self) -> str | None:
+        """The language that the store writes in."""
+
+
+def language_for(wording: Wording, reader: TextRecipient) -> Language:
+    """The language that the request names, else the recipient's own, else the store's, else English."""
+    return wording.language or Language(reader.language or reader.store_language or Language.ENGLISH)
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -48,19 +56,34 @@ class Draft:
     wording: Wording
     html: str | None
 
+    @property
+    def for_everybody(self) -> Written | None:
+        """The text, where it is the same for every recipient; None where it is written for each."""
+        if self.wording.template is not None or self.wording.personalise:
+            return None
+        html = self.html if self.html and self.html.strip() else None
+        return Written(self.wording.subject or "", self.wording.text or "", html)
+
     def written_for(self, reader: TextRecipient, board_rank: BoardRank | None) -> Written:
         """Subject, text and HTML for one recipient, without the footer."""
-        wording, language = self.wording, language_for(self.wording, reader.language)
+        if self.for_everybody is not None:
+            return self.for_everybody
+        wording, language = self.wording, language_for(self.wording, reader)
         rank = None
         if board_rank is not None:
-            rank = ranked(board_rank.rank, board_rank.board.metric, board_rank.board.time_frame, language)
-        facts = Facts(store_name=reader.store, store_url=reader.store_url, customer_name=reader.name, rank=rank)
+            board = board_rank.board
+            rank = ranked(board_rank.rank, board.metric, board.time_frame, language, board_rank.bought)
+        facts = Facts(
+            store_name=reader.store,
+            store_url=reader.store_url,
+            customer_name=reader.name,
+            customer_first_name=reader.first_name,
+            rank=rank,
+        )
         if wording.template is not None:
             return render(wording.template, language, wording.variables, facts)
-        subject, text, html = wording.subject or "", wording.text or "", self.html
-        if wording.personalise:
-            html = None if html is None else filled_html(html, facts)
-            subject, text = filled_subject(subject, facts), filled_text(text, facts)
+        html = filled_html(self.html, facts) if self.html is not None else None
+        subject, text = filled_subject(wording.subject or "", facts), filled_text(wording.text or "", facts)
         return Written(subject, text, html if html and html.strip() else None)
 
 

@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from app.database.pools import current_account
 from app.problems import ServiceUnavailable, TooManyRequests
+from app.words import Sentence
 
 MOST_WAITING_OF_AN_ACCOUNT = 16
 MOST_WAITING = 64
@@ -25,9 +26,9 @@ async def in_writing_thread(
     """Run `write` in the thread; a problem when too much waits for it. Call it while no connection is held."""
     account_id = current_account.get()
     if _waiting[account_id] >= MOST_WAITING_OF_AN_ACCOUNT:
-        raise TooManyRequests("Too many messages of this account are being written; send fewer at once.")
+        raise TooManyRequests(Sentence("Too many messages of this account are being written; send fewer at once."))
     if _waiting.total() >= MOST_WAITING:
-        raise ServiceUnavailable("Too many messages are being written; try again later.")
+        raise ServiceUnavailable(Sentence("Too many messages are being written; try again later."))
     _waiting[account_id] += 1
     try:
         return await asyncio.get_running_loop().run_in_executor(_thread, lambda: write(*args, **kwargs))

@@ -15,6 +15,7 @@ from typing import ClassVar, Literal
 from liquid import BoundTemplate, Environment
 
 from app.messages.writing.catalogue import TemplateName
+from app.messages.writing.local_forms import with_article
 from app.words import Language
 
 FOLDER = Path(__file__).parent / "templates"
@@ -40,6 +41,11 @@ class OurLiquid(Environment):
     loop_iteration_limit: ClassVar[int | None] = 100
     local_namespace_limit: ClassVar[int | None] = 1
     output_stream_limit: ClassVar[int | None] = 100_000
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        """All of Liquid, and a filter for numbers that need an article in front."""
+        super().setup_tags_and_filters(extra=extra)
+        self.add_filter("with_article", with_article)
 
 
 TEMPLATE_TEXT, TEMPLATE_HTML = OurLiquid(), OurLiquid(autoescape=True)

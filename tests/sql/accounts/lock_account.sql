@@ -1,4 +1,4 @@
-SELECT id
+SELECT id, name, plan, created_at, closed_at
 FROM accounts
-WHERE id = :account_id
-FOR UPDATE
+WHERE id = :account_id AND deleted_at IS NULL
+FOR NO KEY UPDATE

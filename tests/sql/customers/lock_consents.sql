@@ -1,10 +1,8 @@
 SELECT c.id,
        c.marketing,
-       (SELECT h.marketing
-        FROM consent_changes AS h
-        WHERE h.account_id = :account_id AND h.customer_id = c.id
-        ORDER BY h.changed_at DESC, h.id DESC
-        LIMIT 1) AS last_noted
+       CASE
+         WHEN c.marketing_weight = 'explicit' THEN c.marketing_at
+       END AS explicit_at
 FROM customers AS c
 WHERE c.account_id = :account_id AND c.id = ANY(CAST(:customers AS bigint[]))
 ORDER BY c.id

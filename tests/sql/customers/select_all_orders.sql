@@ -8,6 +8,7 @@ SELECT order_id,
        spend IS NOT NULL AS is_purchase,
        updated_at,
        test,
+       discount_codes,
        guest_email,
        deleted_at
 FROM orders

@@ -2,8 +2,17 @@
           c.source_id,
           c.external_id,
           c.name,
+          c.first_name,
+          c.last_name,
           c.email,
           c.marketing,
+          (SELECT w.reason
+           FROM suppressions AS w
+           WHERE w.account_id = :account_id
+             AND w.address_hash = sha256((SELECT a.cursor_secret
+                                          FROM accounts AS a
+                                          WHERE a.id = :account_id) || convert_to('address:' || c.email,
+                                                                         'UTF8'))) AS suppressed,
           c.language,
           c.created_at,
           c.email AS matched
@@ -23,8 +32,17 @@
           c.source_id,
           c.external_id,
           c.name,
+          c.first_name,
+          c.last_name,
           c.email,
           c.marketing,
+          (SELECT w.reason
+           FROM suppressions AS w
+           WHERE w.account_id = :account_id
+             AND w.address_hash = sha256((SELECT a.cursor_secret
+                                          FROM accounts AS a
+                                          WHERE a.id = :account_id) || convert_to('address:' || c.email,
+                                                                         'UTF8'))) AS suppressed,
           c.language,
           c.created_at,
           c.email AS matched
@@ -45,8 +63,17 @@ c.id,
          c.source_id,
          c.external_id,
          c.name,
+         c.first_name,
+         c.last_name,
          c.email,
          c.marketing,
+         (SELECT w.reason
+          FROM suppressions AS w
+          WHERE w.account_id = :account_id
+            AND w.address_hash = sha256((SELECT a.cursor_secret
+                                         FROM accounts AS a
+                                         WHERE a.id = :account_id) || convert_to('address:' || c.email,
+                                                                        'UTF8'))) AS suppressed,
          c.language,
          c.created_at,
          "left"(lower(pg_catalog.normalize(ltrim(c.name))), 100) AS matched
@@ -69,8 +96,17 @@ UNION ALL
         c.source_id,
         c.external_id,
         c.name,
+        c.first_name,
+        c.last_name,
         c.email,
         c.marketing,
+        (SELECT w.reason
+         FROM suppressions AS w
+         WHERE w.account_id = :account_id
+           AND w.address_hash = sha256((SELECT a.cursor_secret
+                                        FROM accounts AS a
+                                        WHERE a.id = :account_id) || convert_to('address:' || c.email,
+                                                                       'UTF8'))) AS suppressed,
         c.language,
         c.created_at,
         "left"(lower(pg_catalog.normalize(ltrim(c.name))), 100) AS matched

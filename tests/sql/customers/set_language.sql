@@ -1,3 +1,3 @@
 UPDATE customers
-SET language = :language
+SET language = :language, language_at = :now
 WHERE account_id = :account_id AND id = :customer_id

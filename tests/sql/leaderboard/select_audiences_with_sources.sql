@@ -6,7 +6,10 @@ SELECT a.id AS audience_id,
        s.currency,
        s.time_zone,
        s.week_start
-FROM audiences AS a LEFT JOIN sources AS s ON s.account_id = a.account_id AND s.audience_id = a.id
+FROM audiences AS a
+     LEFT JOIN sources AS s ON s.account_id = a.account_id
+                           AND s.audience_id = a.id
+                           AND s.deleted_at IS NULL
 WHERE a.account_id = :account_id
 ORDER BY a.id, s.id
 LIMIT :limit

@@ -94,7 +94,16 @@ WITH ranked AS MATERIALIZED (
                                             || COALESCE(CAST(to_json(c.email) AS text), 'null')
                                             || ', '
                                             || '"messageable": '
-                                            || (c.marketing = 'subscribed' AND c.email IS NOT NULL)
+                                            || (c.marketing = 'subscribed'
+                                            AND c.email IS NOT NULL
+                                            AND NOT EXISTS (SELECT
+                                                            FROM suppressions AS w
+                                                            WHERE w.account_id = :account_id
+                                                              AND w.address_hash = sha256((SELECT a.cursor_secret
+                                                                                           FROM accounts AS a
+                                                                                           WHERE a.id = :account_id) || convert_to('address:' || c.email,
+                                                                                                                          'UTF8'))
+                                                              AND w.reason IS NOT NULL))
                                             || '}'
                                             || ', '
                                             || '"number_of_purchases": '

@@ -3,7 +3,16 @@ SELECT p.rank,
        c.external_id,
        c.name,
        c.email,
-       c.marketing = 'subscribed' AND c.email IS NOT NULL AS messageable,
+           c.marketing = 'subscribed'
+       AND c.email IS NOT NULL
+       AND NOT EXISTS (SELECT
+                       FROM suppressions AS w
+                       WHERE w.account_id = :account_id
+                         AND w.address_hash = sha256((SELECT a.cursor_secret
+                                                      FROM accounts AS a
+                                                      WHERE a.id = :account_id) || convert_to('address:' || c.email,
+                                                                                     'UTF8'))
+                         AND w.reason IS NOT NULL) AS messageable,
        p.purchases AS number_of_purchases,
        CAST(p.spend * CAST(:unit AS numeric) AS text) AS total_spend,
        CAST(p.average * CAST(:unit AS numeric) AS text) AS average_order_amount,

@@ -4,7 +4,10 @@ SELECT s.name,
        s.postal_address,
        s.rate_used_until,
        s.paused_until,
-       a.plan,
+       CASE
+         WHEN a.closed_at IS NULL THEN a.plan
+         ELSE 'free'
+       END AS plan,
        a.cursor_secret
 FROM senders AS s INNER JOIN accounts AS a ON a.id = s.account_id
 WHERE s.account_id = :account_id

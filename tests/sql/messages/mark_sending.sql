@@ -3,6 +3,7 @@ SET status = 'sending',
     lease = :lease,
     due_at = :lease_until,
     crashes = n.crashes,
+    address_hash = n.address_hash,
 
     -- a message that was `sending` may have been handed over by the worker that died
     maybe_duplicate = m.maybe_duplicate OR m.status = 'sending',
@@ -12,5 +13,5 @@ SET status = 'sending',
                        WHEN m.attempts = 0 THEN :now
                        ELSE m.first_tried_at
                      END
-FROM unnest(CAST(:ids AS bigint[]), CAST(:crashes AS bigint[])) AS n (id, crashes)
+FROM unnest(CAST(:ids AS bigint[]), CAST(:crashes AS bigint[]), CAST(:address_hashes AS bytea[])) AS n (id, crashes, address_hash)
 WHERE m.account_id = :account_id AND m.id = n.id

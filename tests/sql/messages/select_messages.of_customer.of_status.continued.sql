@@ -18,6 +18,13 @@ SELECT m.id,
        END AS next_attempt_at
 FROM messages AS m
 WHERE m.account_id = :account_id
+  AND NOT EXISTS (SELECT
+                  FROM customers AS c
+                       INNER JOIN sources AS s ON s.account_id = c.account_id
+                                              AND s.id = c.source_id
+                  WHERE c.account_id = m.account_id
+                    AND c.id = m.customer_id
+                    AND s.deleted_at IS NOT NULL)
   AND m.customer_id = :customer
   AND m.status = :status
   AND (m.created_at, m.id) < (:after_created_at, :after_id)

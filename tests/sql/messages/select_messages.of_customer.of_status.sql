@@ -17,6 +17,15 @@ SELECT m.id,
          WHEN m.status = 'queued' THEN m.due_at
        END AS next_attempt_at
 FROM messages AS m
-WHERE m.account_id = :account_id AND m.customer_id = :customer AND m.status = :status
+WHERE m.account_id = :account_id
+  AND NOT EXISTS (SELECT
+                  FROM customers AS c
+                       INNER JOIN sources AS s ON s.account_id = c.account_id
+                                              AND s.id = c.source_id
+                  WHERE c.account_id = m.account_id
+                    AND c.id = m.customer_id
+                    AND s.deleted_at IS NOT NULL)
+  AND m.customer_id = :customer
+  AND m.status = :status
 ORDER BY m.created_at DESC, m.id DESC
 LIMIT CAST(:limit AS bigint)

@@ -11,7 +11,9 @@ SELECT s.customer_id,
               WHERE k.account_id = :account_id
                 AND k.board_id = s.board_id
                 AND k.metric = 'average_order_amount'
-                AND k.least_value > s.average) AS higher) + 1 AS rank
+                AND k.least_value > s.average) AS higher) + 1 AS rank,
+       s.purchases,
+       s.spend
 FROM (SELECT b.id,
              b.version,
              s.contacts_version,

@@ -2,12 +2,26 @@ UPDATE customers AS c
 SET external_id = n.external_id,
     email = n.email,
     name = n.name,
+    first_name = n.first_name,
+    last_name = n.last_name,
+    language = n.language,
+    marketing = n.marketing,
     email_at = n.email_at,
-    name_at = n.name_at
-FROM unnest(CAST(:ids AS bigint[]),
-            CAST(:external_ids AS text[]),
-            CAST(:emails AS text[]),
-            CAST(:names AS text[]),
-            CAST(:emails_at AS timestamptz[]),
-            CAST(:names_at AS timestamptz[])) AS n (id, external_id, email, name, email_at, name_at)
+    name_at = n.name_at,
+    language_at = n.language_at,
+    marketing_weight = n.marketing_weight,
+    marketing_at = n.marketing_at
+FROM unnest(CAST(:id AS bigint[]),
+            CAST(:external_id AS text[]),
+            CAST(:email AS text[]),
+            CAST(:name AS text[]),
+            CAST(:first_name AS text[]),
+            CAST(:last_name AS text[]),
+            CAST(:language AS text[]),
+            CAST(:marketing AS text[]),
+            CAST(:email_at AS timestamp with time zone[]),
+            CAST(:name_at AS timestamp with time zone[]),
+            CAST(:language_at AS timestamp with time zone[]),
+            CAST(:marketing_weight AS text[]),
+            CAST(:marketing_at AS timestamp with time zone[])) AS n (id, external_id, email, name, first_name, last_name, language, marketing, email_at, name_at, language_at, marketing_weight, marketing_at)
 WHERE c.account_id = :account_id AND c.source_id = :source_id AND c.id = n.id

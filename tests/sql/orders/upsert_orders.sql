@@ -11,7 +11,8 @@ INSERT INTO orders AS o (account_id,
                          items,
                          status,
                          test,
-                         content_hash)
+                         content_hash,
+                         discount_codes)
 SELECT CAST(:account_id AS bigint),
        CAST(:source_id AS bigint),
        n.customer_id,
@@ -25,7 +26,8 @@ SELECT CAST(:account_id AS bigint),
        n.items,
        CAST(n.status AS order_status),
        n.test,
-       n.content_hash
+       n.content_hash,
+       n.discount_codes
 FROM unnest(CAST(:customer_id AS bigint[]),
             CAST(:guest_email AS text[]),
             CAST(:updated_at AS timestamp with time zone[]),
@@ -37,7 +39,8 @@ FROM unnest(CAST(:customer_id AS bigint[]),
             CAST(:items AS bigint[]),
             CAST(:status AS text[]),
             CAST(:test AS boolean[]),
-            CAST(:content_hash AS bigint[])) AS n (customer_id, guest_email, updated_at, order_id, ordered_at, total, refunded, foreign_currency, items, status, test, content_hash)
+            CAST(:content_hash AS bigint[]),
+            CAST(:discount_codes AS text[])) AS n (customer_id, guest_email, updated_at, order_id, ordered_at, total, refunded, foreign_currency, items, status, test, content_hash, discount_codes)
 ON CONFLICT (account_id, source_id, order_id)
    DO UPDATE
      SET customer_id = excluded.customer_id,
@@ -50,4 +53,6 @@ ON CONFLICT (account_id, source_id, order_id)
          items = excluded.items,
          status = excluded.status,
          test = excluded.test,
-         content_hash = excluded.content_hash
+         content_hash = excluded.content_hash,
+         discount_codes = excluded.discount_codes,
+         deleted_at = NULL

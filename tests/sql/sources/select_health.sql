@@ -2,6 +2,9 @@ SELECT s.orders,
        s.unattributed,
        s.foreign_currency,
        (SELECT count(*)
+        FROM inbox AS i
+        WHERE i.account_id = :account_id AND i.source_id = :source_id AND i.status = 'quarantined') AS quarantined,
+       (SELECT count(*)
         FROM customers AS c
         WHERE c.account_id = :account_id AND c.source_id = :source_id) AS customers,
        CASE

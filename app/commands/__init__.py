@@ -1,0 +1,1 @@
+"""Commands: what `python -m app` does, a module a subject; cli.py names them."""

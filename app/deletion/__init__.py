@@ -1,0 +1,1 @@
+"""Deletion: every row of a deleted account or store is removed."""

@@ -1,0 +1,1 @@
+"""Ledger: what came in is read back."""

@@ -1,0 +1,3 @@
+SELECT count(*) AS number
+FROM sender_domains
+WHERE account_id = :account_id

@@ -1,0 +1,3 @@
+SELECT cursor_secret
+FROM accounts
+WHERE id = :account_id

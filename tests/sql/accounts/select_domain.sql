@@ -1,0 +1,3 @@
+SELECT domain, token, created_at, verified_at
+FROM sender_domains
+WHERE account_id = :account_id AND domain = :domain

@@ -1,0 +1,12 @@
+UPDATE sources AS s
+SET orders = n.orders,
+    unattributed = n.unattributed,
+    foreign_currency = n.foreign_currency,
+    amounts = n.amounts
+FROM (SELECT count(*) FILTER (WHERE deleted_at IS NULL) AS orders,
+             count(*) FILTER (WHERE deleted_at IS NULL AND customer_id IS NULL) AS unattributed,
+             count(*) FILTER (WHERE deleted_at IS NULL AND foreign_currency IS NOT NULL) AS foreign_currency,
+             COALESCE(sum(total) FILTER (WHERE deleted_at IS NULL), 0) AS amounts
+      FROM orders
+      WHERE account_id = :account_id AND source_id = :source_id) AS n
+WHERE s.account_id = :account_id AND s.id = :source_id

@@ -1,0 +1,2 @@
+DELETE FROM idempotency_keys
+WHERE account_id = :account_id AND operation = 'connectSource' AND answer LIKE :begins

@@ -1,0 +1,3 @@
+DELETE FROM rate_windows AS t
+USING unnest(CAST(:key_id AS bigint[]), CAST(:limit_name AS text[])) AS n (key_id, limit_name)
+WHERE t.account_id = :account_id AND t.key_id = n.key_id AND t.limit_name = n.limit_name

@@ -1,0 +1,2 @@
+DELETE FROM senders
+WHERE account_id = :account_id

@@ -1,0 +1,4 @@
+SELECT source_id, email
+FROM addresses
+WHERE account_id = :account_id
+LIMIT CAST(:most AS bigint)

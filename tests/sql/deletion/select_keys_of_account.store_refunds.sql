@@ -1,0 +1,4 @@
+SELECT source_id, order_id, refund_id
+FROM store_refunds
+WHERE account_id = :account_id
+LIMIT CAST(:most AS bigint)

@@ -1,0 +1,4 @@
+SELECT id
+FROM boards
+WHERE account_id = :account_id AND source_id = ANY(CAST(:owners AS bigint[]))
+LIMIT CAST(:most AS bigint)

@@ -1,0 +1,4 @@
+SELECT id
+FROM messages
+WHERE account_id = :account_id AND customer_id = ANY(CAST(:owners AS bigint[]))
+LIMIT CAST(:most AS bigint)

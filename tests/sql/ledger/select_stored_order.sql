@@ -1,0 +1,20 @@
+SELECT o.order_id,
+       o.ordered_at,
+       o.total,
+       o.refunded,
+       o.foreign_currency,
+       o.items,
+       CAST(o.status AS text) AS status,
+       o.spend,
+       o.updated_at,
+       o.test,
+       o.discount_codes,
+       o.guest_email,
+       o.deleted_at,
+       o.erased_at,
+       o.customer_id,
+       c.external_id,
+       c.name AS customer_name,
+       c.email AS customer_email
+FROM orders AS o LEFT JOIN customers AS c ON c.account_id = o.account_id AND c.id = o.customer_id
+WHERE o.account_id = :account_id AND o.source_id = :source_id AND o.order_id = :order_id

@@ -1,0 +1,3 @@
+UPDATE addresses
+SET customer_id = :heir
+WHERE account_id = :account_id AND customer_id = :customer_id

@@ -1,0 +1,2 @@
+DELETE FROM audiences
+WHERE account_id = :account_id AND id = :audience_id

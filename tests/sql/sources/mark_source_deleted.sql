@@ -1,0 +1,3 @@
+UPDATE sources
+SET deleted_at = :now
+WHERE account_id = :account_id AND id = :source_id

@@ -1,0 +1,3 @@
+SELECT account_id
+FROM audiences
+WHERE id = :audience_id

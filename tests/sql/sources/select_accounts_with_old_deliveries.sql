@@ -1,0 +1,3 @@
+SELECT DISTINCT account_id
+FROM inbox
+WHERE received_at < :expired AND status <> 'waiting'

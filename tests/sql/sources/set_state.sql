@@ -1,0 +1,3 @@
+UPDATE store_connections
+SET state = :state, reason = :reason, since = :now
+WHERE account_id = :account_id AND source_id = :source_id AND state = ANY(CAST(:before AS text[]))
