@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from app import monitoring, openapi, operation, problems
+from app import monitoring, operation, problems
 from app.accounts import domain_routes, operator_routes
 from app.accounts import routes as account_routes
 from app.accounts.access import Callers, OperatorKey
@@ -30,6 +30,8 @@ from app.messages import open_routes
 from app.messages import routes as message_routes
 from app.messages.open_routes import FeedbackSource
 from app.messages.sending.compose_mail import Site
+from app.openapi.docs_page import install_docs
+from app.openapi.document import document
 from app.orders import routes as order_routes
 from app.orders.read_orders import OrderReader
 from app.orders.running_imports import RunningImports
@@ -194,8 +196,8 @@ def _middleware(metrics: Metrics, cors_origins: tuple[str, ...]) -> list[Middlew
 
 
 def _serve_document(app: FastAPI) -> None:
-    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]
-    openapi.install_docs(app)
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    install_docs(app)
 
 
 def _fixed_paths(app: FastAPI) -> frozenset[str]:

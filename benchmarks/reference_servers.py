@@ -184,6 +184,7 @@ def ranked(row: Record[Any]) -> Row:
         last_order_at=rfc3339(row.last_order_at),
         previous_rank=None,
         movement=None,
+        is_new=False,
     )
 
 

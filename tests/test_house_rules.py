@@ -40,7 +40,7 @@ JSON_FORMS = "the JSON that clients see has the same name as what it shows"
 TWINS = {
     "router": "every feature has one",
     **dict.fromkeys(("feedback", "ENDPOINT", "SENDER_FIELDS", "_message", "_outcome", "_event_feedback"), PROVIDERS),
-    **dict.fromkeys(("Source", "Vip", "Vips"), JSON_FORMS),
+    **dict.fromkeys(("Source",), JSON_FORMS),
 }
 """Names that stand at the top of more than one module, and why."""
 COMMANDS = ("backup", "first_start", "keys", "messages", "orders", "running", "serve", "stores")

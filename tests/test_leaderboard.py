@@ -107,9 +107,10 @@ async def test_compare_tells_the_rank_in_the_period_before(open_store):
     board = await store.ask(time_frame="last_month", compare="previous")
     custom = await store.ask(time_frame="custom", start="2026-02-01", end="2026-03-01", compare="previous")
 
-    rows = [(row["customer"]["external_id"], row["previous_rank"], row["movement"]) for row in board["items"]]
-    assert rows == [("ada", 3, 2), ("bea", 2, 0), ("dan", None, "new")]
-    assert [(row["previous_rank"], row["movement"]) for row in custom["items"]] == [(3, 2), (2, 0), (None, "new")]
+    assert [row["customer"]["external_id"] for row in board["items"]] == ["ada", "bea", "dan"]
+    for items in (board["items"], custom["items"]):
+        moved = [(row["previous_rank"], row["movement"], row["is_new"]) for row in items]
+        assert moved == [(3, 2, False), (2, 0, False), (None, None, True)]
 
 
 async def test_the_bounds_of_a_frame_are_rfc_3339_where_clocks_were_off_by_seconds(api, open_store):
@@ -135,8 +136,13 @@ async def test_a_file_tells_places_lost_as_the_number_that_a_page_tells(api, ope
     for question in ({"time_frame": "month_to_date"}, MARCH):
         asked = store.board(**question, compare="previous")
         table = await api.get("/leaderboard", params=asked, headers=store.auth | {"Accept": "text/csv"})
-        cells = [line.split(",")[-2:] for line in table.text.splitlines()]
-        assert cells == [["previous_rank", "movement"], ["2", "1"], ["1", "-1"], ["", "new"]]
+        cells = [line.split(",")[-3:] for line in table.text.splitlines()]
+        assert cells == [
+            ["previous_rank", "movement", "is_new"],
+            ["2", "1", "false"],
+            ["1", "-1", "false"],
+            ["", "", "true"],
+        ]
 
 
 @pytest.mark.parametrize("name", ["=1", "+1", "-1+1", "-", "-1\n", "--1", "@a", "\x01=1", "\x0b=1", "\x7f=1", "\x85=1"])

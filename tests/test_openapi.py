@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ PAGES = {"showUnsubscribe", "unsubscribe"}
 """What people read in a browser, refusals too."""
 ASKS_THE_DATABASE = {"readReadiness", "reportMail", "receiveWebhook", *PAGES}
 """Of those that need no key."""
+SCHEMA_WORDS = {"type", "$ref", "anyOf", "const", "enum", "pattern", "properties", "items"}
 OPEN = ASKS_THE_DATABASE | {"readLiveness", "readVersion", "readMetrics", "readProblem"}
 
 
@@ -53,6 +55,61 @@ def test_the_committed_document_is_the_one_that_is_served(document):
 def test_the_document_is_valid_openapi(document):
     assert document["openapi"].startswith("3.1")
     validate(document)
+
+
+def schemas_in(part: Any, place: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every schema in a part of the document, with its place."""
+    if isinstance(part, list):
+        for index, each in enumerate(part):
+            yield from schemas_in(each, f"{place}/{index}")
+    elif isinstance(part, dict):
+        if SCHEMA_WORDS & part.keys() and not place.endswith("/properties"):
+            yield place, part
+        for name, each in part.items():
+            if name not in {"example", "examples", "default", "enum"} or place.endswith("/properties"):
+                yield from schemas_in(each, f"{place}/{name}")
+
+
+def test_schemas_have_names_that_clients_can_use(document):
+    schemas = document["components"]["schemas"]
+    assert [name for name in schemas if not re.fullmatch(r"(?:[A-Z][a-z]*)+", name)] == []
+    assert {name: schema["title"] for name, schema in schemas.items()} == {name: name for name in schemas}
+    inner = [place for place, schema in schemas_in(document) if "title" in schema and place.count("/") > 3]
+    assert inner == [], "generators would name types by these titles"
+
+
+def test_every_schema_and_every_branch_of_one_says_what_it_is(document):
+    untyped, mixed = [], []
+    for place, schema in schemas_in(document):
+        branches = [each.get("type", "$ref") for each in schema.get("anyOf", []) if each.get("type") != "null"]
+        if not {"type", "$ref", "anyOf"} & schema.keys():
+            untyped.append(place)
+        if "const" in schema or (len(set(branches)) > 1 and any("enum" in each for each in schema["anyOf"])):
+            mixed.append(place)
+    assert (untyped, mixed) == ([], [])
+
+
+def test_answers_promise_every_field_that_is_always_sent(document):
+    asked_for = {("Row", name) for name in ("previous_rank", "movement", "is_new", "gap")}
+    optional = {
+        (name, field)
+        for name in reached(document, [operation["responses"] for _, _, operation in operations(document)])
+        for schema in [document["components"]["schemas"][name]]
+        for field in schema.get("properties", {}).keys() - set(schema.get("required", []))
+        if name != "Problem"
+    }
+    assert optional == asked_for
+
+
+def reached(document, part: Any) -> set[str]:
+    """The names of the schemas that a part of the document leads to."""
+    found: set[str] = set()
+    waiting = [part]
+    while waiting:
+        names = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(waiting.pop()))) - found
+        found |= names
+        waiting += [document["components"]["schemas"][name] for name in names]
+    return found
 
 
 def test_every_operation_says_what_it_is(document):
@@ -199,7 +256,7 @@ async def test_rows_without_comparison_do_not_speak_of_it(open_store):
     await store.sold(("ada", "10.00"))
     row = (await store.ask(time_frame="month_to_date"))["items"][0]
     compared = (await store.ask(time_frame="month_to_date", compare="previous"))["items"][0]
-    assert set(compared) - set(row) == {"previous_rank", "movement"}
+    assert set(compared) - set(row) == {"previous_rank", "movement", "is_new"}
 
 
 async def test_every_type_of_problem_is_a_page(api, document):

@@ -11,7 +11,7 @@ from app.accounts.answer_once import OptionalIdempotencyKey
 from app.accounts.audit import note_action
 from app.accounts.guarded_route import GuardedRoute
 from app.accounts.keys import LastAdminKey, UnknownKey, revoke_key
-from app.accounts.schemas import AuditPage, KeyPage, Me, NewKey, OpenedKey, OwnChange, Pause, Sender
+from app.accounts.schemas import AuditPage, KeyPage, Me, NewKey, OpenedKey, OwnChange, Pause, ShownSender
 from app.accounts.sender_domains import Domains, SenderDomainNotVerified, require_domain
 from app.accounts.show_keys import answer_with_key, audit_page, key_page
 from app.accounts.statements import AccountWithSender
@@ -64,7 +64,7 @@ def me(caller: Caller, row: AccountWithSender, now: datetime) -> Me:
         created_at=rfc3339(row.created_at),
         key=public_id("key", caller.key_id),
         scopes=[scope for scope in Scope if scope in caller.scopes],
-        sender=Sender.model_construct(**{name: getattr(row, f"sender_{name}") for name in Sender.model_fields})
+        sender=ShownSender.model_validate({name: getattr(row, f"sender_{name}") for name in ShownSender.model_fields})
         if row.sender_email is not None
         else None,
         sending_paused=pause,

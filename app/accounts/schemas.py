@@ -164,6 +164,15 @@ class OwnChange(Strict):
     sender: Sender
 
 
+class ShownSender(BaseModel):
+    """The sender of the e-mails of stores that have none of their own."""
+
+    name: str
+    email: str
+    reply_to: str | None
+    postal_address: str
+
+
 class Pause(BaseModel):
     """Why the account's e-mails are paused, and until when; setting the sender ends the pause at once."""
 
@@ -182,7 +191,7 @@ class Me(Account):
 
     key: str = Field(description="the id of the key")
     scopes: list[Scope]
-    sender: Sender | None = Field(
+    sender: ShownSender | None = Field(
         description="for stores that have no sender of their own; without any sender nothing can be sent"
     )
     sending_paused: Pause | None

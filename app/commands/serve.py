@@ -7,7 +7,7 @@ import socket
 from contextlib import ExitStack, aclosing
 from functools import partial
 
-from app import mailing, openapi, securing, serving
+from app import mailing, securing, serving
 from app.accounts.rate_limits import Quotas
 from app.accounts.statements import SELECT_HAS_ACCOUNTS
 from app.admission import FairUse
@@ -17,6 +17,7 @@ from app.connecting import Urls, connected, connected_to_work, postgres, upgrade
 from app.database.pools import Database
 from app.main import create_app, create_monitoring_app
 from app.messages.daily_caps import DailyCaps
+from app.openapi.document import document
 from app.orders.running_imports import RunningImports
 from app.process_metrics import Metrics
 from app.serving import taken_port
@@ -127,4 +128,4 @@ def migrate() -> None:
 def print_openapi() -> None:
     """Print the OpenAPI document."""
     database = Database("postgresql+asyncpg://nobody@127.0.0.1/none", None, pool_size=1, pool_wait_seconds=1)
-    print(json.dumps(openapi.document(create_app(database)), indent=2, ensure_ascii=False))
+    print(json.dumps(document(create_app(database)), indent=2, ensure_ascii=False))

@@ -25,7 +25,7 @@ from app.customers.schemas import (
     ShownMessage,
     ShownOrder,
     ShownOrderRow,
-    Vip,
+    VipMembership,
 )
 from app.customers.statements import Contact, FoundCustomer
 from app.database.driver import first_hot_row, hot_rows
@@ -156,7 +156,7 @@ def _difference(greater: int | None, less: int | None) -> int | None:
     return None if greater is None or less is None else greater - less
 
 
-def shown_vip(standing: FrameStanding, source: Source) -> Vip:
+def shown_vip(standing: FrameStanding, source: Source) -> VipMembership:
     """Membership among the VIPs of the last 365 days, by the suggested thresholds."""
     figures = by_metric(standing.figures)
     matched: list[Criterion] = []
@@ -166,7 +166,7 @@ def shown_vip(standing: FrameStanding, source: Source) -> Vip:
         matched.append("frequent_buyer")
     missing_spend = None if standing.min_spend is None else standing.min_spend + 1 - (figures[Metric.SPEND] or 0)
     missing_orders = None if standing.min_orders is None else standing.min_orders + 1 - (figures[Metric.PURCHASES] or 0)
-    return Vip(
+    return VipMembership(
         member=bool(matched),
         matched=matched,
         min_spend=_money(standing.min_spend, source),

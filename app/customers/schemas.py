@@ -193,7 +193,7 @@ class FrameFigures(Figures):
     ranked_customers: int = Field(description="the number of customers on that board")
 
 
-class Vip(BaseModel):
+class VipMembership(BaseModel):
     """Whether the customer is a VIP of the last 365 days: the rules that match, and what is missing."""
 
     member: bool
@@ -294,7 +294,7 @@ class Profile(Customer):
     last_order_at: Instant | None = Field(description="the last purchase; null before any")
     all_time: Figures
     time_frames: list[FrameFigures] = Field(description="the seven named time frames, in the order of the drop-down")
-    vip: Vip
+    vip: VipMembership
     orders: list[ShownOrder] = Field(description="the last 10, newest first")
     messages: list[ShownMessage] = Field(description="the last 10, newest first")
 

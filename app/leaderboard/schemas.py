@@ -1,6 +1,6 @@
 """Leaderboard forms: the question, the board and the drop-downs."""
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -54,8 +54,11 @@ class Row(StandingFigures):
     rank: int = Field(description="1 is best; equal values share it and the next is skipped")
     customer: Buyer
     previous_rank: int | None = Field(None, description="only with `compare=previous`; null where there was none")
-    movement: int | Literal["new"] | None = Field(
-        None, description="only with `compare=previous`: places gained (positive) or lost, or `new`"
+    movement: int | None = Field(
+        None, description="only with `compare=previous`: places gained (positive) or lost; null where `is_new`"
+    )
+    is_new: bool = Field(
+        default=False, description="only with `compare=previous`: whether the customer was not on the board before"
     )
     gap: int | Money | None = Field(
         None,

@@ -70,8 +70,11 @@ def json_row(metric: Metric, compare: Compare | None) -> str:
     """One row as JSON text, with the members that a comparison adds."""
     added: tuple[str, ...] = ()
     if compare is Compare.PREVIOUS:
-        movement = """coalesce((q.rank - p.rank)::text, '"new"')"""
-        added = (member("previous_rank", "coalesce(q.rank::text, 'null')"), member("movement", movement))
+        added = (
+            member("previous_rank", "coalesce(q.rank::text, 'null')"),
+            member("movement", "coalesce((q.rank - p.rank)::text, 'null')"),
+            member("is_new", "(q.rank IS NULL)"),
+        )
     elif compare is Compare.GAP:
         gap = f"""'"' || {gap_of(metric)} || '"'""" if metric in AMOUNTS else gap_of(metric)
         added = (member("gap", f"coalesce({gap}, 'null')"),)
@@ -285,7 +288,7 @@ def select_page_start_in_orders(metric: Metric) -> TextClause:
 
 # ---------------------------------------------------------------- the whole board, for files
 
-COMPARED_HEADER = {None: (), Compare.PREVIOUS: ("previous_rank", "movement"), Compare.GAP: ("gap",)}
+COMPARED_HEADER = {None: (), Compare.PREVIOUS: ("previous_rank", "movement", "is_new"), Compare.GAP: ("gap",)}
 
 
 def file_header(compare: Compare | None) -> tuple[str, ...]:
@@ -305,7 +308,7 @@ def select_whole_board(metric: Metric, *, live: bool, compare: Compare | None, a
         figures, previous = figures_of_orders(), previous_rank_by_window(metric)
     compared_cells = {
         None: "",
-        Compare.PREVIOUS: ", q.rank AS previous_rank, coalesce((q.rank - p.rank)::text, 'new') AS movement",
+        Compare.PREVIOUS: ", q.rank AS previous_rank, q.rank - p.rank AS movement, q.rank IS NULL AS is_new",
         Compare.GAP: f", {gap_of(metric)} AS gap",
     }[compare]
     better = f", {next_better_value(metric)} AS better" if compare is Compare.GAP else ""

@@ -12,7 +12,7 @@ from app.boards.source import Source
 from app.database.pools import Database
 from app.leaderboard.read_board import read_page, resolve
 from app.messages.rank_recipients import BoardChoice, BoardRank
-from app.messages.schemas import Top, Vips
+from app.messages.schemas import Top, VipRecipients
 from app.messages.writing.facts import Bought
 from app.segments.ask_vips import ask_vips, next_vip_cursor
 from app.segments.read_vips import read_vip_page
@@ -47,7 +47,9 @@ async def choose_top(database: Database, source: Source, wanted: Top, now: datet
     return Chosen([*ranks], ranks)
 
 
-async def choose_vips(database: Database, source: Source, wanted: Vips, caller: Caller, now: datetime) -> Chosen:
+async def choose_vips(
+    database: Database, source: Source, wanted: VipRecipients, caller: Caller, now: datetime
+) -> Chosen:
     """The VIPs that follow those of the batch before."""
     binding = f"batch{wanted.model_dump_json(exclude={'limit', 'cursor'})}"
     question, start = ask_vips(source, wanted, caller, binding, now)

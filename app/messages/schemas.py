@@ -138,7 +138,7 @@ class NewMessage(Wording):
     customer: Annotated[str, Field(max_length=40)]
 
 
-class Vips(VipQuery):
+class VipRecipients(VipQuery):
     """The VIPs of a store, best spenders first; `cursor` continues after a batch that returned a `next_cursor`."""
 
     limit: Annotated[int, Field(ge=1, le=MOST_RECIPIENTS)] = MOST_RECIPIENTS
@@ -164,7 +164,7 @@ class Recipients(Strict):
     """The recipients of a batch: exactly one of the three."""
 
     customers: list[Annotated[str, Field(max_length=40)]] | None = Field(None, min_length=1, max_length=MOST_RECIPIENTS)
-    vips: Vips | None = None
+    vips: VipRecipients | None = None
     top: Top | None = None
 
     @model_validator(mode="after")

@@ -91,6 +91,8 @@ class OrderBatch(Strict):
 class ReadAs(BaseModel):
     """How a file was read: what the parameters said, or else what its first rows told."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
     format: Annotated[str, OneOf(FileFormat)]
     charset: str = "utf-8"
     delimiter: Literal[",", ";", "tab", "|"] | None = Field(None, description="null where the file is no CSV")

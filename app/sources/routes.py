@@ -44,10 +44,10 @@ from app.sources.schemas import (
     NewAudience,
     NewSource,
     Setup,
+    ShownSourceSender,
     Source,
     SourceChange,
     SourcePage,
-    SourceSender,
     SourceWithHealth,
 )
 from app.sources.statements import AudienceRow, HealthRow, SourceRow
@@ -111,9 +111,10 @@ def shown_audience(row: AudienceRow) -> Audience:
     return Audience(id=public_id("aud", row.id), name=row.name, created_at=rfc3339(row.created_at))
 
 
-def sender_of_source(row: SourceRow) -> SourceSender:
+def sender_of_source(row: SourceRow) -> ShownSourceSender:
     """The sender of a source that has one."""
-    return SourceSender.model_construct(**{name: getattr(row, f"sender_{name}") for name in SourceSender.model_fields})
+    fields = ShownSourceSender.model_fields
+    return ShownSourceSender.model_validate({name: getattr(row, f"sender_{name}") for name in fields})
 
 
 def source_fields(row: SourceRow) -> dict[str, Any]:

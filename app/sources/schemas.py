@@ -232,6 +232,14 @@ def sender_columns(sender: SourceSender | None) -> dict[str, str | None]:
     return {f"sender_{name}": getattr(sender, name, None) for name in SourceSender.model_fields}
 
 
+class ShownSourceSender(BaseModel):
+    """Who a store's e-mails are from."""
+
+    name: str
+    email: str
+    reply_to: str | None
+
+
 class Source(BaseModel):
     """A connected store."""
 
@@ -243,7 +251,7 @@ class Source(BaseModel):
     time_zone: str
     week_start: WeekStart
     url: str | None = Field(description="the web address of the store")
-    sender: SourceSender | None = Field(description=OWN_SENDER)
+    sender: ShownSourceSender | None = Field(description=OWN_SENDER)
     postal_address: str | None = Field(description=OWN_ADDRESS)
     language: Language | None = Field(description=OWN_LANGUAGE)
     consent_sentence: str | None = Field(description=OWN_SENTENCE)

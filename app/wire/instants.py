@@ -86,7 +86,7 @@ BodyInstant = Annotated[
 QueryDay = Annotated[
     date | datetime,
     BeforeValidator(date_or_instant),
-    WithJsonSchema({"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]}),
 ]
 
 Instant = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]

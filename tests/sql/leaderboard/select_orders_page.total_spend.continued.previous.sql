@@ -126,7 +126,10 @@ WITH ranked AS MATERIALIZED (
                                             || COALESCE(CAST(q.rank AS text), 'null')
                                             || ', '
                                             || '"movement": '
-                                            || COALESCE(CAST(q.rank - p.rank AS text), '"new"')
+                                            || COALESCE(CAST(q.rank - p.rank AS text), 'null')
+                                            || ', '
+                                            || '"is_new": '
+                                            || (q.rank IS NULL)
                                             || '}',
                                             ',' ORDER BY p.position),
                                  '') || ']'

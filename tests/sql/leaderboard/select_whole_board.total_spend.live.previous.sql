@@ -19,7 +19,8 @@ SELECT p.rank,
        pg_catalog.btrim(CAST(to_json(pg_catalog.timezone('UTC', p.last_order_at)) AS text), '"') || 'Z' AS last_order_at,
        CAST(:currency AS text) AS currency,
        q.rank AS previous_rank,
-       COALESCE(CAST(q.rank - p.rank AS text), 'new') AS movement
+       q.rank - p.rank AS movement,
+       q.rank IS NULL AS is_new
 FROM (SELECT *, rank() OVER (ORDER BY spend DESC) AS rank
       FROM (SELECT * FROM standings WHERE account_id = :account_id AND board_id = :board_id) AS a) AS p
      INNER JOIN customers AS c ON c.account_id = :account_id AND c.id = p.customer_id

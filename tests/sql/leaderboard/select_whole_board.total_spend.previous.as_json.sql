@@ -50,7 +50,10 @@ SELECT '{'
        || COALESCE(CAST(q.rank AS text), 'null')
        || ', '
        || '"movement": '
-       || COALESCE(CAST(q.rank - p.rank AS text), '"new"')
+       || COALESCE(CAST(q.rank - p.rank AS text), 'null')
+       || ', '
+       || '"is_new": '
+       || (q.rank IS NULL)
        || '}'
 FROM (SELECT *, rank() OVER (ORDER BY spend DESC) AS rank
       FROM (SELECT account_id,

@@ -1,27 +1,22 @@
-"""OpenAPI document: what integration tests read; committed, and compared in the tests."""
+"""OpenAPI document: what clients, mocks and integration tests are made from.
 
-import base64
-import gzip
-import hashlib
-import re
-from functools import cache
-from importlib import resources
+It is committed in `openapi/`, and a test compares it with what the service says of itself.
+"""
+
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
-from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
-from fastapi_swagger import resources as swagger_ui
 from starlette.routing import BaseRoute
 
 from app.accounts.guarded_route import permission_of, problems_of
+from app.openapi.tidy_schemas import tidied
 from app.operation import VERSION
 from app.orders.customer_form import CustomerRow
 from app.orders.schemas import OrderRow
-from app.problems import NotFound, documented
+from app.problems import documented
 
 DESCRIPTION = """\
 Ranks an online store's customers by purchases, average order and spend, exact and live at any size.
@@ -30,18 +25,6 @@ Send `Authorization: Bearer llb_…`. Errors are `application/problem+json`: com
 The `title` and each `detail` of an error follow `Accept-Language` (en, de, it, es).
 Amounts are decimal strings with the currency's digits, instants RFC 3339, ids opaque.
 """
-
-DOCS_POLICY = (
-    "default-src 'none'; script-src 'self' 'sha256-{digest}'; style-src 'self' 'unsafe-inline';"
-    " img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""What Swagger UI needs and no more: its own files, the one script in its page, the styles that it sets itself."""
-
-DOCS_ASSETS = {
-    "swagger-ui-bundle.js": "text/javascript",
-    "swagger-ui.css": "text/css",
-    "favicon-32x32.png": "image/png",
-}
 
 PROBLEM = {
     "title": "Problem",
@@ -77,7 +60,7 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
-    made = get_openapi(
+    made: dict[str, Any] = get_openapi(
         title="Loyalty Leaderboard",
         version=VERSION,
         description=DESCRIPTION,
@@ -99,44 +82,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for route in guarded_routes(app.routes):
         for method in route.methods or ():
             _complete(route.dependant, made["paths"][route.path_format][method.lower()])
-    return made
-
-
-def install_docs(app: FastAPI) -> None:
-    """Serve Swagger UI at /docs, from files of this service: it works without the internet."""
-    page = get_swagger_ui_html(
-        openapi_url="openapi.json",
-        title="Loyalty Leaderboard",
-        swagger_js_url="swagger/swagger-ui-bundle.js",
-        swagger_css_url="swagger/swagger-ui.css",
-        swagger_favicon_url="swagger/favicon-32x32.png",
-        swagger_ui_parameters={"persistAuthorization": True, "filter": True},
-    ).body
-    (script,) = re.findall(rb"<script>(.*?)</script>", bytes(page), re.DOTALL)
-    digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
-
-    @app.get("/docs", include_in_schema=False)
-    async def read_docs() -> HTMLResponse:
-        return HTMLResponse(page, headers={"Content-Security-Policy": DOCS_POLICY.format(digest=digest)})
-
-    assets = packed_assets()
-
-    @app.get("/swagger/{name}", include_in_schema=False)
-    async def read_asset(name: str) -> Response:
-        if name not in assets:
-            raise NotFound
-        headers = {"Content-Encoding": "gzip", "Cache-Control": "public, max-age=31536000, immutable"}
-        return Response(assets[name], media_type=DOCS_ASSETS[name], headers=headers)
-
-    @app.get("/", include_in_schema=False)
-    async def read_root() -> RedirectResponse:
-        return RedirectResponse("docs")
-
-
-@cache
-def packed_assets() -> dict[str, bytes]:
-    """The files of Swagger UI, packed once a process."""
-    return {name: gzip.compress(resources.files(swagger_ui).joinpath(name).read_bytes()) for name in DOCS_ASSETS}
+    return tidied(made)
 
 
 def guarded_routes(routes: list[BaseRoute]) -> list[RouteContext]:

@@ -1,0 +1,33 @@
+"""Tidy schemas: what Pydantic writes, as generators of clients read it best."""
+
+from typing import Any
+
+DATA = {"example", "examples", "default"}
+"""What holds values instead of schemas."""
+
+
+def tidied(document: dict[str, Any]) -> dict[str, Any]:
+    """The document without titles that repeat the name of a field, and with each `const` as an enum of one value.
+
+    Only the schemas of components keep their titles: generators name types by them, and two fields named `status`
+    would become one type.
+    """
+    schemas = document["components"]["schemas"]
+    document["paths"] = _tidied(document["paths"])
+    document["components"]["schemas"] = {name: {"title": name, **_tidied(schema)} for name, schema in schemas.items()}
+    return document
+
+
+def _tidied(part: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(part, list):
+        return [_tidied(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    tidy = {name: _member(name, value) for name, value in part.items() if name not in {"title", "const"}}
+    return tidy | ({"enum": [part["const"]]} if "const" in part else {})
+
+
+def _member(name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
+    if name in DATA:
+        return value
+    return {field: _tidied(each) for field, each in value.items()} if name == "properties" else _tidied(value)
