@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, aclosing
+from enum import StrEnum
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -36,12 +37,30 @@ FORMULA, DEFUSED = re.compile(CELL_START + FORMULA_SIGN), re.compile(f"({CELL_ST
 behind what separates cells in other countries. Negative whole numbers are safe; full-width signs are not."""
 
 
-def documented_forms(description: str) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI responses of a list that is answered with a page, with a file, or with 304."""
-    files: dict[str, Any] = {form: {"schema": {"type": "string"}} for form in EXTENSIONS}
+UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "Not modified"}}
+"""The OpenAPI response of what is answered conditionally."""
+
+
+class FileForm(StrEnum):
+    """How a file is written: a table with a header, or a JSON object on each line."""
+
+    CSV = "csv"
+    NDJSON = "ndjson"
+
+    @property
+    def media_type(self) -> str:
+        """What Content-Type and Accept call it."""
+        return next(media_type for media_type, extension in EXTENSIONS.items() if extension == self)
+
+
+def documented_file(description: str, *forms: str, headers: Sequence[str] = ()) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI responses of a file in one of these forms; `headers` are what it says of itself."""
     return {
-        200: {"description": description, "content": files},
-        304: {"description": "Not modified"},
+        200: {
+            "description": description,
+            "content": {form: {"schema": {"type": "string"}} for form in forms},
+            "headers": {name: {"schema": {"type": "string"}} for name in ("Content-Disposition", *headers)},
+        }
     }
 
 

@@ -29,6 +29,8 @@ def requests(store: Store) -> dict[str, dict[str, Any]]:
         **_about_sources(store),
         "readLeaderboard": {"params": store.board(time_frame="all_time")},
         "readVips": {"params": store.board()},
+        "exportLeaderboard": {"params": store.board(time_frame="all_time")},
+        "exportVips": {"params": store.board()},
         "previewVips": {"params": store.board()},
         "findCustomers": {"params": {"source": store.source}},
         "readCustomer": {"path": {"id": "cus_999"}},

@@ -29,6 +29,8 @@ from app.words import Sentence
 ROWS_AT_ONCE = 1_000
 MOST_FILES_OF_AN_ACCOUNT = 2
 MOST_FILES = 8
+FACTS = ("ETag", "X-As-Of", "X-Start", "X-End", "X-Time-Zone", "X-Currency")
+"""The headers of a file."""
 PAGE_PARAMETERS = ("limit", "cursor", "around")
 
 

@@ -12,15 +12,23 @@ from fastapi import APIRouter, Query, Request, Response
 from app.accounts.access import Reader
 from app.accounts.guarded_route import DirectRoute, GuardedRoute
 from app.boards.answers import Origin
-from app.boards.conditional import Answer, File, FilesOfService, answer_conditionally, answer_with_file, refuse_pages
+from app.boards.conditional import (
+    FACTS,
+    Answer,
+    File,
+    FilesOfService,
+    answer_conditionally,
+    answer_with_file,
+    refuse_pages,
+)
 from app.boards.questions import asked_source, invalid_parameter, known_id, resolved_as_of
-from app.boards.source import RememberedSources, UnknownSource
+from app.boards.source import RememberedSources, Source, UnknownSource
 from app.database.pools import Connection, Pools, ReadConn
 from app.database.rows import all_rows
-from app.forms import CACHING, FORMS, JSON, documented_forms, not_modified, preferred
+from app.forms import CACHING, CSV, FORMS, JSON, NDJSON, UNCHANGED, documented_file, not_modified, preferred
 from app.leaderboard.options import MOST_STORES, OfferedRow, offered
 from app.leaderboard.read_board import BoardQuestion, CustomerNotRanked, Page, PageStart, read_page, resolve
-from app.leaderboard.schemas import Board, BoardQuery, Options
+from app.leaderboard.schemas import Board, BoardAsked, BoardFileQuery, BoardQuery, Options
 from app.leaderboard.statements import SELECT_AUDIENCES_WITH_SOURCES, file_header, select_whole_board
 from app.periods import TimeFrame
 from app.problems import InvalidRequest, NotAcceptable, documented
@@ -46,10 +54,7 @@ ACCEPT_LANGUAGE = {
     "/leaderboard",
     operation_id="readLeaderboard",
     response_model=Board,
-    responses={
-        **documented_forms("One page as JSON, or the whole board as CSV or NDJSON by Accept."),
-        **documented(UnknownSource, CustomerNotRanked, NotAcceptable),
-    },
+    responses={**UNCHANGED, **documented(UnknownSource, CustomerNotRanked, NotAcceptable)},
 )
 async def read_leaderboard(
     query: Annotated[BoardQuery, Query()],
@@ -60,7 +65,10 @@ async def read_leaderboard(
     files: FilesOfService,
     now: Now,
 ) -> Response:
-    """Rank a store's customers over a time frame, best first."""
+    """Rank a store's customers over a time frame, best first.
+
+    With `Accept: text/csv` or `application/x-ndjson` the answer is the file of `GET /leaderboard/export`.
+    """
     form = preferred(request.headers.get("accept", ""), FORMS)
     if form != JSON:
         refuse_pages(request)
@@ -72,11 +80,7 @@ async def read_leaderboard(
     else:
         first_as_of, *position = open_cursor(caller.cursor_secret, binding, query.cursor)
         as_of, start = datetime.fromisoformat(first_as_of), PageStart(*position)
-    question = resolve(
-        source, query.rank_by, query.time_frame, as_of, start=query.start, end=query.end, compare=query.compare
-    )
-    if question.frame.start > question.frame.end:
-        raise InvalidRequest(errors=[invalid_parameter("start", Sentence("Give a start that lies before end."))])
+    question = question_of(query, source, as_of)
     if form != JSON:
         return await answer_with_file(request, database, files, question, form, board_file(question), binding)
 
@@ -92,6 +96,44 @@ async def read_leaderboard(
 
     variant = f"{binding}{query.limit}{query.around}{query.cursor}"
     return await answer_conditionally(request, database, question, variant, read)
+
+
+@router.get(
+    "/leaderboard/export",
+    operation_id="exportLeaderboard",
+    response_class=Response,
+    responses={
+        **documented_file("All rows of the board.", CSV, NDJSON, headers=FACTS),
+        **UNCHANGED,
+        **documented(UnknownSource),
+    },
+)
+async def export_leaderboard(
+    query: Annotated[BoardFileQuery, Query()],
+    request: Request,
+    caller: Reader,
+    database: Pools,
+    sources: RememberedSources,
+    files: FilesOfService,
+    now: Now,
+) -> Response:
+    """Write a whole board to a file, all rows as they were at one moment; it counts as an expensive read."""
+    source = await asked_source(sources, database, caller, query.audience, query.source)
+    question = question_of(query, source, resolved_as_of(query.as_of, now))
+    binding = query.model_dump_json(exclude={"format"})
+    return await answer_with_file(
+        request, database, files, question, query.format.media_type, board_file(question), binding
+    )
+
+
+def question_of(query: BoardAsked, source: Source, as_of: datetime) -> BoardQuestion:
+    """The question with its intervals; InvalidRequest when it begins after its end."""
+    question = resolve(
+        source, query.rank_by, query.time_frame, as_of, start=query.start, end=query.end, compare=query.compare
+    )
+    if question.frame.start > question.frame.end:
+        raise InvalidRequest(errors=[invalid_parameter("start", Sentence("Give a start that lies before end."))])
+    return question
 
 
 def board_file(question: BoardQuestion) -> File:
@@ -127,7 +169,7 @@ def body_of(question: BoardQuestion, page: Page, cursor: str | None) -> bytes:
     response_model=Options,
     responses={
         200: {"headers": {"Content-Language": {"schema": {"type": "string", "enum": [*Language]}}}},
-        304: {"description": "Not modified"},
+        **UNCHANGED,
     },
     openapi_extra={"parameters": [ACCEPT_LANGUAGE]},
 )

@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.boards.schemas import Buyer, StandingFigures
+from app.forms import FileForm
 from app.invalid_values import InvalidValueError
 from app.leaderboard.statements import Compare
 from app.periods import TimeFrame
@@ -12,11 +13,12 @@ from app.vocabulary import Metric, WeekStart
 from app.wire.instants import Instant, QueryDay, QueryInstant
 from app.wire.money import Money
 from app.wire.pages import PageQuery
+from app.wire.strict_json import Strict
 from app.words import Sentence
 
 
-class BoardQuery(PageQuery):
-    """Which board, as of when, and which page of it."""
+class BoardAsked(Strict):
+    """Which board, and as of when."""
 
     audience: str = Field(description="the audience that the source belongs to", examples=["aud_1"])
     source: str = Field(description="the store", examples=["src_1"])
@@ -32,9 +34,6 @@ class BoardQuery(PageQuery):
     compare: Compare | None = Field(
         None, description="`previous` adds the rank in the period before, `gap` what is missing to the next better rank"
     )
-    around: str | None = Field(
-        None, description="the id of a customer: returns the page that shows them", examples=["cus_1"]
-    )
 
     @model_validator(mode="after")
     def _custom_has_bounds(self) -> Self:
@@ -46,6 +45,20 @@ class BoardQuery(PageQuery):
         if self.time_frame is TimeFrame.ALL_TIME and self.compare is Compare.PREVIOUS:
             raise InvalidValueError(Sentence("Leave out compare: nothing precedes all_time."))
         return self
+
+
+class BoardQuery(PageQuery, BoardAsked):
+    """Which board, as of when, and which page of it."""
+
+    around: str | None = Field(
+        None, description="the id of a customer: returns the page that shows them", examples=["cus_1"]
+    )
+
+
+class BoardFileQuery(BoardAsked):
+    """Which board, as of when, and how its file is written."""
+
+    format: FileForm = Field(FileForm.CSV, description="`csv`: a table; `ndjson`: a JSON object on each line")
 
 
 class Row(StandingFigures):

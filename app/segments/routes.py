@@ -10,11 +10,19 @@ from fastapi import APIRouter, Query, Request, Response
 from app.accounts.access import Reader
 from app.accounts.guarded_route import GuardedRoute
 from app.boards.answers import Origin
-from app.boards.conditional import Answer, File, FilesOfService, answer_conditionally, answer_with_file, refuse_pages
+from app.boards.conditional import (
+    FACTS,
+    Answer,
+    File,
+    FilesOfService,
+    answer_conditionally,
+    answer_with_file,
+    refuse_pages,
+)
 from app.boards.questions import asked_source, resolved_as_of
 from app.boards.source import RememberedSources, Source, UnknownSource
 from app.database.pools import Connection, Pools
-from app.forms import FORMS, JSON, documented_forms, preferred
+from app.forms import CSV, FORMS, JSON, NDJSON, UNCHANGED, documented_file, preferred
 from app.problems import NotAcceptable, documented
 from app.segments.ask_vips import ask_vips, given_limits, next_vip_cursor
 from app.segments.histogram import Bar
@@ -27,8 +35,8 @@ from app.segments.read_vips import (
     read_vip_page,
     resolve_vips,
 )
-from app.segments.schemas import SegmentQuery, VipPreview, VipQuery, Vips
-from app.segments.statements import SEGMENT_HEADER, select_whole_segment
+from app.segments.schemas import SegmentQuery, VipFileQuery, VipPreview, VipQuery, Vips
+from app.segments.statements import SEGMENT_HEADER, Criteria, select_whole_segment
 from app.wire.ids import public_id
 from app.wire.instants import Now, local_rfc3339, rfc3339
 from app.wire.money import decimal_string
@@ -40,10 +48,7 @@ router = APIRouter(route_class=GuardedRoute, prefix="/segments", tags=["segments
     "/vip",
     operation_id="readVips",
     response_model=Vips,
-    responses={
-        **documented_forms("One page as JSON, or all members as CSV or NDJSON by Accept."),
-        **documented(UnknownSource, NotAcceptable),
-    },
+    responses={**UNCHANGED, **documented(UnknownSource, NotAcceptable)},
 )
 async def read_vips(
     query: Annotated[VipQuery, Query()],
@@ -54,7 +59,10 @@ async def read_vips(
     files: FilesOfService,
     now: Now,
 ) -> Response:
-    """Find a store's VIPs: the customers whose spend or number of purchases is above a threshold."""
+    """Find a store's VIPs: the customers whose spend or number of purchases is above a threshold.
+
+    With `Accept: text/csv` or `application/x-ndjson` the answer is the file of `GET /segments/vip/export`.
+    """
     form = preferred(request.headers.get("accept", ""), FORMS)
     if form != JSON:
         refuse_pages(request)
@@ -62,8 +70,7 @@ async def read_vips(
     binding = query.model_dump_json(exclude={"limit", "cursor"})
     question, start = ask_vips(source, query, caller, binding, now)
     if form != JSON:
-        file = File("vips", SEGMENT_HEADER, partial(select_whole_segment, query.criteria))
-        return await answer_with_file(request, database, files, question, form, file, binding)
+        return await answer_with_file(request, database, files, question, form, vip_file(query.criteria), binding)
 
     async def read(conn: Connection, origins: Sequence[Origin]) -> Answer | None:
         page = await read_vip_page(conn, question, query.criteria, limit=query.limit, start=start, origins=origins)
@@ -76,13 +83,42 @@ async def read_vips(
 
 
 @router.get(
+    "/vip/export",
+    operation_id="exportVips",
+    response_class=Response,
+    responses={
+        **documented_file("All VIPs.", CSV, NDJSON, headers=FACTS),
+        **UNCHANGED,
+        **documented(UnknownSource),
+    },
+)
+async def export_vips(
+    query: Annotated[VipFileQuery, Query()],
+    request: Request,
+    caller: Reader,
+    database: Pools,
+    sources: RememberedSources,
+    files: FilesOfService,
+    now: Now,
+) -> Response:
+    """Write all of a store's VIPs to a file, as they were at one moment; it counts as an expensive read."""
+    source = await asked_source(sources, database, caller, query.audience, query.source)
+    question = resolve_vips(source, resolved_as_of(query.as_of, now), query.days, given_limits(source, query))
+    binding = query.model_dump_json(exclude={"format"})
+    form, file = query.format.media_type, vip_file(query.criteria)
+    return await answer_with_file(request, database, files, question, form, file, binding)
+
+
+def vip_file(criteria: Criteria) -> File:
+    """All VIPs as a file."""
+    return File("vips", SEGMENT_HEADER, partial(select_whole_segment, criteria))
+
+
+@router.get(
     "/vip/preview",
     operation_id="previewVips",
     response_model=VipPreview,
-    responses={
-        304: {"description": "Not modified"},
-        **documented(UnknownSource),
-    },
+    responses={**UNCHANGED, **documented(UnknownSource)},
 )
 async def preview_vips(
     query: Annotated[SegmentQuery, Query()],

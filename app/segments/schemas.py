@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.boards.schemas import Buyer, StandingFigures
+from app.forms import FileForm
 from app.segments.statements import Criteria
 from app.wire.instants import Instant, QueryInstant
 from app.wire.money import LARGEST_AMOUNT_MINOR, Money, MoneyText
@@ -33,10 +34,17 @@ class SegmentQuery(Strict):
     as_of: QueryInstant | None = Field(None, description="a past instant; orders after it do not count")
 
 
-class VipQuery(SegmentQuery, PageQuery):
+class VipQuery(PageQuery, SegmentQuery):
     """Which VIPs, and which page of them."""
 
     criteria: Criteria = Field(Criteria.BLENDED, description="`blended`: big spender or frequent buyer")
+
+
+class VipFileQuery(SegmentQuery):
+    """Which VIPs, and how their file is written."""
+
+    criteria: Criteria = Field(Criteria.BLENDED, description="`blended`: big spender or frequent buyer")
+    format: FileForm = Field(FileForm.CSV, description="`csv`: a table; `ndjson`: a JSON object on each line")
 
 
 class SpendThreshold(BaseModel):

@@ -10,7 +10,7 @@ from app.accounts.guarded_route import GuardedRoute, limit_body
 from app.boards.conditional import FilesOfService
 from app.database.pools import Pools
 from app.database.rows import all_rows
-from app.forms import CSV, JSON, comma_separated, preferred, spooled
+from app.forms import CSV, JSON, comma_separated, documented_file, preferred, spooled
 from app.orders.read_columns import UnknownColumns
 from app.orders.running_imports import ImportsOfService
 from app.orders.streams import BrokenStream
@@ -69,11 +69,9 @@ async def list_suppressions(
     request: Request,
     response: Response,
 ) -> SuppressionPage | Response:
-    """List the suppressed addresses; with `Accept: text/csv` all that are known, as a file."""
+    """List the suppressed addresses; with `Accept: text/csv` the file of `GET /account/suppressions/export`."""
     if preferred(request.headers.get("accept", ""), FILE_FORMS) == CSV:
-        await count_expensive_read(request)
-        parts = comma_separated(FILE_COLUMNS, all_suppressions(database, caller.account_id))
-        return await spooled(parts, files.opened(caller.account_id), CSV, "suppressions")
+        return await export_suppressions(request, caller, database, files)
     listing = Listing(request, response, caller.cursor_secret, f"suppressions {query.reason}", query)
     after = bytes.fromhex(listing.start([""])[0])
     bound = {"account_id": caller.account_id, "after": after, "reason": query.reason, "limit": query.limit + 1}
@@ -82,6 +80,19 @@ async def list_suppressions(
         rows = await all_rows(conn, statement, bound, SuppressionRow)
     shown, next_cursor = listing.cut(rows, lambda row: [row.address_hash.hex()])
     return SuppressionPage(items=[suppression(row) for row in shown], next_cursor=next_cursor)
+
+
+@router.get(
+    "/export",
+    operation_id="exportSuppressions",
+    response_class=Response,
+    responses=documented_file("All suppressed addresses.", CSV),
+)
+async def export_suppressions(request: Request, caller: Reader, database: Pools, files: FilesOfService) -> Response:
+    """Write all suppressed addresses that are known to a CSV file; it counts as an expensive read."""
+    await count_expensive_read(request)
+    parts = comma_separated(FILE_COLUMNS, all_suppressions(database, caller.account_id))
+    return await spooled(parts, files.opened(caller.account_id), CSV, "suppressions")
 
 
 @router.post(
