@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from app import monitoring, operation, problems
@@ -16,6 +15,7 @@ from app.accounts.access import Callers, OperatorKey
 from app.accounts.guarded_route import FixedPaths
 from app.accounts.rate_limits import RateLimits
 from app.accounts.sender_domains import ANY_DOMAIN, DomainPolicy
+from app.across_origins import AcrossOrigins, token_posts
 from app.admission import AdmissionLayer, FairUse
 from app.boards.conditional import OpenFiles
 from app.boards.source import SourceCache
@@ -38,7 +38,7 @@ from app.orders.running_imports import RunningImports
 from app.process_metrics import Metrics
 from app.segments import routes as segment_routes
 from app.services import Services
-from app.sources import audience_routes, deletion_routes, inbox_routes
+from app.sources import audience_routes, deletion_routes, inbox_routes, token_routes
 from app.sources import routes as source_routes
 from app.sources.connections import Connections, PublicUrl
 from app.sources.receive_webhook import Receivers
@@ -46,22 +46,6 @@ from app.suppressions import routes as suppression_routes
 from app.wire.instants import Clock, ServiceClock, now_in_utc
 
 SMALLEST_COMPRESSED_BYTES = 1024
-EXPOSED_HEADERS = (
-    "ETag",
-    "Idempotent-Replayed",
-    "Link",
-    "Location",
-    "RateLimit",
-    "RateLimit-Policy",
-    "X-As-Of",
-    "X-Currency",
-    "X-End",
-    "X-Start",
-    "X-Time-Zone",
-    "Retry-After",
-    "X-Request-Id",
-)
-
 FAIR_USE = FairUse()
 
 FEATURES = (
@@ -69,6 +53,7 @@ FEATURES = (
         account_routes,
         operator_routes,
         domain_routes,
+        token_routes,
         source_routes,
         inbox_routes,
         audience_routes,
@@ -180,14 +165,8 @@ def _application(database: Database, reader: OrderReader, middleware: list[Middl
 
 def _middleware(metrics: Metrics, cors_origins: tuple[str, ...]) -> list[Middleware]:
     """The layers around every request, outermost first; only the origins named here may read answers in a browser."""
-    across_origins = Middleware(
-        CORSMiddleware,
-        allow_origins=list(cors_origins),
-        allow_methods=["GET"],
-        allow_headers=["Authorization", "If-None-Match", "X-Request-Id"],
-        expose_headers=list(EXPOSED_HEADERS),
-        max_age=600,
-    )
+    posts = frozenset(token_posts(routes.router for routes in FEATURES))
+    across_origins = Middleware(AcrossOrigins, origins=cors_origins, posts=posts)
     return [
         Middleware(RequestLayer, metrics=metrics),
         *([across_origins] if cors_origins else []),

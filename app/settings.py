@@ -111,6 +111,9 @@ class Settings(BaseSettings):
     rate_limit_expensive_reads: int = Field(
         120, ge=0, description="files, exports and boards of your own dates that an API key may ask for in a minute"
     )
+    rate_limit_tokens: int = Field(
+        120, ge=0, description="requests that a browser token may make in a minute, at most; 0 is no limit"
+    )
     allow_private_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="names, addresses and networks, separated by commas, that stores may have though not public"
     )

@@ -23,6 +23,15 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
+class TokenOperation(StrEnum):
+    """What a browser token may name; what it does not name it may not do."""
+
+    BOARD = "board"
+    VIPS = "vips"
+    PROFILE = "profile"
+    MESSAGE = "message"
+
+
 class Limit(StrEnum):
     """What the requests of a key are limited in, each by itself."""
 

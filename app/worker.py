@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 from sqlalchemy import TextClause
 
 from app.accounts.answer_once import DELETE_EXPIRED_KEYS, KEPT, SELECT_ACCOUNTS_WITH_EXPIRED_KEYS
+from app.accounts.rate_limits import DELETE_OLD_WINDOWS, SELECT_ACCOUNTS_WITH_OLD_WINDOWS, WINDOWS_KEPT
 from app.boards.recount import catch_up, tend_in_steps
 from app.boards.source import SELECT_DUE_SOURCES, read_source
 from app.boards.standings import SELECT_ABANDONED_SOURCES
@@ -150,6 +151,7 @@ def _remove(
 async def _due_tasks(database: Database, clock: Clock) -> list[Task]:
     now = clock()
     unpaid, expired, old = {"now": now}, {"expired": now - KEPT}, {"expired": now - DELIVERIES_KEPT}
+    past = {"expired": now - WINDOWS_KEPT}
     async with database.read() as conn:
         due = (await conn.execute(SELECT_DUE_SOURCES, {"now": now})).all()
         abandoned = (await conn.execute(SELECT_ABANDONED_SOURCES, {"silent_since": now - SILENT_IMPORT})).all()
@@ -157,9 +159,11 @@ async def _due_tasks(database: Database, clock: Clock) -> list[Task]:
         forgotten = await all_rows(conn, SELECT_IMPORTS_TO_FORGET, {"expired": now - REFUSALS_KEPT}, ImportToForget)
         of_expired = (await conn.execute(SELECT_ACCOUNTS_WITH_EXPIRED_KEYS, expired)).scalars().all()
         of_old = (await conn.execute(SELECT_ACCOUNTS_WITH_OLD_DELIVERIES, old)).scalars().all()
+        of_past = (await conn.execute(SELECT_ACCOUNTS_WITH_OLD_WINDOWS, past)).scalars().all()
     return [
         *_of_accounts("cancel unpaid messages", database, of_unpaid, CANCEL_UNPAID_MESSAGES, unpaid),
         *_of_accounts("delete old idempotency keys", database, of_expired, DELETE_EXPIRED_KEYS, expired),
+        *_of_accounts("delete old windows", database, of_past, DELETE_OLD_WINDOWS, past),
         *_of_accounts("delete old webhooks", database, of_old, DELETE_OLD_DELIVERIES, old),
         *(_tend_source(database, clock, account_id, source_id) for account_id, source_id in due),
         *(_catch_up_source(database, clock, account_id, source_id) for account_id, source_id in abandoned),

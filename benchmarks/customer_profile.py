@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
+from app.accounts.access import Caller
 from app.boards.metrics import COLUMNS
 from app.boards.questions import read_version
 from app.customers.read_profile import PROFILE_FRAMES, RANKED_FRAMES, read_profile
 from app.customers.schemas import Profile
 from app.database.pools import Connection, Database
 from app.periods import TimeFrame
-from app.vocabulary import Metric
+from app.vocabulary import Metric, Plan
 from benchmarks.board_page import question
 from benchmarks.report import Compared, Figure, compare, goal_for, shown
 from benchmarks.scene import NOW, Scene
@@ -107,9 +108,11 @@ async def _customers(conn: Connection, scene: Scene, boards: dict[TimeFrame, int
 
 
 async def _profile(database: Database, scene: Scene, boards: dict[TimeFrame, int], customer_id: int) -> Compared:
+    caller = Caller(scene.account_id, 0, frozenset(), Plan.PAID, b"", is_closed=False)
+
     async def profile() -> Profile:
         async with database.read() as conn:
-            return await read_profile(conn, scene.account_id, customer_id, NOW)
+            return await read_profile(conn, caller, customer_id, NOW)
 
     async def count() -> list[int]:
         async with database.read() as conn:

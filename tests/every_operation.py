@@ -13,19 +13,7 @@ WORDS = {"subject": "Hello", "text": "A word."}
 def requests(store: Store) -> dict[str, dict[str, Any]]:
     """A request of each operation that would be answered, where the key may."""
     return {
-        "createAccount": {"json": {"name": "More"}},
-        "changeAccount": {"path": {"id": "acc_999"}, "json": {"plan": "free"}},
-        "readAccountAsOperator": {"path": {"id": "acc_999"}},
-        "deleteAccount": {"path": {"id": "acc_999"}},
-        "readAccountDeletion": {"path": {"id": "acc_999"}},
-        "createKeyAsOperator": {"path": {"id": "acc_999"}, "json": {"name": "k", "scopes": ["read"]}},
-        "readAuditAsOperator": {"path": {"id": "acc_999"}},
-        "grantDomain": {"path": {"id": "acc_999"}, "json": {"domain": "shop.example"}},
-        "addDomain": {"json": {"domain": "shop.example"}},
-        "verifyDomain": {"path": {"domain": "other.example"}},
-        "removeDomain": {"path": {"domain": "other.example"}},
-        "createKey": {"json": {"name": "k", "scopes": ["read"]}},
-        "revokeKey": {"path": {"id": "key_999"}},
+        **_about_accounts(store),
         **_about_sources(store),
         "readLeaderboard": {"params": store.board(time_frame="all_time")},
         "readVips": {"params": store.board()},
@@ -59,6 +47,26 @@ def requests(store: Store) -> dict[str, dict[str, Any]]:
         "unsubscribe": {"path": {"token": "x"}},
         "reportMail": {"path": {"provider": "postmark"}},
         "readProblem": {"path": {"slug": "not-found"}},
+    }
+
+
+def _about_accounts(store: Store) -> dict[str, dict[str, Any]]:
+    """Requests about accounts, their keys, tokens and domains."""
+    return {
+        "createAccount": {"json": {"name": "More"}},
+        "changeAccount": {"path": {"id": "acc_999"}, "json": {"plan": "free"}},
+        "readAccountAsOperator": {"path": {"id": "acc_999"}},
+        "deleteAccount": {"path": {"id": "acc_999"}},
+        "readAccountDeletion": {"path": {"id": "acc_999"}},
+        "createKeyAsOperator": {"path": {"id": "acc_999"}, "json": {"name": "k", "scopes": ["read"]}},
+        "readAuditAsOperator": {"path": {"id": "acc_999"}},
+        "grantDomain": {"path": {"id": "acc_999"}, "json": {"domain": "shop.example"}},
+        "addDomain": {"json": {"domain": "shop.example"}},
+        "verifyDomain": {"path": {"domain": "other.example"}},
+        "removeDomain": {"path": {"domain": "other.example"}},
+        "createKey": {"json": {"name": "k", "scopes": ["read"]}},
+        "revokeKey": {"path": {"id": "key_999"}},
+        "createToken": {"json": {"sources": [store.source], "operations": ["board"]}},
     }
 
 

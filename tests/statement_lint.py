@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql
 
 from app.accounts.answer_once import SELECT_ACCOUNTS_WITH_EXPIRED_KEYS
 from app.accounts.domain_statements import SELECT_DOMAIN_OWNER, SELECT_FIRST_ACCOUNT
+from app.accounts.rate_limits import SELECT_ACCOUNTS_WITH_OLD_WINDOWS
 from app.accounts.statements import SELECT_ACCOUNTS, SELECT_HAS_ACCOUNTS
 from app.boards.source import SELECT_ACCOUNT_OF_SOURCE, SELECT_ALL_SOURCES, SELECT_DUE_SOURCES
 from app.boards.standings import SELECT_ABANDONED_SOURCES
@@ -55,6 +56,7 @@ OVER_ALL_ACCOUNTS: dict[str, ClauseElement] = {
     "a webhook names its source without the account": SELECT_RECEIVER,
     "the worker asks whose webhooks wait": SELECT_WAITING_SOURCES,
     "the worker asks which stores are to be asked": SELECT_DUE_PULLS,
+    "the worker asks whose tokens' requests are to be forgotten": SELECT_ACCOUNTS_WITH_OLD_WINDOWS,
     "the worker asks who has webhooks to be forgotten": SELECT_ACCOUNTS_WITH_OLD_DELIVERIES,
     "the worker asks whose secrets an older key has encrypted": SELECT_AGED_SECRETS,
     "the worker asks of which data requests the operator is to be told": SELECT_DATA_REQUESTS,

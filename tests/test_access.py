@@ -44,6 +44,7 @@ PERMISSIONS = {
     "listKeys": "admin",
     "createKey": "admin",
     "revokeKey": "admin",
+    "createToken": "any",
     "deleteAccount": "operator",
     "readAccountDeletion": "operator",
     "createAudience": "write",
@@ -105,6 +106,21 @@ PERMISSIONS = {
     "readProblem": None,
 }
 """Every operation and what it asks of a key."""
+
+TOKENS = {
+    "readLeaderboard": "board",
+    "exportLeaderboard": "board",
+    "readLeaderboardOptions": "board",
+    "readVips": "vips",
+    "exportVips": "vips",
+    "previewVips": "vips",
+    "findCustomers": "profile",
+    "readCustomer": "profile",
+    "sendMessage": "message",
+    "previewMessage": "message",
+    "listTemplates": "message",
+}
+"""Every operation that admits a browser token, and what the token must name."""
 
 PAID = {"sendMessage", "sendMessages", "previewMessage"}
 """What only a paid plan may call: a free one is told so before anything else is looked at."""
@@ -201,9 +217,14 @@ async def test_every_operation_is_listed_here_with_the_scope_that_the_document_t
     told = {operation["operationId"]: operation.get("x-scope") for _, _, operation in operations(document)}
     schemes = {None: [], "operator": [{"operatorKey": []}]}
     secured = {operation["operationId"]: operation["security"] for _, _, operation in operations(document)}
+    admitting = {operation["operationId"]: operation.get("x-token") for _, _, operation in operations(document)}
 
     assert told == PERMISSIONS
-    assert secured == {name: schemes.get(scope, [{"apiKey": []}]) for name, scope in PERMISSIONS.items()}
+    assert admitting == dict.fromkeys(PERMISSIONS) | TOKENS
+    assert secured == {
+        name: schemes.get(scope, [{"apiKey": []}, *([{"browserToken": []}] if name in TOKENS else [])])
+        for name, scope in PERMISSIONS.items()
+    }
 
 
 @pytest.mark.parametrize("plan", ["free", "paid"])
@@ -228,6 +249,8 @@ async def test_every_operation_lets_in_exactly_the_keys_that_may(api, open_store
             return "in"
         if permission == "operator" or not scopes:
             return 401
+        if name == "createToken":  # for a board, which it takes `read` to see
+            return "in" if "read" in scopes else 403
         return "in" if permission == "any" or {*permission.split()} <= scopes else 403
 
     assert found == {(name, who): expected(name, scope, who) for name, scope in PERMISSIONS.items() for who in auths}

@@ -31,6 +31,7 @@ OF_THE_ACCOUNT_ALONE = {
     "audit_entries": "say what keys have done, with ids only",
     "idempotency_keys": "go with the source where they show it, see `remove_source`",
     "rate_windows": "count the requests of keys",
+    "token_windows": "count the requests of browser tokens",
     "senders": "are the fallback of all stores",
 }
 """Tables without rows of a source, and why."""
@@ -51,6 +52,11 @@ REST = (
     (
         "INSERT INTO rate_windows (account_id, key_id, limit_name, began_at, taken, leased)"
         " SELECT account_id, id, 'default', created_at, 1, 1 FROM api_keys"
+        " WHERE account_id = (SELECT account_id FROM sources WHERE id = $1) ON CONFLICT DO NOTHING"
+    ),
+    (
+        "INSERT INTO token_windows (account_id, key_id, token_id, limit_name, began_at, taken, leased)"
+        " SELECT account_id, id, 7, 'default', created_at, 1, 1 FROM api_keys"
         " WHERE account_id = (SELECT account_id FROM sources WHERE id = $1) ON CONFLICT DO NOTHING"
     ),
     (

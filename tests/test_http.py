@@ -12,7 +12,7 @@ import asyncpg
 import httpx
 import pytest
 import structlog
-from answers import CANARY, problem
+from answers import CANARY, operations, problem
 from conftest import NOW, serving, with_asyncpg
 from postal import customer, queued, set_sender
 from shop import OPERATOR, order
@@ -289,6 +289,25 @@ async def test_only_the_named_origin_may_read(database):
         assert preflight.headers["Access-Control-Allow-Methods"] == "GET"
         for change in ({"Access-Control-Request-Method": "DELETE"}, {"Origin": "https://evil.example"}):
             assert (await api.options("/leaderboard", headers=asking | change)).status_code == 400
+
+
+async def test_the_named_origin_may_post_exactly_where_a_browser_token_may(database):
+    shop = "https://shop.example"
+    sent = {
+        "Origin": shop,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization, content-type, idempotency-key",
+    }
+    async with served(database, cors_origins=(shop,)) as api:
+        document = (await api.get("/openapi.json")).json()
+        for method, path, operation in operations(document):
+            if method == "POST":
+                preflight = await api.options(path, headers=sent)
+                may_post = "x-token" in operation
+                assert preflight.status_code == (200 if may_post else 400), path
+                assert (await api.options(path, headers=sent | {"Origin": "https://evil.example"})).status_code == 400
+        posted = await api.post("/messages", headers={"Origin": shop})
+        assert (posted.status_code, posted.headers["Access-Control-Allow-Origin"]) == (401, shop)
 
 
 # ---------------------------------------------------------------- operation

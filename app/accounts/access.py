@@ -10,14 +10,16 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.accounts.api_key import account_of, hash_of
-from app.accounts.rate_limits import RateLimits
-from app.accounts.statements import SELECT_KEY_OWNER, KeyOwner
+from app.accounts.browser_token import TOKEN_PREFIX, TokenClaims, given_token
+from app.accounts.rate_limits import RateLimits, Requester
+from app.accounts.statements import SELECT_KEY_OWNER, SELECT_TOKEN_OWNER, KeyOwner
 from app.database.pools import Database, current_account
 from app.database.rows import first_row
 from app.problems import Problem, TooManyRequests
 from app.services import services_of
-from app.vocabulary import Limit, Plan, Scope
+from app.vocabulary import Limit, Plan, Scope, TokenOperation
 from app.wire.ids import public_id
+from app.wire.instants import ServiceClock
 from app.words import Sentence
 
 KEY_REMEMBERED_SECONDS = 5.0
@@ -36,6 +38,34 @@ class KeyRequired(Problem):
     def __init__(self) -> None:
         """Add the `WWW-Authenticate` header that RFC 9110 requires."""
         super().__init__(headers={"WWW-Authenticate": 'Bearer realm="loyalty-leaderboard"'})
+
+
+class InvalidToken(Problem):
+    """This browser token opens nothing: it was altered, or the key that it was made with was revoked."""
+
+    slug = "invalid-token"
+    title = "The browser token is not valid"
+    status = 401
+
+    def __init__(self) -> None:
+        """Add the `WWW-Authenticate` header of RFC 6750."""
+        challenge = 'Bearer realm="loyalty-leaderboard", error="invalid_token"'
+        super().__init__(headers={"WWW-Authenticate": challenge})
+
+
+class TokenExpired(InvalidToken):
+    """This browser token has expired; let your backend make another one with POST /account/tokens."""
+
+    slug = "token-expired"
+    title = "The browser token has expired"
+
+
+class TokenRefused(Problem):
+    """A browser token may do only what it names; take an API key, or a token that names this."""
+
+    slug = "token-refused"
+    title = "The browser token may not do this"
+    status = 403
 
 
 class ScopeRequired(Problem):
@@ -64,7 +94,7 @@ class AccountClosed(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller of a request: an account, and the key that it used."""
+    """The caller of a request: an account and its key, which was used itself or has made the `token` that was used."""
 
     account_id: int
     key_id: int
@@ -72,6 +102,16 @@ class Caller:
     plan: str
     cursor_secret: bytes
     is_closed: bool
+    token: TokenClaims | None = None
+
+    def sees(self, source_id: int) -> bool:
+        """Whether the caller may know anything of this source of the account."""
+        return self.token is None or source_id in self.token.sources
+
+    @property
+    def masks_emails(self) -> bool:
+        """Whether the caller may not be shown e-mail addresses, and may not find customers by them."""
+        return self.token is not None and not self.token.emails
 
     @property
     def by(self) -> str:
@@ -115,16 +155,24 @@ class Callers:
         self._seen: dict[bytes, int] = {}
 
     async def caller(self, request: Request) -> Caller:
-        """The caller of this request; KeyRequired when the key is missing or unknown."""
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        account_id = account_of(key.strip()) if scheme.lower() == "bearer" else None
-        if account_id is None:
+        """The caller of this request; KeyRequired when the key is missing or unknown, InvalidToken for a bad token."""
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
             raise KeyRequired
-        key_hash = hash_of(key.strip())
+        credential = given.strip()
+        key_hash = hash_of(credential)
         known = self._known.get(key_hash)
         if known is not None and known[0] > time.monotonic():
-            return known[1]
-        return await self._looked_up(request, account_id, key_hash)
+            caller = known[1]
+        elif credential.startswith(TOKEN_PREFIX):
+            caller = self._remembered(request, key_hash, await self._holder_of(request, credential, key_hash))
+        else:
+            caller = self._remembered(request, key_hash, await self._owner_of(request, credential, key_hash))
+        if caller.token is not None:
+            now = services_of(request).get(ServiceClock).now()
+            if now.timestamp() >= caller.token.expires_at:
+                raise TokenExpired
+        return caller
 
     def seen_account(self, authorization: bytes) -> int | None:
         """The account of a header that was valid once; None for what may be anybody's invention."""
@@ -134,37 +182,67 @@ class Callers:
         """Look up the keys of an account afresh next time."""
         self._known = {key: known for key, known in self._known.items() if known[1].account_id != account_id}
 
-    async def _looked_up(self, request: Request, account_id: int, key_hash: bytes) -> Caller:
+    async def _owner_of(self, request: Request, key: str, key_hash: bytes) -> Caller:
+        account_id = account_of(key)
+        if account_id is None:
+            raise KeyRequired
         async with services_of(request).get(Database).check() as conn:
             bound = {"account_id": account_id, "hash": key_hash}
             owner = await first_row(conn, SELECT_KEY_OWNER, bound, KeyOwner)
         if owner is None:
             self._known.pop(key_hash, None)
             raise KeyRequired
-        scopes = frozenset(owner.scopes)
-        caller = Caller(owner.account_id, owner.key_id, scopes, owner.plan, owner.cursor_secret, owner.is_closed)
+        return _caller_of(owner)
+
+    async def _holder_of(self, request: Request, text: str, key_hash: bytes) -> Caller:
+        """The holder of a token, who is nobody once the key is gone that the token was made with."""
+        given = given_token(text)
+        if given is None:
+            raise InvalidToken
+        async with services_of(request).get(Database).check() as conn:
+            bound = {"account_id": given.account_id, "key_id": given.key_id}
+            owner = await first_row(conn, SELECT_TOKEN_OWNER, bound, KeyOwner)
+        claims = None if owner is None else given.claims_sealed_with(owner.cursor_secret)
+        if owner is None or claims is None:
+            self._known.pop(key_hash, None)
+            raise InvalidToken
+        return _caller_of(owner, claims)
+
+    def _remembered(self, request: Request, key_hash: bytes, caller: Caller) -> Caller:
         if len(self._known) >= REMEMBERED_KEYS:
             self._known.clear()
             self._seen.clear()
-        self._seen[request.headers["authorization"].encode("latin-1")] = owner.account_id
+        self._seen[request.headers["authorization"].encode("latin-1")] = caller.account_id
         self._known[key_hash] = (time.monotonic() + KEY_REMEMBERED_SECONDS, caller)
         return caller
+
+
+def _caller_of(owner: KeyOwner, token: TokenClaims | None = None) -> Caller:
+    scopes = frozenset(owner.scopes)
+    return Caller(owner.account_id, owner.key_id, scopes, owner.plan, owner.cursor_secret, owner.is_closed, token)
 
 
 class Permission:
     """A dependency that returns the caller, whom `admit` has checked before the body was read."""
 
     def __init__(
-        self, *scopes: Scope, operator: bool = False, paid: bool = False, limit: Limit = Limit.REQUESTS
+        self,
+        *scopes: Scope,
+        operator: bool = False,
+        paid: bool = False,
+        limit: Limit = Limit.REQUESTS,
+        token: TokenOperation | None = None,
     ) -> None:
         """A key needs all of the scopes; without any, every valid key will do. `paid`: only of a paying account.
 
-        `limit` is what a request counts for.
+        `limit` is what a request counts for. `token` is the operation that admits a browser token which names it;
+        without it no token is admitted.
         """
         self.scopes = scopes
         self.operator = operator
         self.paid = paid
         self.limit = limit
+        self.token = token
 
     async def __call__(self, request: Request) -> Caller | None:
         """The caller that `admit` has found."""
@@ -174,7 +252,7 @@ class Permission:
     async def admit(self, request: Request) -> None:
         """Store the caller in the request and count it for the caller's key.
 
-        Raises KeyRequired, AccountClosed, PlanRequired, ScopeRequired or TooManyRequests, in this order.
+        Raises KeyRequired, AccountClosed, TokenRefused, PlanRequired, ScopeRequired or TooManyRequests, in this order.
         """
         request.state.caller = None
         if self.operator:
@@ -187,6 +265,8 @@ class Permission:
         caller = await services_of(request).get(Callers).caller(request)
         if caller.is_closed:
             raise AccountClosed
+        if caller.token is not None and self.token not in caller.token.operations:
+            raise TokenRefused
         if self.paid and caller.plan != Plan.PAID:
             raise PlanRequired
         require_scopes(caller, *self.scopes)
@@ -198,14 +278,18 @@ class Permission:
 
 async def count_request(request: Request, caller: Caller, limit: Limit) -> None:
     """Count the request for its key, for the headers of the answer too; TooManyRequests when it is one too many."""
-    counted = await services_of(request).get(RateLimits).count(caller.account_id, caller.key_id, limit)
+    token = caller.token
+    requester = Requester(caller.account_id, caller.key_id)
+    if token is not None:
+        requester = Requester(caller.account_id, caller.key_id, token.id, token.requests_per_minute)
+    counted = await services_of(request).get(RateLimits).count(requester, limit)
     if counted is None:
         return
     request.state.rate_headers = counted.headers
     if counted.is_excess:
         raise TooManyRequests(
             Sentence(
-                "This key has used up its {quota} requests of this minute (`{limit}`).",
+                "This key or token has used up its {quota} requests of this minute (`{limit}`).",
                 quota=counted.quota,
                 limit=limit,
             ),
@@ -246,9 +330,16 @@ def credential_of(request: Request) -> str:
 
 AnyKey = Annotated[Caller, Depends(Permission())]
 Reader = Annotated[Caller, Depends(Permission(Scope.READ))]
+BoardReader = Annotated[Caller, Depends(Permission(Scope.READ, token=TokenOperation.BOARD))]
+VipReader = Annotated[Caller, Depends(Permission(Scope.READ, token=TokenOperation.VIPS))]
+ProfileReader = Annotated[Caller, Depends(Permission(Scope.READ, token=TokenOperation.PROFILE))]
 Exporter = Annotated[Caller, Depends(Permission(Scope.READ, Scope.SEND, limit=Limit.EXPENSIVE_READS))]
 Writer = Annotated[Caller, Depends(Permission(Scope.WRITE))]
 MessageSender = Annotated[Caller, Depends(Permission(Scope.SEND))]
+MessageWriter = Annotated[Caller, Depends(Permission(Scope.SEND, token=TokenOperation.MESSAGE))]
 PayingSender = Annotated[Caller, Depends(Permission(Scope.SEND, paid=True, limit=Limit.SENDS))]
+PayingWriter = Annotated[
+    Caller, Depends(Permission(Scope.SEND, paid=True, limit=Limit.SENDS, token=TokenOperation.MESSAGE))
+]
 Admin = Annotated[Caller, Depends(Permission(Scope.ADMIN))]
 Operator = Annotated[None, Depends(Permission(operator=True))]

@@ -17,7 +17,16 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from starlette.routing import Match
 
-from app.accounts.access import AccountClosed, KeyRequired, Permission, PlanRequired, ScopeRequired
+from app.accounts.access import (
+    AccountClosed,
+    InvalidToken,
+    KeyRequired,
+    Permission,
+    PlanRequired,
+    ScopeRequired,
+    TokenExpired,
+    TokenRefused,
+)
 from app.accounts.answer_once import KEY_HEADER, IdempotencyKeyRequired, IdempotencyKeyReused, RequestInProgress
 from app.problems import (
     BodyTooLarge,
@@ -289,7 +298,7 @@ def problems_of(dependant: Dependant, *, takes_json: bool) -> Iterator[type[Prob
     if permission is not None:
         yield from (
             KeyRequired,
-            *(() if permission.operator else (AccountClosed,)),
+            *(() if permission.operator else (InvalidToken, TokenExpired, AccountClosed, TokenRefused)),
             TooManyRequests,
             ServiceUnavailable,
             InvalidRequest,

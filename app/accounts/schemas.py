@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 from pydantic.config import JsonDict
 
-from app.vocabulary import AuditAction, Plan, Scope
+from app.vocabulary import AuditAction, Plan, Scope, TokenOperation
 from app.wire.addresses import domain_name, sender_address
 from app.wire.enums import OneOf
 from app.wire.instants import Instant
@@ -204,6 +204,60 @@ class NewKey(Strict):
 
     name: Name
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)]
+
+
+LONGEST_TOKEN_SECONDS = 24 * 60 * 60
+MOST_TOKEN_SOURCES = 100
+
+
+class NewToken(Strict):
+    """What a browser token admits; what is not named here it refuses."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"sources": ["src_1"], "operations": ["board", "vips"]}]})
+
+    sources: Annotated[
+        list[Annotated[str, Field(max_length=40)]], Field(min_length=1, max_length=MOST_TOKEN_SOURCES)
+    ] = Field(description="the stores that it shows", examples=[["src_1"]])
+    operations: Annotated[list[TokenOperation], Field(min_length=1, max_length=len(TokenOperation))] = Field(
+        description="`board`: leaderboards and what their drop-downs offer. `vips`: VIPs and previews of thresholds."
+        " `profile`: customers are found and shown. `message`: messages to one customer, with preview and templates"
+    )
+    lifetime_seconds: Annotated[int, Field(ge=60, le=LONGEST_TOKEN_SECONDS)] = Field(
+        900, description="how long it lives, from a minute to a day"
+    )
+    emails: StrictBool = Field(
+        default=False,
+        description="whether it shows e-mail addresses; false masks them as `a***@***` and finds nobody by them",
+    )
+    requests_per_minute: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        None, description="a limit of its own, apart from that of the key; default and most: what the operator grants"
+    )
+
+
+class OpenedToken(BaseModel):
+    """A new browser token, which is shown only here, and what it admits."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "token": "llt_7_3.eyJpZCI6NDJ9.3q2-7w0pQ9bq1ZrY5n8mVx4uTgk2sJdLhC6eWfA1oRM",
+                    "expires_at": "2026-11-21T20:30:00Z",
+                    "sources": ["src_1"],
+                    "operations": ["board", "vips"],
+                    "emails": False,
+                    "requests_per_minute": 120,
+                }
+            ]
+        }
+    )
+
+    token: str = Field(description="send it as `Authorization: Bearer llt_…`")
+    expires_at: Instant
+    sources: list[str]
+    operations: list[TokenOperation]
+    emails: bool
+    requests_per_minute: int | None = Field(description="null means no limit")
 
 
 class Key(BaseModel):

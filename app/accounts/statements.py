@@ -153,6 +153,13 @@ SELECT_KEY_OWNER = text("""
     WHERE k.account_id = :account_id AND k.hash = :hash AND k.revoked_at IS NULL AND a.deleted_at IS NULL
 """)
 
+SELECT_TOKEN_OWNER = text("""
+    SELECT k.account_id, k.id AS key_id, k.scopes, a.plan, a.cursor_secret, a.closed_at IS NOT NULL AS is_closed
+    FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id
+    WHERE k.account_id = :account_id AND k.id = :key_id AND k.revoked_at IS NULL AND a.deleted_at IS NULL
+""")
+"""The same of the key that a browser token was made with."""
+
 REVOKE_KEY = text("""
     UPDATE api_keys SET revoked_at = :now
     WHERE account_id = :account_id AND id = :key_id AND revoked_at IS NULL

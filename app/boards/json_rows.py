@@ -6,7 +6,24 @@ written here too, so that a page is not parsed again before it is sent.
 
 from app.boards.address_word import MESSAGEABLE
 from app.boards.metrics import AMOUNTS, COLUMNS, amount
+from app.wire.addresses import ADDRESS_MASK, ANY_ADDRESS
 
+MASKED = "cast(:masks_emails AS boolean)"
+"""Whether the caller may not be shown e-mail addresses."""
+
+
+def without_addresses(column: str) -> str:
+    """SQL: a text of a customer; where addresses are masked, also one that is hidden in a name or an id."""
+    masked = f"regexp_replace({column}, '{ANY_ADDRESS}', '\\1{ADDRESS_MASK}', 'g')"
+    return f"CASE WHEN {MASKED} THEN {masked} ELSE {column} END"
+
+
+SHOWN_TEXTS = {
+    "external_id": without_addresses("c.external_id"),
+    "name": without_addresses("c.name"),
+    "email": f"CASE WHEN {MASKED} THEN \"left\"(c.email, 1) || '{ADDRESS_MASK}' ELSE c.email END",
+}
+"""What a customer is called and written to at, as the caller may see it."""
 CUSTOMER_ID = "'cus_' || p.customer_id"
 LAST_ORDER_AT = "to_json(p.last_order_at AT TIME ZONE 'UTC')::text"
 """In quotes and without a zone; with microseconds only where the instant has some."""
@@ -48,7 +65,7 @@ CUSTOMER_MEMBER = member(
     "customer",
     json_object(
         member("id", CUSTOMER_ID, quoted=True),
-        *(member(name, text_or_null(f"c.{name}")) for name in ("external_id", "name", "email")),
+        *(member(name, text_or_null(shown)) for name, shown in SHOWN_TEXTS.items()),
         member("messageable", MESSAGEABLE),
     ),
 )
@@ -70,7 +87,7 @@ FILE_HEADER = (
     "last_order_at",
     "currency",
 )
-FILE_CELLS = f"""{CUSTOMER_ID} AS customer_id, c.external_id, c.name, c.email, {MESSAGEABLE} AS messageable,
-    {", ".join(f"{cell} AS {metric}" for metric, cell in METRIC_CELLS.items())},
+FILE_CELLS = f"""{CUSTOMER_ID} AS customer_id, {", ".join(f"{shown} AS {name}" for name, shown in SHOWN_TEXTS.items())},
+    {MESSAGEABLE} AS messageable, {", ".join(f"{cell} AS {metric}" for metric, cell in METRIC_CELLS.items())},
     trim('"' FROM {LAST_ORDER_AT}) || 'Z' AS last_order_at, cast(:currency AS text) AS currency"""
 """The columns of a file, in the order of `FILE_HEADER`."""

@@ -51,7 +51,9 @@ class Question:
 
     def parameters(self) -> dict[str, Any]:
         """The parameters that every statement of the question has."""
-        bound = self.source.key | {"unit": unit_of(self.source.digits), "currency": self.source.currency}
+        source = self.source
+        bound = source.key | {"unit": unit_of(source.digits), "currency": source.currency}
+        bound["masks_emails"] = source.masks_emails
         bound |= frame_parameters(self.frame)
         return bound if self.previous is None else bound | frame_parameters(self.previous, "previous_")
 
@@ -70,8 +72,9 @@ class Question:
 
     def etag(self, version: Version, variant: str) -> str:
         """A weak ETag: equal for equal answers; `variant` holds the parameters of the question."""
-        intervals = (self.frame.start, self.previous and self.previous.start, self.source.time_zone)
-        return f'W/"{hashlib.sha256(repr((variant, intervals, tuple(version))).encode()).hexdigest()[:32]}"'
+        source = self.source
+        shown = (self.frame.start, self.previous and self.previous.start, source.time_zone, source.masks_emails)
+        return f'W/"{hashlib.sha256(repr((variant, shown, tuple(version))).encode()).hexdigest()[:32]}"'
 
 
 async def read_version(conn: Connection, question: Question) -> Version:
@@ -112,8 +115,8 @@ async def from_first_origin(
 async def asked_source(
     sources: RememberedSources, database: Database, caller: Caller, audience: str, source: str
 ) -> Source:
-    """The source, if it is the caller's and belongs to that audience."""
-    found = await sources.read(database, caller.account_id, known_id("src", source, UnknownSource))
+    """The source, if the caller may see it and it belongs to that audience."""
+    found = await sources.read_for(database, caller, known_id("src", source, UnknownSource))
     if found.audience_id != row_id("aud", audience):
         raise UnknownSource(Sentence("This account has no such source in that audience."))
     return found

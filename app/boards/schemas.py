@@ -12,7 +12,7 @@ class Buyer(BaseModel):
     id: str
     external_id: str | None
     name: str | None
-    email: str | None
+    email: str | None = Field(description="`a***@***` for a browser token without `emails`, of any address")
     messageable: bool = Field(description="whether the customer is subscribed to marketing and has an e-mail address")
 
 

@@ -1,14 +1,15 @@
 """Source: one connected store as its orders and figures need it."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
-from typing import Annotated, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 from zoneinfo import ZoneInfo
 
 from fastapi import Path
 from sqlalchemy import text
 
+from app.accounts.access import Caller
 from app.database.pools import Connection, Database
 from app.database.rows import first_row
 from app.periods import Calendar
@@ -42,6 +43,7 @@ class Source:
     currency: str
     time_zone: str
     week_start: str
+    masks_emails: ClassVar[bool] = False
 
     @property
     def digits(self) -> int:
@@ -52,6 +54,11 @@ class Source:
     def calendar(self) -> Calendar:
         """How the store divides time."""
         return Calendar(ZoneInfo(self.time_zone), WeekStart(self.week_start))
+
+    @cached_property
+    def masked(self) -> "Source":
+        """The same source for callers who are shown no e-mail address."""
+        return MaskedSource(*astuple(self))
 
     @property
     def key(self) -> dict[str, int]:
@@ -76,6 +83,12 @@ an import's, need not wait."""
 
 SELECT_ACCOUNT_OF_SOURCE = text("SELECT account_id FROM sources WHERE id = :source_id AND deleted_at IS NULL")
 """For the operator's commands, which name a source without its account."""
+
+
+class MaskedSource(Source):
+    """A source of whose customers no e-mail address is shown; answers about it differ from those about the source."""
+
+    masks_emails: ClassVar[bool] = True
 
 
 class Counts(NamedTuple):
@@ -195,6 +208,13 @@ class SourceCache:
             self._known.clear()
         self._known[account_id, source_id] = (time.monotonic() + SOURCE_REMEMBERED_SECONDS, source)
         return source
+
+    async def read_for(self, database: Database, caller: Caller, source_id: int) -> Source:
+        """The source as this caller may see it; one that a browser token does not name is unknown to it."""
+        if not caller.sees(source_id):
+            raise UnknownSource
+        source = await self.read(database, caller.account_id, source_id)
+        return source.masked if caller.masks_emails else source
 
     def forget(self, account_id: int, source_id: int) -> None:
         """Read the source afresh next time."""

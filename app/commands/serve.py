@@ -54,7 +54,12 @@ async def _serve(
         if urls.embedded and settings.demo:
             await _tell_of_no_demo(database, settings)
         admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
-        quotas = Quotas(settings.rate_limit_requests, settings.rate_limit_sends, settings.rate_limit_expensive_reads)
+        quotas = Quotas(
+            settings.rate_limit_requests,
+            settings.rate_limit_sends,
+            settings.rate_limit_expensive_reads,
+            settings.rate_limit_tokens,
+        )
         caps = DailyCaps(settings.mail_daily_marketing, settings.mail_daily_transactional)
         metrics = Metrics(have_own_port=metrics_listener is not None)
         metrics.tell_free_space(settings.data_dir)

@@ -23,7 +23,7 @@ async def export_person(conn: Connection, account_id: int, customer_id: int) -> 
     orders = await all_rows(conn, profile_statements.SELECT_ALL_ORDERS, key | source.key, ShownOrderRow)
     messages = await all_rows(conn, profile_statements.SELECT_ALL_MESSAGES, key, ExportedMessageRow)
     return Export(
-        **contact(row),
+        **contact(row, masked=False),
         consent_history=[
             Consent(marketing=each.marketing, changed_by=each.changed_by, changed_at=rfc3339(each.changed_at))
             for each in history
@@ -39,7 +39,7 @@ async def export_person(conn: Connection, account_id: int, customer_id: int) -> 
         ],
         messages=[
             ExportedMessage(
-                **shown_message(message),
+                **shown_message(message, masked=False),
                 message_id=message.message_id,
                 provider_id=message.provider_id,
                 language=message.language,

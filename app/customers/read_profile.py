@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from app.accounts.access import Caller
 from app.boards.address_word import is_subscribed, stricter_marketing
 from app.boards.metrics import AMOUNTS, COLUMNS
 from app.boards.source import Source
@@ -33,6 +34,7 @@ from app.database.pools import Connection
 from app.periods import Frame, TimeFrame, named_frame
 from app.problems import NotFound
 from app.vocabulary import Metric
+from app.wire.addresses import masked_address, masked_addresses
 from app.wire.ids import public_id
 from app.wire.instants import local_rfc3339, rfc3339
 from app.wire.money import CURRENCIES, decimal_string
@@ -59,13 +61,13 @@ class UnknownCustomer(NotFound):
     title = "No such customer"
 
 
-async def read_profile(conn: Connection, account_id: int, customer_id: int, now: datetime) -> Profile:
-    """The profile; UnknownCustomer where there is none."""
-    key = {"account_id": account_id, "customer_id": customer_id}
+async def read_profile(conn: Connection, caller: Caller, customer_id: int, now: datetime) -> Profile:
+    """The profile as this caller may see it; UnknownCustomer where there is none."""
+    key = {"account_id": caller.account_id, "customer_id": customer_id}
     row = await first_hot_row(conn, statements.SELECT_CUSTOMER_WITH_SOURCE, key, CustomerOfStore)
-    if row is None:
+    if row is None or not caller.sees(row.source_id):
         raise UnknownCustomer
-    source = Source(account_id, row.source_id, row.audience_id, row.currency, row.time_zone, row.week_start)
+    source = Source(caller.account_id, row.source_id, row.audience_id, row.currency, row.time_zone, row.week_start)
     frames = {time_frame: named_frame(time_frame, now, source.calendar) for time_frame in PROFILE_FRAMES}
     standings = await _standings(conn, frames, key | source.key)
     last_orders = key | source.key | {"limit": SHOWN_ORDERS}
@@ -73,7 +75,7 @@ async def read_profile(conn: Connection, account_id: int, customer_id: int, now:
     last_messages = key | {"limit": SHOWN_MESSAGES}
     messages = await hot_rows(conn, statements.SELECT_LAST_MESSAGES, last_messages, ShownMessageRow)
     return Profile(
-        **contact(row),
+        **contact(row, masked=caller.masks_emails),
         audience=public_id("aud", source.audience_id),
         currency=source.currency,
         time_zone=source.time_zone,
@@ -84,7 +86,7 @@ async def read_profile(conn: Connection, account_id: int, customer_id: int, now:
         time_frames=[shown_frame(source, each, frames[each], standings[each]) for each in RANKED_FRAMES],
         vip=shown_vip(standings[TimeFrame.LAST_365_DAYS], source),
         orders=[ShownOrder(**shown_order(order, source)) for order in orders],
-        messages=[ShownMessage(**shown_message(message)) for message in messages],
+        messages=[ShownMessage(**shown_message(message, masked=caller.masks_emails)) for message in messages],
     )
 
 
@@ -183,16 +185,16 @@ def _money(minor: int | None, source: Source) -> str | None:
 # ---------------------------------------------------------------- the customer, their orders and messages
 
 
-def contact(row: CustomerOfStore | Contact | FoundCustomer) -> dict[str, Any]:
-    """A customer's own fields as they are shown."""
+def contact(row: CustomerOfStore | Contact | FoundCustomer, *, masked: bool) -> dict[str, Any]:
+    """A customer's own fields as they are shown; `masked`, without e-mail addresses."""
+    names = {each: getattr(row, each) for each in ("external_id", "name", "first_name", "last_name")}
+    if masked:
+        names = {each: masked_addresses(text) for each, text in names.items()}
     return {
         "id": public_id("cus", row.id),
         "source": public_id("src", row.source_id),
-        "external_id": row.external_id,
-        "name": row.name,
-        "first_name": row.first_name,
-        "last_name": row.last_name,
-        "email": row.email,
+        **names,
+        "email": masked_address(row.email) if masked else row.email,
         "marketing": stricter_marketing(row.marketing, row.suppressed),
         "suppressed": row.suppressed,
         "language": row.language,
@@ -220,15 +222,15 @@ def codes_of_order(stored: str | None) -> list[str]:
     return stored.split("\n") if stored else []
 
 
-def shown_message(row: ShownMessageRow | ExportedMessageRow) -> dict[str, Any]:
-    """A message's fields as they are shown beside a customer."""
+def shown_message(row: ShownMessageRow | ExportedMessageRow, *, masked: bool) -> dict[str, Any]:
+    """A message's fields as they are shown beside a customer; `masked`, without e-mail addresses."""
     return {
         "id": public_id("msg", row.id),
         "kind": row.kind,
         "status": row.status,
         "reason": row.reason,
         "template": row.template,
-        "subject": row.subject,
+        "subject": masked_addresses(row.subject) if masked else row.subject,
         "created_at": rfc3339(row.created_at),
         "sent_at": rfc3339(row.sent_at) if row.sent_at else None,
     }

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from app.accounts.access import Caller, Exporter, Reader, Writer
+from app.accounts.access import Caller, Exporter, ProfileReader, TokenRefused, Writer
 from app.accounts.guarded_route import GuardedRoute
 from app.boards.source import RememberedSources, Source, SourceCache, UnknownSource, lock_source
 from app.customers import statements
@@ -64,6 +64,11 @@ class CustomerQuery(PageQuery):
         """What to look for; None: all of them."""
         return next((way for way in FindBy if getattr(self, way) is not None), None)
 
+    def refuse_addresses(self) -> None:
+        """Raise TokenRefused when customers are sought by an address: an answer would tell whose it is."""
+        if self.email is not None or "@" in (self.external_id or ""):
+            raise TokenRefused(Sentence("This browser token shows no e-mail addresses and finds nobody by them."))
+
     def values(self) -> dict[str, str]:
         """The values to look for, as they are stored."""
         if self.q is not None:
@@ -82,22 +87,31 @@ class CustomerQuery(PageQuery):
 )
 async def find_customers(
     query: Annotated[CustomerQuery, Query()],
-    caller: Reader,
+    caller: ProfileReader,
     database: Pools,
     sources: RememberedSources,
     request: Request,
     response: Response,
 ) -> CustomerPage:
-    """Find a source's customers by id, by address, by how name or e-mail begins, or list them."""
-    source = await sources.read(database, caller.account_id, query.source)
+    """Find a source's customers by id, by address, by how name or e-mail begins, or list them.
+
+    A browser token without `emails` finds nobody by an address.
+    """
+    source = await sources.read_for(database, caller, query.source)
+    select = statements.select_customers(query.by)
+    if caller.masks_emails:
+        query.refuse_addresses()
+        if query.q is not None:
+            select = statements.SELECT_CUSTOMERS_BY_NAME
     binding = query.model_dump_json(exclude={"limit", "cursor"})
     listing = Listing(request, response, caller.cursor_secret, binding, query)
     after, after_id = listing.start(BEFORE_ALL)
     bound = source.key | query.values() | {"after": after, "after_id": after_id, "limit": query.limit + 1}
     async with database.read() as conn:
-        rows = await all_rows(conn, statements.select_customers(query.by), bound, FoundCustomer)
+        rows = await all_rows(conn, select, bound, FoundCustomer)
     found, next_cursor = listing.cut(rows, lambda row: [row.matched, row.id])
-    return CustomerPage(items=[Customer(**contact(row)) for row in found], next_cursor=next_cursor)
+    items = [Customer(**contact(row, masked=caller.masks_emails)) for row in found]
+    return CustomerPage(items=items, next_cursor=next_cursor)
 
 
 @router.get(
@@ -106,14 +120,14 @@ async def find_customers(
     responses=documented(CustomerMerged),
 )
 async def read_customer(
-    customer_id: CustomerId, caller: Reader, database: Pools, request: Request, now: Now
+    customer_id: CustomerId, caller: ProfileReader, database: Pools, request: Request, now: Now
 ) -> Profile:
     """Show a customer: contact data, figures and exact ranks in every time frame, VIP membership, last orders.
 
     The id of a customer who was merged into another one leads there.
     """
-    async with leading_to_heirs(request, database, caller.account_id, customer_id), database.read() as conn:
-        return await read_profile(conn, caller.account_id, customer_id, now)
+    async with leading_to_heirs(request, database, caller, customer_id), database.read() as conn:
+        return await read_profile(conn, caller, customer_id, now)
 
 
 @router.get(
@@ -124,7 +138,7 @@ async def read_customer(
 async def export_customer(customer_id: CustomerId, caller: Exporter, database: Pools, request: Request) -> Export:
     """Export everything that is stored about a person, messages included, to answer a request for access."""
     # One snapshot: a customer who is erased meanwhile is exported whole or not at all.
-    async with leading_to_heirs(request, database, caller.account_id, customer_id), database.snapshot() as conn:
+    async with leading_to_heirs(request, database, caller, customer_id), database.snapshot() as conn:
         return await export_person(conn, caller.account_id, customer_id)
 
 
@@ -165,7 +179,7 @@ async def change_customer(
     complained stays suppressed, unless `opted_in_at` says that its owner has agreed again since. A key without the
     scope `read` is not shown the contact data.
     """
-    async with leading_to_heirs(request, database, caller.account_id, customer_id):
+    async with leading_to_heirs(request, database, caller, customer_id):
         source = await source_of(sources, database, caller.account_id, customer_id)
     person = {"account_id": caller.account_id, "customer_id": customer_id}
     chosen_at = not_ahead("marketing_at", change.marketing_at or now, now)
@@ -185,7 +199,7 @@ async def change_customer(
 
 def _shown_to(caller: Caller, row: Contact) -> Customer:
     """The customer, without contact data for a key that may not read."""
-    shown = contact(row)
+    shown = contact(row, masked=caller.masks_emails)
     if Scope.READ not in caller.scopes:
         shown |= dict.fromkeys(("external_id", "name", "first_name", "last_name", "email"))
     return Customer(**shown)
@@ -210,7 +224,7 @@ async def erase_customer(
     Their orders stay without a customer, and ranks close up. Sending the same orders again does not bring the
     person back; a new order makes a new customer.
     """
-    async with leading_to_heirs(request, database, caller.account_id, customer_id):
+    async with leading_to_heirs(request, database, caller, customer_id):
         source = await source_of(sources, database, caller.account_id, customer_id)
     async with database.write_in_turn(source.id) as conn:
         if not await erase_person(conn, source, customer_id, now):
@@ -245,7 +259,7 @@ async def merge_customer(
     of the merged customer are the heir's. A key without the scope `read` is not shown the contact data.
     """
     heir_id = row_id("cus", merge.into) or 0
-    async with leading_to_heirs(request, database, caller.account_id, customer_id):
+    async with leading_to_heirs(request, database, caller, customer_id):
         source = await source_of(sources, database, caller.account_id, customer_id)
     if customer_id == heir_id or (await source_of(sources, database, caller.account_id, heir_id)).id != source.id:
         raise OtherStore

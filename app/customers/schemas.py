@@ -91,7 +91,7 @@ class Customer(BaseModel):
     name: str | None
     first_name: str | None
     last_name: str | None
-    email: str | None
+    email: str | None = Field(description="`a***@***` for a browser token without `emails`, of any address")
     marketing: MarketingValue = Field(
         description="the person's choice, or what the address has said where that is stricter:"
         " `unsubscribed` where its owner has left, `cleaned` where it takes no mail"

@@ -120,6 +120,12 @@ def select_customers(by: FindBy | None) -> TextClause:
     """)
 
 
+SELECT_CUSTOMERS_BY_NAME = text(f"""
+    {scan_by(folded("c.name"), f"{NAME_MATCHES} AND strpos(c.name, '@') = 0")}
+    ORDER BY matched USING ~<~, id LIMIT cast(:limit AS bigint)
+""")
+"""Customers by a prefix, for those who may not see e-mail addresses: neither an answer nor its cursor tells one."""
+
 # ---------------------------------------------------------------- consent
 
 
@@ -183,14 +189,15 @@ SELECT_ALL_ADDRESSES = text("""
 
 
 class Heir(NamedTuple):
-    """A customer who was merged, and into whom."""
+    """A customer who was merged, into whom, and the source of both."""
 
     id: int
     heir_id: int
+    source_id: int
 
 
 SELECT_HEIRS = text("""
-    SELECT m.id, m.heir_id
+    SELECT m.id, m.heir_id, m.source_id
     FROM merged_customers AS m JOIN sources AS s ON s.account_id = m.account_id AND s.id = m.source_id
     WHERE m.account_id = :account_id AND m.id = ANY(cast(:customers AS bigint[])) AND s.deleted_at IS NULL
 """)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.accounts.access import Reader
+from app.accounts.access import BoardReader
 from app.accounts.guarded_route import DirectRoute, GuardedRoute
 from app.boards.answers import Origin
 from app.boards.conditional import (
@@ -59,7 +59,7 @@ ACCEPT_LANGUAGE = {
 async def read_leaderboard(
     query: Annotated[BoardQuery, Query()],
     request: Request,
-    caller: Reader,
+    caller: BoardReader,
     database: Pools,
     sources: RememberedSources,
     files: FilesOfService,
@@ -111,7 +111,7 @@ async def read_leaderboard(
 async def export_leaderboard(
     query: Annotated[BoardFileQuery, Query()],
     request: Request,
-    caller: Reader,
+    caller: BoardReader,
     database: Pools,
     sources: RememberedSources,
     files: FilesOfService,
@@ -173,10 +173,14 @@ def body_of(question: BoardQuestion, page: Page, cursor: str | None) -> bytes:
     },
     openapi_extra={"parameters": [ACCEPT_LANGUAGE]},
 )
-async def read_options(request: Request, caller: Reader, conn: ReadConn) -> Response:
-    """List what a leaderboard can be asked for: audiences with their sources, metrics and time frames, labelled."""
+async def read_options(request: Request, caller: BoardReader, conn: ReadConn) -> Response:
+    """List what a leaderboard can be asked for: audiences with their sources, metrics and time frames, labelled.
+
+    To a browser token these are the sources that it names.
+    """
     language = language_of(request.headers)
-    asked = {"account_id": caller.account_id, "limit": MOST_STORES + 1}
+    named = None if caller.token is None else sorted(caller.token.sources)
+    asked = {"account_id": caller.account_id, "sources": named, "limit": MOST_STORES + 1}
     rows = await all_rows(conn, SELECT_AUDIENCES_WITH_SOURCES, asked, OfferedRow)
     body = offered(rows, language).model_dump_json().encode()
     tag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'

@@ -327,7 +327,10 @@ SELECT_AUDIENCES_WITH_SOURCES = text("""
     FROM audiences AS a
     LEFT JOIN sources AS s ON s.account_id = a.account_id AND s.audience_id = a.id AND s.deleted_at IS NULL
     WHERE a.account_id = :account_id
+      AND (cast(:sources AS bigint[]) IS NULL OR s.id = ANY(cast(:sources AS bigint[])))
     ORDER BY a.id, s.id
     LIMIT :limit
 """)
-"""A row per source, and one per audience that has none; oldest audiences first, in them oldest sources."""
+"""A row per source, and one per audience that has none; oldest audiences first, in them oldest sources.
+
+`sources` are the only ones to list, with their audiences."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from app.accounts.access import Caller
 from app.customers.read_profile import UnknownCustomer
 from app.database.pools import Connection, Database
 from app.database.rows import first_row
@@ -22,6 +23,7 @@ from app.messages.writing.facts import Bought
 from app.messages.writing.write_message import TextRecipient, drafted, language_for
 from app.messages.writing.writing_thread import in_writing_thread
 from app.vocabulary import MessageKind
+from app.wire.addresses import masked_addresses
 
 SAMPLE_LINK = "https://example.invalid/unsubscribe"
 """Shown in place of the unsubscribe link, which is made when the message is sent."""
@@ -42,10 +44,10 @@ class Sample:
 
 
 async def preview(
-    database: Database, account_id: int, wanted: Preview, customer: int | None, now: datetime
+    database: Database, caller: Caller, wanted: Preview, customer: int | None, now: datetime
 ) -> Previewed:
     """The message for the customer, or for a made-up one; UnknownCustomer where there is none."""
-    draft = await drafted(wanted)
+    draft, account_id = await drafted(wanted), caller.account_id
     async with database.read() as conn:
         account = await paying_sender(conn, account_id)
         if customer is None:
@@ -53,7 +55,7 @@ async def preview(
             reader: TextRecipient = Sample(store=sender.name)
             board_rank: BoardRank | None = BoardRank(1, board_of(wanted), SAMPLE_BOUGHT)
         else:
-            reader = found = await _recipient_of(conn, account_id, customer)
+            reader = found = await _recipient_of(conn, caller, customer)
             sender = _required(identity_of(account, found))
             board_rank = (await ranks_of(conn, account_id, [customer], wanted, now)).get(customer)
     text = await in_writing_thread(draft.written_for, reader, board_rank)
@@ -67,11 +69,14 @@ async def preview(
     )
 
 
-async def _recipient_of(conn: Connection, account_id: int, customer: int) -> RecipientRow:
-    bound = {"account_id": account_id, "customers": [customer]}
+async def _recipient_of(conn: Connection, caller: Caller, customer: int) -> RecipientRow:
+    bound = {"account_id": caller.account_id, "customers": [customer]}
     found = await first_row(conn, select_recipients(locked=False), bound, RecipientRow)
-    if found is None:
+    if found is None or not caller.sees(found.source_id):
         raise UnknownCustomer
+    if caller.masks_emails:  # some have their address for a name
+        name, first_name = masked_addresses(found.name), masked_addresses(found.first_name)
+        return found._replace(name=name, first_name=first_name)
     return found
 
 

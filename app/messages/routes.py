@@ -7,16 +7,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
 
-from app.accounts.access import Caller, MessageSender, PayingSender, require_scopes
+from app.accounts.access import Caller, MessageSender, MessageWriter, PayingSender, PayingWriter, require_scopes
 from app.accounts.answer_once import (
     Done,
     IdempotencyKey,
     answer_once,
+    unquoted,
 )
 from app.accounts.guarded_route import GuardedRoute
 from app.boards.questions import asked_source
 from app.boards.source import RememberedSources, UnknownSource
-from app.customers.find_heirs import heirs_of
+from app.customers.find_heirs import heirs_of, require_seen
 from app.customers.read_profile import UnknownCustomer
 from app.customers.statements import SELECT_HEIRS, Heir
 from app.database.pools import Database, Pools, ReadConn, WriteConn
@@ -57,6 +58,7 @@ from app.messages.writing.render_template import InvalidVariables
 from app.messages.writing.write_message import Draft, drafted
 from app.problems import BodyTooLarge, Problem, documented
 from app.vocabulary import Scope
+from app.wire.addresses import masked_addresses
 from app.wire.ids import PublicId, public_id, row_id
 from app.wire.instants import Now, QueryInstant, instant, rfc3339
 from app.wire.pages import InvalidCursor, Listing, PageQuery
@@ -102,7 +104,7 @@ class MessageQuery(PageQuery):
     },
 )
 async def send_message(
-    new: NewMessage, caller: PayingSender, database: Pools, caps: Caps, now: Now, key: IdempotencyKey
+    new: NewMessage, caller: PayingWriter, database: Pools, caps: Caps, now: Now, key: IdempotencyKey
 ) -> Response:
     """Queue an e-mail to a customer, to be sent at once.
 
@@ -114,7 +116,7 @@ async def send_message(
     try:
         return await _send_to(customer, draft, new, caller, database, caps, now, key)
     except UnknownCustomer:
-        heir = (await heirs_of(database, caller.account_id, [customer])).get(customer)
+        heir = (await heirs_of(database, caller, [customer])).get(customer)
         if heir is None:
             raise
         return await _send_to(heir, draft, new, caller, database, caps, now, key)
@@ -130,6 +132,7 @@ async def _send_to(
     now: datetime,
     key: str,
 ) -> Response:
+    await require_seen(database, caller, customer)
     ranks = await ranks_before(database, caller.account_id, draft, [customer], now)
     texts = await write_texts(database, caller.account_id, draft, [customer], ranks)
 
@@ -141,10 +144,19 @@ async def _send_to(
             raise UnknownCustomer
         await count_mails(conn, caller.account_id, new.kind, 1, caps, now)
         line = await read_line(conn, caller.account_id, result.message)
+        if caller.masks_emails:
+            line = line.model_copy(update={"subject": masked_addresses(line.subject)})
         return Done(line, 202, f"/messages/{line.id}")
 
     async with database.write() as conn:
-        return await answer_once(conn, caller.account_id, "sendMessage", key, new, now, send)
+        return await answer_once(conn, caller.account_id, "sendMessage", _apart(key, caller), new, now, send)
+
+
+def _apart(key: str, caller: Caller) -> str:
+    """The Idempotency-Key, apart from those of others who may be shown more: a client's own never holds a space."""
+    if caller.token is None:
+        return key
+    return f"token {'masked ' if caller.masks_emails else ''}{unquoted(key)}"
 
 
 @router.post(
@@ -186,7 +198,7 @@ async def send_messages(
     draft = await drafted(new)
     names = row_ids(new.to.customers or [])
     if names:
-        heirs = await heirs_of(database, caller.account_id, [*names.values()])
+        heirs = await heirs_of(database, caller, [*names.values()])
         names = {name: heirs.get(row, row) for name, row in names.items()}
     if source is not None and new.to.vips is not None:
         chosen = await choose_vips(database, source, new.to.vips, caller, now)
@@ -232,7 +244,7 @@ def batch_of(results: list[Result], names: dict[str, int], following: str | None
     operation_id="previewMessage",
     responses=documented(UnknownCustomer, SenderRequired, InvalidPlaceholder, InvalidVariables, HtmlTooLarge),
 )
-async def preview_message(new: Preview, caller: PayingSender, database: Pools, now: Now) -> Previewed:
+async def preview_message(new: Preview, caller: PayingWriter, database: Pools, now: Now) -> Previewed:
     """Show what a message would look like, footer included, without sending it.
 
     With a `customer` this needs the scope `read` too.
@@ -240,11 +252,11 @@ async def preview_message(new: Preview, caller: PayingSender, database: Pools, n
     if new.customer is not None:
         require_scopes(caller, Scope.READ)
     customer = None if new.customer is None else row_id("cus", new.customer) or 0
-    return await preview(database, caller.account_id, new, customer, now)
+    return await preview(database, caller, new, customer, now)
 
 
 @router.get("/templates", operation_id="listTemplates")
-async def list_templates(_caller: MessageSender, request: Request, response: Response) -> Templates:
+async def list_templates(_caller: MessageWriter, request: Request, response: Response) -> Templates:
     """List the templates, and the placeholders for texts of your own, in the language of the request."""
     language = language_of(request.headers)
     response.headers["Content-Language"] = language

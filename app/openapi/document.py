@@ -77,6 +77,11 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas[row.__name__] = row.model_json_schema(ref_template="#/components/schemas/{model}")
     made["components"]["securitySchemes"] = {
         "apiKey": {"type": "http", "scheme": "bearer", "description": "an account's key, `llb_…`"},
+        "browserToken": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "what POST /account/tokens makes, `llt_…`; it must name the operation of `x-token`",
+        },
         "operatorKey": {"type": "http", "scheme": "bearer", "description": "the service's ADMIN_KEY"},
     }
     for route in guarded_routes(app.routes):
@@ -101,6 +106,9 @@ def _complete(dependant: Dependant, operation: dict[str, Any]) -> None:
         operation["security"] = []
     else:
         operation["security"] = [{"operatorKey" if permission.operator else "apiKey": []}]
+        if permission.token is not None:
+            operation["security"].append({"browserToken": []})
+            operation["x-token"] = permission.token.value
         operation["x-scope"] = "operator" if permission.operator else (" ".join(permission.scopes) or "any")
     responses = operation["responses"]
     if "application/json" in responses.get("422", {}).get("content", {}):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.accounts.access import Reader
+from app.accounts.access import VipReader
 from app.accounts.guarded_route import GuardedRoute
 from app.boards.answers import Origin
 from app.boards.conditional import (
@@ -53,7 +53,7 @@ router = APIRouter(route_class=GuardedRoute, prefix="/segments", tags=["segments
 async def read_vips(
     query: Annotated[VipQuery, Query()],
     request: Request,
-    caller: Reader,
+    caller: VipReader,
     database: Pools,
     sources: RememberedSources,
     files: FilesOfService,
@@ -95,7 +95,7 @@ async def read_vips(
 async def export_vips(
     query: Annotated[VipFileQuery, Query()],
     request: Request,
-    caller: Reader,
+    caller: VipReader,
     database: Pools,
     sources: RememberedSources,
     files: FilesOfService,
@@ -123,7 +123,7 @@ def vip_file(criteria: Criteria) -> File:
 async def preview_vips(
     query: Annotated[SegmentQuery, Query()],
     request: Request,
-    caller: Reader,
+    caller: VipReader,
     database: Pools,
     sources: RememberedSources,
     now: Now,

@@ -6,6 +6,12 @@ from typing import NamedTuple
 
 from sqlalchemy import TextClause, text
 
+SELECT_KNOWN_SOURCES = text("""
+    SELECT id FROM sources
+    WHERE account_id = :account_id AND id = ANY(cast(:sources AS bigint[])) AND deleted_at IS NULL
+""")
+"""Which of these ids are sources of the account."""
+
 # ---------------------------------------------------------------- audiences
 
 

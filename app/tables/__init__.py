@@ -20,6 +20,7 @@ from app.tables.accounts import (
     sender_domains,
     senders,
     suppressions,
+    token_windows,
 )
 from app.tables.boards import AVERAGE, boards, outdated_standings, standing_buckets, standing_cells, standings
 from app.tables.connections import inbox, orders_to_read, store_connections, store_refunds
@@ -62,6 +63,7 @@ __all__ = [
     "store_connections",
     "store_refunds",
     "suppressions",
+    "token_windows",
 ]
 
 DIALECT = dialect()  # type: ignore[no-untyped-call]

@@ -49,6 +49,20 @@ rate_windows = tenant_table(
     key=("key_id", "limit_name"),
 )
 
+# The requests of a browser token in a minute; the worker deletes those of past minutes.
+token_windows = tenant_table(
+    "token_windows",
+    sa.Column("key_id", sa.BigInteger, nullable=False),
+    sa.Column("token_id", sa.BigInteger, nullable=False),
+    sa.Column("limit_name", sa.Text, one_of("limit_name", Limit), nullable=False),
+    sa.Column("began_at", INSTANT, nullable=False),
+    sa.Column("taken", sa.BigInteger, nullable=False),
+    sa.Column("leased", sa.BigInteger, nullable=False),
+    row_reference("key_id", "api_keys"),
+    sa.Index(None, "began_at"),
+    key=("key_id", "token_id", "limit_name"),
+)
+
 # Who an account's mails are from where their store does not say it (then these columns are NULL), and the pace of its
 # sending; an account without a row sends none.
 senders = tenant_table(

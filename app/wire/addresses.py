@@ -19,11 +19,25 @@ from app.words import Sentence
 ADDRESS = re.compile(r"[^\s@,;<>\x00-\x1f\x7f\ud800-\udfff]+@[^\s@,;<>\x00-\x1f\x7f\ud800-\udfff]+")
 ATOMS = re.compile(r"""[^\x00-\x20\x7f"(),.:;<>@\[\\\]]+(?:\.[^\x00-\x20\x7f"(),.:;<>@\[\\\]]+)*""")
 HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+ADDRESS_MASK = "***@***"
+"""What is shown of an address behind its first character, to those who may not see it."""
+ANY_ADDRESS = r"([^\s@]?)[^\s@]*@\S*"
+"""A text that may be an address, and its first character; Python and PostgreSQL read this expression alike."""
 LONGEST_LOCAL_PART, LONGEST_DOMAIN = 64, 253
 
 
 class BadAddress(ValueError):  # noqa: N818 - it says what it is
     """Not exactly one e-mail address."""
+
+
+def masked_addresses(text: str | None) -> str | None:
+    """The text without the e-mail addresses in it: some customers have theirs for a name."""
+    return None if text is None else re.sub(ANY_ADDRESS, rf"\1{ADDRESS_MASK}", text)
+
+
+def masked_address(address: str | None) -> str | None:
+    """The first character of an address: enough to tell that there is one, and for its owner to know it."""
+    return None if address is None else address[:1] + ADDRESS_MASK
 
 
 def normal_address(address: str) -> str:

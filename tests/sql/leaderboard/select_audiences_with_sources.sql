@@ -10,6 +10,6 @@ FROM audiences AS a
      LEFT JOIN sources AS s ON s.account_id = a.account_id
                            AND s.audience_id = a.id
                            AND s.deleted_at IS NULL
-WHERE a.account_id = :account_id
+WHERE a.account_id = :account_id AND (CAST(:sources AS bigint[]) IS NULL OR s.id = ANY(CAST(:sources AS bigint[])))
 ORDER BY a.id, s.id
 LIMIT :limit

@@ -74,14 +74,28 @@ WITH board AS MATERIALIZED (
                                             || '"'
                                             || ', '
                                             || '"external_id": '
-                                            || COALESCE(CAST(to_json(c.external_id) AS text),
+                                            || COALESCE(CAST(to_json(CASE
+                                                                       WHEN CAST(:masks_emails AS boolean)
+                                                                         THEN regexp_replace(c.external_id, '([^\s@]?)[^\s@]*@\S*', '\1***@***', 'g')
+                                                                       ELSE c.external_id
+                                                                     END) AS text),
                                                         'null')
                                             || ', '
                                             || '"name": '
-                                            || COALESCE(CAST(to_json(c.name) AS text), 'null')
+                                            || COALESCE(CAST(to_json(CASE
+                                                                       WHEN CAST(:masks_emails AS boolean)
+                                                                         THEN regexp_replace(c.name, '([^\s@]?)[^\s@]*@\S*', '\1***@***', 'g')
+                                                                       ELSE c.name
+                                                                     END) AS text),
+                                                        'null')
                                             || ', '
                                             || '"email": '
-                                            || COALESCE(CAST(to_json(c.email) AS text), 'null')
+                                            || COALESCE(CAST(to_json(CASE
+                                                                       WHEN CAST(:masks_emails AS boolean)
+                                                                         THEN "left"(c.email, 1) || '***@***'
+                                                                       ELSE c.email
+                                                                     END) AS text),
+                                                        'null')
                                             || ', '
                                             || '"messageable": '
                                             || (c.marketing = 'subscribed'

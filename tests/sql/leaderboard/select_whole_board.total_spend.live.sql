@@ -1,8 +1,19 @@
 SELECT p.rank,
        'cus_' || p.customer_id AS customer_id,
-       c.external_id,
-       c.name,
-       c.email,
+       CASE
+         WHEN CAST(:masks_emails AS boolean)
+           THEN regexp_replace(c.external_id, '([^\s@]?)[^\s@]*@\S*', '\1***@***', 'g')
+         ELSE c.external_id
+       END AS external_id,
+       CASE
+         WHEN CAST(:masks_emails AS boolean)
+           THEN regexp_replace(c.name, '([^\s@]?)[^\s@]*@\S*', '\1***@***', 'g')
+         ELSE c.name
+       END AS name,
+       CASE
+         WHEN CAST(:masks_emails AS boolean) THEN "left"(c.email, 1) || '***@***'
+         ELSE c.email
+       END AS email,
            c.marketing = 'subscribed'
        AND c.email IS NOT NULL
        AND NOT EXISTS (SELECT

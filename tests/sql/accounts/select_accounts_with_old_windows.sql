@@ -1,0 +1,3 @@
+SELECT DISTINCT account_id
+FROM token_windows
+WHERE began_at < :expired
