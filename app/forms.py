@@ -53,12 +53,19 @@ class FileForm(StrEnum):
         return next(media_type for media_type, extension in EXTENSIONS.items() if extension == self)
 
 
-def documented_file(description: str, *forms: str, headers: Sequence[str] = ()) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI responses of a file in one of these forms; `headers` are what it says of itself."""
+def documented_texts(examples: Mapping[str, str]) -> dict[str, Any]:
+    """The OpenAPI content of an answer that is text, an example for each media type."""
+    return {form: {"schema": {"type": "string"}, "example": text} for form, text in examples.items()}
+
+
+def documented_file(
+    description: str, examples: Mapping[str, str], headers: Sequence[str] = ()
+) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI responses of a file, an example for each of its forms; `headers` are what it says of itself."""
     return {
         200: {
             "description": description,
-            "content": {form: {"schema": {"type": "string"}} for form in forms},
+            "content": documented_texts(examples),
             "headers": {name: {"schema": {"type": "string"}} for name in ("Content-Disposition", *headers)},
         }
     }

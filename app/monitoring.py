@@ -12,12 +12,22 @@ from sqlalchemy import text
 from app.accounts.guarded_route import OpenRoute
 from app.database.errors import ERRORS
 from app.database.pools import Database, Pools
+from app.forms import documented_texts
 from app.orders.running_imports import RunningImports
 from app.process_metrics import Metrics
 from app.services import provided, services_of
 from app.wire.instants import Now
 
 SCRAPE_SECONDS = 1.0
+
+EXAMPLE = """\
+# HELP database_up Whether the database answers
+# TYPE database_up gauge
+database_up 1.0
+# HELP messages_waiting Messages queued or being sent
+# TYPE messages_waiting gauge
+messages_waiting 42.0
+"""
 
 ServiceMetrics = Annotated[Metrics, provided(Metrics)]
 
@@ -125,7 +135,12 @@ class Scrape:
 ScrapeOfService = Annotated[Scrape, provided(Scrape)]
 
 
-@router.get("/metrics", operation_id="readMetrics", response_class=PlainTextResponse)
+@router.get(
+    "/metrics",
+    operation_id="readMetrics",
+    response_class=PlainTextResponse,
+    responses={200: {"content": documented_texts({"text/plain": EXAMPLE})}},
+)
 async def read_metrics(
     request: Request, metrics: ServiceMetrics, database: Pools, scrape: ScrapeOfService, now: Now
 ) -> Response:

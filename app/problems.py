@@ -238,6 +238,11 @@ def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
     return responses
 
 
+def documented_page(html: str) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI response of a page for people."""
+    return {200: {"content": {"text/html": {"schema": {"type": "string"}, "example": html}}}}
+
+
 def answer(request: Request, problem: Problem) -> JSONResponse:
     """The problem as a response, in the language of the request."""
     language = language_of(request.headers)

@@ -1,7 +1,9 @@
 """The OpenAPI document: what is committed, what it says of every operation, and that answers are as it says."""
 
 import base64
+import csv
 import hashlib
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -144,6 +146,63 @@ def test_every_operation_tells_its_problems(document):
                 assert example["value"]["status"] == status
 
 
+def answers_shown(document) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the document says of each good answer that has a body, with its place."""
+    for method, path, operation in operations(document):
+        for status, response in operation["responses"].items():
+            for media_type, content in response.get("content", {}).items():
+                if status.startswith("2"):
+                    yield f"{method} {path} {status} {media_type}", content
+
+
+def test_every_good_answer_has_an_example_that_is_as_its_schema_says(document):
+    wrong = []
+    for place, content in answers_shown(document):
+        schema = closed({"components": document["components"], **content["schema"]})
+        shown = content.get("example", NotImplemented)
+        errors = Draft202012Validator(schema).iter_errors(shown) if shown is not NotImplemented else ["no example"]
+        wrong += [f"{place}: {error}" for error in errors]
+    assert wrong == []
+
+
+def test_the_examples_of_schemas_are_whole(document):
+    components = {"components": document["components"]}
+    wrong = [
+        f"{name}: {error.message}"
+        for name, schema in document["components"]["schemas"].items()
+        for shown in schema.get("examples", [])
+        for error in Draft202012Validator(components | schema).iter_errors(shown)
+    ]
+    assert wrong == []
+
+
+def test_examples_hold_what_a_store_would_and_ids_that_no_demo_has(document):
+    shown = [content["example"] for _, content in answers_shown(document)]
+    shown += [each for schema in document["components"]["schemas"].values() for each in schema.get("examples", [])]
+    text = json.dumps([shown, document["paths"]])
+    assert [each for each in text_in(shown) if each in {"string", "", "null", "example"} or "\ufffd" in each] == []
+    numbers = [int(number) for number in re.findall(r"\b(?:acc|aud|src|cus|msg|key|imp|inb)_(\d+)\b", text)]
+    assert len(numbers) > 100
+    assert min(numbers) > 900_000
+
+
+def text_in(shown: Any) -> Iterator[str]:
+    """Every text in an example."""
+    if isinstance(shown, str):
+        yield shown
+    elif isinstance(shown, list | dict):
+        for each in shown.values() if isinstance(shown, dict) else shown:
+            yield from text_in(each)
+
+
+def test_examples_of_files_have_the_columns_of_their_header(document):
+    tables = {place: content["example"] for place, content in answers_shown(document) if place.endswith("text/csv")}
+    assert len(tables) == 3
+    for place, table in tables.items():
+        header, *rows = csv.reader(io.StringIO(table))
+        assert [len(row) for row in rows] == [len(header)], place
+
+
 def test_examples_are_as_their_schemas_say(document):
     for method, path, operation in operations(document):
         for status, response in operation["responses"].items():
@@ -172,7 +231,7 @@ async def test_every_example_of_a_body_is_accepted(api, open_store, document, cl
     await store.sold(("bea", "1.00"))
     asked = {"source": store.source, "external_id": "bea"}
     bea = (await api.get("/customers", params=asked, headers=store.auth)).json()["items"][0]["id"]
-    real = {"aud_1": store.audience, "src_1": store.source, "cus_42": customer, "cus_43": customer}
+    real = {"aud_900001": store.audience, "src_900001": store.source, "cus_900042": customer, "cus_900043": customer}
     operator = {"Authorization": f"Bearer {OPERATOR}"}
     sent = 0
     for method, path, operation in operations(document):
@@ -183,7 +242,7 @@ async def test_every_example_of_a_body_is_accepted(api, open_store, document, cl
         for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
             for example in examples_of(document, content):
                 body = example if isinstance(example, str) else json.dumps(example)
-                body = re.sub(r'"(aud_1|src_1|cus_4[23])"', lambda found: f'"{real[found[1]]}"', body)
+                body = re.sub(r'"((?:aud|src|cus)_9000\d\d)"', lambda found: f'"{real[found[1]]}"', body)
                 sent_as: dict[str, Any] = {"content": body, "headers": auth | key() | {"Content-Type": media_type}}
                 if media_type == "multipart/form-data":
                     fields = {name: value for name, value in example.items() if name != "file"}

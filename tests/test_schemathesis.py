@@ -2,6 +2,7 @@
 schemathesis.toml waives.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -26,7 +27,7 @@ def service(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shop(service):
-    """A store with figures, whose ids are those of the document's examples."""
+    """A store with figures, which the examples of the document ask for."""
     opened = Shop.opened(service.url, plan="paid")
     with httpx.Client(base_url=service.url, headers=opened.auth) as client:
         rows = [order(f"o{n}", f"c{n % 50}", email=f"c{n % 50}@example.test") for n in range(200)]
@@ -40,6 +41,8 @@ def shop(service):
 def test_requests_made_from_the_document_are_answered_as_it_says(service, shop, tmp_path, who):
     key = OPERATOR if who == "operator" else shop.key
     of_operator = ("--include-path-regex" if who == "operator" else "--exclude-path-regex", "^/accounts")
+    real = {"aud_900001": shop.audience, "src_900001": shop.source, "cus_900042": "cus_1"}
+    hooks = {"SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(TESTS), "REAL_IDS": json.dumps(real)}
     done = subprocess.run(
         [
             Path(sys.executable).with_name("st"),
@@ -57,7 +60,7 @@ def test_requests_made_from_the_document_are_answered_as_it_says(service, shop, 
             ),
         ],
         cwd=tmp_path,
-        env=os.environ | {"SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(TESTS)},
+        env=os.environ | hooks,
         capture_output=True,
         text=True,
         check=False,

@@ -24,6 +24,7 @@ from app.accounts.keys import UnknownAccount, locked_account
 from app.accounts.open_account import ensure_account, give_first_key, open_account
 from app.accounts.schemas import (
     AccountChange,
+    AccountDeletion,
     AccountOfOperator,
     AccountPage,
     AuditPage,
@@ -168,7 +169,7 @@ async def read_audit_of_account(
     return await audit_page(conn, account_id, Listing(request, response, secret, f"audit of {account_id}", page))
 
 
-@router.delete("/accounts/{id}", status_code=202, operation_id="deleteAccount")
+@router.delete("/accounts/{id}", status_code=202, operation_id="deleteAccount", response_model=AccountDeletion)
 async def delete_account_for_good(
     account_id: AccountId, _operator: Operator, conn: WriteConn, request: Request, response: Response, now: Now
 ) -> Deletion:
@@ -183,7 +184,7 @@ async def delete_account_for_good(
     return begun
 
 
-@router.get("/accounts/{id}/deletion", operation_id="readAccountDeletion")
+@router.get("/accounts/{id}/deletion", operation_id="readAccountDeletion", response_model=AccountDeletion)
 async def read_account_deletion(account_id: AccountId, _operator: Operator, conn: ReadConn) -> Deletion:
     """Show when an account was deleted, and when its last row was gone."""
     return shown_deletion(await known_deletion(conn, account_id), DeletedNoun.ACCOUNT)

@@ -8,6 +8,8 @@ from pydantic.config import JsonDict
 from app.vocabulary import AuditAction, Plan, Scope, TokenOperation
 from app.wire.addresses import domain_name, sender_address
 from app.wire.enums import OneOf
+from app.wire.examples import showing
+from app.wire.ids import AccountIdText, KeyIdText, SourceIdText
 from app.wire.instants import Instant
 from app.wire.strict_json import Strict
 from app.wire.text import HeaderText, Name, plain
@@ -27,6 +29,8 @@ PostalAddress = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=5, max_length=500), AfterValidator(lines)
 ]
 
+
+SHOWN_KEY = "llb_shown-once-so-keep-it-where-secrets-are-kept"
 
 SENDER_EXAMPLE: JsonDict = {
     "name": "Ada's shop",
@@ -59,7 +63,9 @@ class AccountChange(Strict):
 class Account(BaseModel):
     """A tenant."""
 
-    id: str
+    model_config = showing({"name": "Ada's shops"})
+
+    id: AccountIdText
     name: str
     plan: PlanValue
     created_at: Instant
@@ -67,6 +73,8 @@ class Account(BaseModel):
 
 class AccountOfOperator(Account):
     """A tenant, as the operator sees it."""
+
+    model_config = showing({"name": "Ada's shops", "closed_at": None})
 
     closed_at: Instant | None = Field(description="since when it is closed; null while it is open")
 
@@ -81,13 +89,15 @@ class AccountPage(BaseModel):
 class AuditEntry(BaseModel):
     """What the operator or an admin key did."""
 
+    model_config = showing({"action": "key_created", "about": {"key": "key_900004"}})
+
     at: Instant
     by: str = Field(
         description="the id of a key, `operator`, `command` for one run on the machine, or `store` for a store itself",
-        examples=["key_3"],
+        examples=["key_900003"],
     )
     action: Annotated[str, OneOf(AuditAction)]
-    about: dict[str, Any] = Field(description="such as the id of the key", examples=[{"key": "key_4"}])
+    about: dict[str, Any] = Field(description="such as the id of the key", examples=[{"key": "key_900004"}])
 
 
 class AuditPage(BaseModel):
@@ -101,12 +111,18 @@ class Deletion(BaseModel):
     """The deletion of an account or a store."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"id": "src_1", "asked_at": "2026-11-21T20:15:00Z", "gone_at": None}]}
+        json_schema_extra={"examples": [{"id": "src_900001", "asked_at": "2026-11-21T20:15:00Z", "gone_at": None}]}
     )
 
-    id: str = Field(description="the id of what is deleted")
+    id: SourceIdText = Field(description="the id of what is deleted")
     asked_at: Instant = Field(description="since then it is unknown everywhere")
     gone_at: Instant | None = Field(description="when its last row was removed; null while some are left")
+
+
+class AccountDeletion(Deletion):
+    """The deletion of an account."""
+
+    model_config = showing({"id": "acc_900001", "asked_at": "2026-11-21T20:15:00Z", "gone_at": None})
 
 
 class Sender(Strict):
@@ -142,6 +158,8 @@ class DnsRecord(BaseModel):
 class SenderDomain(BaseModel):
     """A domain of the account; e-mails can be sent from it once it is verified."""
 
+    model_config = showing({"domain": "shop.example", "status": "verified"})
+
     domain: str
     status: Literal["pending", "verified"]
     record: DnsRecord = Field(description="proves that the domain is yours; keep it published")
@@ -167,6 +185,8 @@ class OwnChange(Strict):
 class ShownSender(BaseModel):
     """The sender of the e-mails of stores that have none of their own."""
 
+    model_config = showing(SENDER_EXAMPLE)
+
     name: str
     email: str
     reply_to: str | None
@@ -177,19 +197,23 @@ class Pause(BaseModel):
     """Why the account's e-mails are paused, and until when; setting the sender ends the pause at once."""
 
     until: Instant
-    because: str
+    because: str = Field(examples=["The mail server refuses the login."])
 
 
 class OpenedAccount(Account):
     """A new account with its first key, which is shown only here."""
 
-    api_key: str
+    api_key: str = Field(examples=[SHOWN_KEY])
 
 
 class Me(Account):
     """The account of this call, and the key that was used."""
 
-    key: str = Field(description="the id of the key")
+    model_config = showing(
+        {"name": "Ada's shops", "scopes": ["read", "write", "send", "admin"], "sending_paused": None}
+    )
+
+    key: KeyIdText = Field(description="the id of the key")
     scopes: list[Scope]
     sender: ShownSender | None = Field(
         description="for stores that have no sender of their own; without any sender nothing can be sent"
@@ -213,11 +237,13 @@ MOST_TOKEN_SOURCES = 100
 class NewToken(Strict):
     """What a browser token admits; what is not named here it refuses."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"sources": ["src_1"], "operations": ["board", "vips"]}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"sources": ["src_900001"], "operations": ["board", "vips"]}]}
+    )
 
     sources: Annotated[
         list[Annotated[str, Field(max_length=40)]], Field(min_length=1, max_length=MOST_TOKEN_SOURCES)
-    ] = Field(description="the stores that it shows", examples=[["src_1"]])
+    ] = Field(description="the stores that it shows", examples=[["src_900001"]])
     operations: Annotated[list[TokenOperation], Field(min_length=1, max_length=len(TokenOperation))] = Field(
         description="`board`: leaderboards and what their drop-downs offer. `vips`: VIPs and previews of thresholds."
         " `profile`: customers are found and shown. `message`: messages to one customer, with preview and templates"
@@ -243,7 +269,7 @@ class OpenedToken(BaseModel):
                 {
                     "token": "llt_7_3.eyJpZCI6NDJ9.3q2-7w0pQ9bq1ZrY5n8mVx4uTgk2sJdLhC6eWfA1oRM",
                     "expires_at": "2026-11-21T20:30:00Z",
-                    "sources": ["src_1"],
+                    "sources": ["src_900001"],
                     "operations": ["board", "vips"],
                     "emails": False,
                     "requests_per_minute": 120,
@@ -263,7 +289,9 @@ class OpenedToken(BaseModel):
 class Key(BaseModel):
     """An API key, without the key."""
 
-    id: str
+    model_config = showing({"name": "shop front", "scopes": ["read"]})
+
+    id: KeyIdText
     name: str
     scopes: list[Scope]
     created_at: Instant
@@ -272,7 +300,7 @@ class Key(BaseModel):
 class OpenedKey(Key):
     """A new key, which is shown only here."""
 
-    key: str
+    key: str = Field(examples=[SHOWN_KEY])
 
 
 class KeyPage(BaseModel):

@@ -10,6 +10,7 @@ from app.invalid_values import InvalidValueError
 from app.periods import TimeFrame
 from app.vocabulary import ChosenMarketing, Marketing, SuppressionReason
 from app.wire.enums import OneOf
+from app.wire.ids import AudienceIdText, CustomerIdText, MessageIdText, SourceIdText
 from app.wire.instants import BodyInstant, Instant
 from app.wire.money import Money
 from app.wire.strict_json import Strict
@@ -21,8 +22,8 @@ SuppressionReasonValue = Annotated[str, OneOf(SuppressionReason)]
 Criterion = Literal["big_spender", "frequent_buyer"]
 
 CUSTOMER_EXAMPLE: JsonDict = {
-    "id": "cus_42",
-    "source": "src_1",
+    "id": "cus_900042",
+    "source": "src_900001",
     "external_id": "00042",
     "name": "Ada Lovelace",
     "first_name": "Ada",
@@ -48,7 +49,7 @@ PROFILE_ORDER_EXAMPLE: JsonDict = {
     "updated_at": "2026-10-30T11:02:05Z",
 }
 PROFILE_MESSAGE_EXAMPLE: JsonDict = {
-    "id": "msg_7",
+    "id": "msg_900007",
     "kind": "marketing",
     "status": "sent",
     "reason": None,
@@ -68,15 +69,15 @@ FRAME_EXAMPLE: JsonDict = FIGURES_EXAMPLE | {
     "end": "2026-11-01T00:00:00+01:00",
     "ranks": {"number_of_purchases": 2, "total_spend": 1, "average_order_amount": 310},
     "gaps": {"number_of_purchases": 1, "total_spend": None, "average_order_amount": "0.26"},
-    "ranked_customers": 4448,
+    "ranked_customers": 2357,
 }
 PROFILE_VIP_EXAMPLE: JsonDict = {
     "member": True,
-    "matched": ["big_spender"],
-    "min_spend": "412.50",
-    "min_orders": 7,
+    "matched": ["big_spender", "frequent_buyer"],
+    "min_spend": "93.99",
+    "min_orders": 3,
     "missing_spend": None,
-    "missing_orders": 1,
+    "missing_orders": None,
 }
 
 
@@ -85,8 +86,8 @@ class Customer(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [CUSTOMER_EXAMPLE]})
 
-    id: str
-    source: str
+    id: CustomerIdText
+    source: SourceIdText
     external_id: str | None
     name: str | None
     first_name: str | None
@@ -145,7 +146,7 @@ class CustomerChange(Strict):
 class CustomerMerge(Strict):
     """The customer who gets everything."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"into": "cus_43"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"into": "cus_900043"}]})
 
     into: Annotated[str, Field(max_length=40)]
 
@@ -241,7 +242,7 @@ class ShownOrder(BaseModel):
 class ShownMessage(BaseModel):
     """One of the messages to the customer."""
 
-    id: str
+    id: MessageIdText
     kind: str
     status: str
     reason: str | None
@@ -270,7 +271,7 @@ class Profile(Customer):
             "examples": [
                 CUSTOMER_EXAMPLE
                 | {
-                    "audience": "aud_1",
+                    "audience": "aud_900001",
                     "currency": "EUR",
                     "time_zone": "Europe/Rome",
                     "as_of": "2026-11-21T20:15:00Z",
@@ -286,7 +287,7 @@ class Profile(Customer):
         }
     )
 
-    audience: str
+    audience: AudienceIdText
     currency: str
     time_zone: str
     as_of: Instant
@@ -315,7 +316,7 @@ class Export(Customer):
                 CUSTOMER_EXAMPLE
                 | {
                     "consent_history": [
-                        {"marketing": "subscribed", "changed_by": "key_1", "changed_at": "2026-02-01T08:00:00Z"}
+                        {"marketing": "subscribed", "changed_by": "key_900001", "changed_at": "2026-02-01T08:00:00Z"}
                     ],
                     "addresses": ["ada@example.test"],
                     "orders": [PROFILE_ORDER_EXAMPLE | {"email": None, "deleted_at": None}],

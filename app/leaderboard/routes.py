@@ -28,7 +28,7 @@ from app.database.rows import all_rows
 from app.forms import CACHING, CSV, FORMS, JSON, NDJSON, UNCHANGED, documented_file, not_modified, preferred
 from app.leaderboard.options import MOST_STORES, OfferedRow, offered
 from app.leaderboard.read_board import BoardQuestion, CustomerNotRanked, Page, PageStart, read_page, resolve
-from app.leaderboard.schemas import Board, BoardAsked, BoardFileQuery, BoardQuery, Options
+from app.leaderboard.schemas import ROWS_EXAMPLE, Board, BoardAsked, BoardFileQuery, BoardQuery, Options
 from app.leaderboard.statements import SELECT_AUDIENCES_WITH_SOURCES, file_header, select_whole_board
 from app.periods import TimeFrame
 from app.problems import InvalidRequest, NotAcceptable, documented
@@ -39,6 +39,12 @@ from app.words import Language, Sentence, language_of
 
 router = APIRouter(route_class=GuardedRoute, tags=["leaderboard"])
 hot = APIRouter(route_class=DirectRoute, tags=["leaderboard"])
+
+BOARD_FILE_EXAMPLES = {
+    CSV: f"{','.join(file_header(None))}\r\n"
+    "1,cus_900042,00042,Ada Lovelace,ada@example.test,true,7,913.40,130.49,2026-10-30T11:02:00Z,EUR\r\n",
+    NDJSON: "".join(f"{json.dumps(row)}\n" for row in ROWS_EXAMPLE),
+}
 
 ACCEPT_LANGUAGE = {
     "name": "Accept-Language",
@@ -103,7 +109,7 @@ async def read_leaderboard(
     operation_id="exportLeaderboard",
     response_class=Response,
     responses={
-        **documented_file("All rows of the board.", CSV, NDJSON, headers=FACTS),
+        **documented_file("All rows of the board.", BOARD_FILE_EXAMPLES, headers=FACTS),
         **UNCHANGED,
         **documented(UnknownSource),
     },

@@ -3,16 +3,19 @@
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
-from app.boards.schemas import Buyer, StandingFigures
+from app.boards.schemas import BUYER_EXAMPLE, SECOND_BUYER_EXAMPLE, THIRD_BUYER_EXAMPLE, Buyer, StandingFigures
 from app.forms import FileForm
 from app.invalid_values import InvalidValueError
 from app.leaderboard.statements import Compare
 from app.periods import TimeFrame
 from app.vocabulary import Metric, WeekStart
+from app.wire.examples import showing
+from app.wire.ids import AudienceIdText, SourceIdText
 from app.wire.instants import Instant, QueryDay, QueryInstant
 from app.wire.money import Money
-from app.wire.pages import PageQuery
+from app.wire.pages import CURSOR_EXAMPLE, PageQuery
 from app.wire.strict_json import Strict
 from app.words import Sentence
 
@@ -20,8 +23,8 @@ from app.words import Sentence
 class BoardAsked(Strict):
     """Which board, and as of when."""
 
-    audience: str = Field(description="the audience that the source belongs to", examples=["aud_1"])
-    source: str = Field(description="the store", examples=["src_1"])
+    audience: str = Field(description="the audience that the source belongs to", examples=["aud_900001"])
+    source: str = Field(description="the store", examples=["src_900001"])
     rank_by: Metric = Metric.SPEND
     time_frame: TimeFrame = TimeFrame.LAST_MONTH
     start: QueryDay | None = Field(
@@ -51,7 +54,7 @@ class BoardQuery(PageQuery, BoardAsked):
     """Which board, as of when, and which page of it."""
 
     around: str | None = Field(
-        None, description="the id of a customer: returns the page that shows them", examples=["cus_1"]
+        None, description="the id of a customer: returns the page that shows them", examples=["cus_900042"]
     )
 
 
@@ -61,8 +64,38 @@ class BoardFileQuery(BoardAsked):
     format: FileForm = Field(FileForm.CSV, description="`csv`: a table; `ndjson`: a JSON object on each line")
 
 
+ROWS_EXAMPLE: list[JsonDict] = [
+    {
+        "rank": 1,
+        "customer": BUYER_EXAMPLE,
+        "number_of_purchases": 7,
+        "total_spend": "913.40",
+        "average_order_amount": "130.49",
+        "last_order_at": "2026-10-30T11:02:00Z",
+    },
+    {
+        "rank": 2,
+        "customer": SECOND_BUYER_EXAMPLE,
+        "number_of_purchases": 4,
+        "total_spend": "622.00",
+        "average_order_amount": "155.50",
+        "last_order_at": "2026-10-28T17:45:12Z",
+    },
+    {
+        "rank": 2,
+        "customer": THIRD_BUYER_EXAMPLE,
+        "number_of_purchases": 5,
+        "total_spend": "622.00",
+        "average_order_amount": "124.40",
+        "last_order_at": "2026-10-31T08:20:00Z",
+    },
+]
+
+
 class Row(StandingFigures):
     """One customer's standing."""
+
+    model_config = showing(*ROWS_EXAMPLE)
 
     rank: int = Field(description="1 is best; equal values share it and the next is skipped")
     customer: Buyer
@@ -82,8 +115,20 @@ class Row(StandingFigures):
 class Board(BaseModel):
     """One page of a ranking, with the totals of the whole."""
 
-    audience: str
-    source: str
+    model_config = showing(
+        {
+            "start": "2026-10-01T00:00:00+02:00",
+            "end": "2026-11-01T00:00:00+01:00",
+            "customers": 2357,
+            "number_of_purchases": 4102,
+            "total_spend": "201403.15",
+            "items": [*ROWS_EXAMPLE],
+            "next_cursor": CURSOR_EXAMPLE,
+        }
+    )
+
+    audience: AudienceIdText
+    source: SourceIdText
     rank_by: Metric
     time_frame: TimeFrame
     start: Instant | None = Field(description="in the store's zone; null for all_time")
@@ -108,7 +153,7 @@ class Choice(BaseModel):
 class OfferedSource(BaseModel):
     """A store to choose."""
 
-    id: str
+    id: SourceIdText
     name: str
     platform: str
     currency: str
@@ -119,7 +164,7 @@ class OfferedSource(BaseModel):
 class OfferedAudience(BaseModel):
     """An audience to choose, with its stores."""
 
-    id: str
+    id: AudienceIdText
     name: str
     sources: list[OfferedSource]
 
@@ -139,11 +184,11 @@ class Options(BaseModel):
                     ],
                     "audiences": [
                         {
-                            "id": "aud_1",
+                            "id": "aud_900001",
                             "name": "Everyone",
                             "sources": [
                                 {
-                                    "id": "src_1",
+                                    "id": "src_900001",
                                     "name": "Shop Roma",
                                     "platform": "custom",
                                     "currency": "EUR",

@@ -6,10 +6,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.customers.schemas import ShownOrder
-from app.orders.schemas import RejectedLine
+from app.orders.schemas import REFUSAL_EXAMPLE, RejectedLine
 from app.periods import TimeFrame
 from app.vocabulary import ImportStatus, WhyNotCounted
 from app.wire.enums import OneOf
+from app.wire.examples import showing
+from app.wire.ids import CustomerIdText, ImportIdText
 from app.wire.instants import Instant
 from app.wire.money import Money
 
@@ -27,7 +29,7 @@ STORED_ORDER_EXAMPLE: JsonDict = {
     "updated_at": "2026-10-30T11:02:05Z",
     "guest_email": None,
     "deleted_at": None,
-    "customer": {"id": "cus_42", "external_id": "00042", "name": "Ada", "email": "ada@example.test"},
+    "customer": {"id": "cus_900042", "external_id": "00042", "name": "Ada Lovelace", "email": "ada@example.test"},
     "spend": "130.49",
     "not_counted_because": [],
 }
@@ -36,7 +38,9 @@ STORED_ORDER_EXAMPLE: JsonDict = {
 class OrderCustomer(BaseModel):
     """The customer that an order belongs to."""
 
-    id: str
+    model_config = showing({"name": "Ada Lovelace"})
+
+    id: CustomerIdText
     external_id: str | None
     name: str | None
     email: str | None
@@ -103,7 +107,7 @@ class StoredOrderPage(BaseModel):
 
 
 STORED_IMPORT_EXAMPLE: JsonDict = {
-    "id": "imp_7",
+    "id": "imp_900007",
     "status": "complete",
     "problem": None,
     "received": 12000,
@@ -122,7 +126,7 @@ class StoredImport(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [STORED_IMPORT_EXAMPLE]})
 
-    id: str
+    id: ImportIdText
     status: Annotated[str, OneOf(ImportStatus)] = Field(
         description="`failed` ended with a `problem`, `interrupted` with its connection or process: send the file again"
     )
@@ -156,16 +160,7 @@ class StoredImportWithRefusals(StoredImport):
                 | {
                     "rejected_kept": 1,
                     "rejected_until": "2026-12-21T20:15:00Z",
-                    "rejected": [
-                        {
-                            "line": 17,
-                            "last_line": 17,
-                            "order_id": "1016",
-                            "code": "invalid_total",
-                            "detail": 'total: must be a decimal string such as "12.50", without sign, exponent or'
-                            " separators",
-                        }
-                    ],
+                    "rejected": [{"line": 17, "last_line": 17, "order_id": "1016", **REFUSAL_EXAMPLE}],
                     "next_cursor": None,
                 }
             ]

@@ -14,7 +14,7 @@ from app.messages.apply_feedback import apply_feedback
 from app.messages.consent import unsubscribe_page
 from app.messages.consent.leave import leave, sender_of
 from app.messages.sending.compose_mail import Site
-from app.problems import BodyTooLarge, NotFound, ServiceUnavailable, UnreadableBody, documented
+from app.problems import BodyTooLarge, NotFound, ServiceUnavailable, UnreadableBody, documented, documented_page
 from app.services import services_of
 from app.wire.instants import Now
 from app.words import Language, language_of
@@ -26,6 +26,7 @@ LARGEST_FEEDBACK_BYTES = 8 * 1024 * 1024
 """Providers send events in batches: Mailchimp up to a thousand at a time, percent-encoded."""
 
 Token = Annotated[str, Path(description="the token in the link of a message")]
+EXAMPLE_SENDER = "Shop Roma"
 LINK_RESPONSES: dict[int | str, dict[str, Any]] = {
     404: {
         "description": "This service did not make the link",
@@ -61,7 +62,7 @@ def page(html: str, language: Language, status: int = 200) -> HTMLResponse:
     "/unsubscribe/{token}",
     operation_id="showUnsubscribe",
     response_class=HTMLResponse,
-    responses=LINK_RESPONSES,
+    responses=LINK_RESPONSES | documented_page(unsubscribe_page.question(EXAMPLE_SENDER, Language.ENGLISH)),
 )
 async def show_unsubscribe(token: Token, request: Request, database: Pools) -> HTMLResponse:
     """Ask whether to unsubscribe; this changes nothing, because programs open every link of a mail."""
@@ -76,7 +77,7 @@ async def show_unsubscribe(token: Token, request: Request, database: Pools) -> H
     "/unsubscribe/{token}",
     operation_id="unsubscribe",
     response_class=HTMLResponse,
-    responses=LINK_RESPONSES,
+    responses=LINK_RESPONSES | documented_page(unsubscribe_page.farewell(EXAMPLE_SENDER, Language.ENGLISH)),
 )
 async def unsubscribe(token: Token, request: Request, database: Pools, now: Now) -> HTMLResponse:
     """Unsubscribe at once (RFC 8058), without login or question; a repeat changes nothing."""

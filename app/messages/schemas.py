@@ -13,6 +13,8 @@ from app.periods import TimeFrame
 from app.segments.schemas import VipQuery
 from app.vocabulary import AttemptOutcome, MessageKind, MessageStatus, Metric
 from app.wire.enums import OneOf
+from app.wire.examples import showing
+from app.wire.ids import CustomerIdText, MessageIdText
 from app.wire.instants import Instant
 from app.wire.strict_json import Strict
 from app.wire.text import header_text
@@ -131,7 +133,7 @@ class NewMessage(Wording):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [WRITTEN_EXAMPLE | {"customer": "cus_42"}, TEMPLATE_EXAMPLE | {"customer": "cus_42"}]
+            "examples": [WRITTEN_EXAMPLE | {"customer": "cus_900042"}, TEMPLATE_EXAMPLE | {"customer": "cus_900042"}]
         }
     )
 
@@ -180,8 +182,8 @@ class NewBatch(Wording):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                TEMPLATE_EXAMPLE | {"to": {"top": {"audience": "aud_1", "source": "src_1", "limit": 100}}},
-                WRITTEN_EXAMPLE | {"to": {"customers": ["cus_42", "cus_43"]}},
+                TEMPLATE_EXAMPLE | {"to": {"top": {"audience": "aud_900001", "source": "src_900001", "limit": 100}}},
+                WRITTEN_EXAMPLE | {"to": {"customers": ["cus_900042", "cus_900043"]}},
             ]
         }
     )
@@ -198,13 +200,21 @@ class NewBatch(Wording):
 class Preview(Wording):
     """A message to preview; without a customer it shows made-up names."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [RANKED_EXAMPLE | {"customer": "cus_42"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [RANKED_EXAMPLE | {"customer": "cus_900042"}]})
 
     customer: Annotated[str, Field(max_length=40)] | None = None
 
 
 class Previewed(BaseModel):
     """What would be sent, footer included."""
+
+    model_config = showing(
+        {
+            "subject": "Un'anteprima per te, Ada",
+            "text": "Ciao Ada,\nAurora 2 è qui, prima per te: https://shop.example/early\n",
+            "html": None,
+        }
+    )
 
     language: Language
     subject: str
@@ -213,8 +223,8 @@ class Previewed(BaseModel):
 
 
 MESSAGE_EXAMPLE: JsonDict = {
-    "id": "msg_7",
-    "customer": "cus_42",
+    "id": "msg_900007",
+    "customer": "cus_900042",
     "kind": "marketing",
     "status": "queued",
     "reason": None,
@@ -231,13 +241,21 @@ MESSAGE_EXAMPLE: JsonDict = {
 }
 
 
+SENT_EXAMPLE: JsonDict = {
+    "status": "sent",
+    "attempt_count": 1,
+    "next_attempt_at": None,
+    "sent_at": "2026-11-22T09:30:01Z",
+}
+
+
 class Message(BaseModel):
     """A message and its status."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [MESSAGE_EXAMPLE]})
 
-    id: str
-    customer: str | None = Field(description="null once the person was erased")
+    id: MessageIdText
+    customer: CustomerIdText | None = Field(description="null once the person was erased")
     kind: MessageKindValue
     status: MessageStatusValue
     reason: str | None = Field(description="why it waits, failed, bounced for good, was cancelled or is held")
@@ -258,6 +276,8 @@ class Message(BaseModel):
 class Attempt(BaseModel):
     """One attempt to hand a message over, and the answer."""
 
+    model_config = showing({"outcome": "accepted", "code": "250", "detail": "2.0.0 Ok: queued as 4WqkZJ1vT7z"})
+
     started_at: Instant
     ended_at: Instant
     outcome: Annotated[str, OneOf(AttemptOutcome)]
@@ -267,6 +287,10 @@ class Attempt(BaseModel):
 
 class WholeMessage(Message):
     """A message with its text and every attempt to send it."""
+
+    model_config = showing(
+        MESSAGE_EXAMPLE | {"text": WRITTEN_EXAMPLE["text"], "html": None, "crashes": 0} | SENT_EXAMPLE
+    )
 
     text: str | None
     html: str | None
@@ -288,8 +312,10 @@ class MessagePage(BaseModel):
 class BatchLine(BaseModel):
     """The result for one recipient of a batch."""
 
-    customer: str
-    message: str | None
+    model_config = showing({"code": None, "same_as": None})
+
+    customer: CustomerIdText
+    message: MessageIdText | None
     code: str | None = Field(
         description="`recipient_not_messageable`, `unknown_customer`, `same_address` or, where neither store nor"
         " account has a sender, `sender_required`; null when the message was queued"
@@ -300,6 +326,8 @@ class BatchLine(BaseModel):
 
 class Batch(BaseModel):
     """The result of a batch."""
+
+    model_config = showing({"queued": 1, "refused": 0})
 
     queued: int
     refused: int
@@ -312,6 +340,15 @@ class Batch(BaseModel):
 class TemplateVariable(BaseModel):
     """A variable of a template."""
 
+    model_config = showing(
+        {
+            "name": "release",
+            "description": "What is new: a product, a collection, a sale",
+            "required": True,
+            "example": "Aurora 2",
+        }
+    )
+
     name: str
     description: str
     kind: Literal["text", "texts", "link", "date"]
@@ -322,6 +359,8 @@ class TemplateVariable(BaseModel):
 class ShownTemplate(BaseModel):
     """A template, labelled in the language of the request."""
 
+    model_config = showing({"label": "Early access", "description": "Shows something new before everyone else sees it"})
+
     name: TemplateName
     label: str
     description: str
@@ -330,6 +369,8 @@ class ShownTemplate(BaseModel):
 
 class Placeholder(BaseModel):
     """A placeholder that a personalised text may hold, in double braces."""
+
+    model_config = showing({"name": "customer.name", "description": "Name of the customer; may be empty"})
 
     name: str = Field(examples=["customer.name"])
     description: str = Field(description="in the language of the answer")

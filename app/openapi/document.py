@@ -12,6 +12,8 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.routing import BaseRoute
 
 from app.accounts.guarded_route import permission_of, problems_of
+from app.forms import JSON
+from app.openapi.examples import Examples, declared_examples
 from app.openapi.tidy_schemas import tidied
 from app.operation import VERSION
 from app.orders.customer_form import CustomerRow
@@ -84,10 +86,29 @@ def _document(app: FastAPI) -> dict[str, Any]:
         },
         "operatorKey": {"type": "http", "scheme": "bearer", "description": "the service's ADMIN_KEY"},
     }
+    schemas |= {name: schemas[name] | {"examples": shown} for name, shown in declared_examples() if name in schemas}
     for route in guarded_routes(app.routes):
         for method in route.methods or ():
             _complete(route.dependant, made["paths"][route.path_format][method.lower()])
-    return tidied(made)
+    return _with_examples(tidied(made))
+
+
+def _with_examples(made: dict[str, Any]) -> dict[str, Any]:
+    """The document with an example of each JSON answer; the schemas of answers show whole ones too."""
+    schemas = made["components"]["schemas"]
+    examples = Examples(schemas)
+    for path in made["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                content = response.get("content", {}).get(JSON)
+                if content is not None and status.startswith("2"):
+                    content["example"] = examples.of(content["schema"])
+                    if "$ref" in content["schema"]:
+                        schemas[content["schema"]["$ref"].rpartition("/")[2]].setdefault("examples", [{}])
+    for schema in schemas.values():
+        if "properties" in schema and "examples" in schema:
+            schema["examples"] = [examples.completed(shown, schema) for shown in schema["examples"]]
+    return made
 
 
 def guarded_routes(routes: list[BaseRoute]) -> list[RouteContext]:

@@ -18,6 +18,8 @@ from app.orders.normal_form import (
 )
 from app.orders.schemas import ContactFields, InstantText, Text
 from app.orders.spelling import Spelling
+from app.wire.examples import showing
+from app.wire.ids import CustomerIdText
 from app.wire.strict_json import Strict
 from app.words import Sentence
 
@@ -60,6 +62,8 @@ class CustomerBatch(Strict):
 class CustomerRemark(BaseModel):
     """A row of the batch that was not stored, or a field of it that was left out."""
 
+    model_config = showing({"index": 15, "code": "invalid_email", "detail": "email: Give exactly one e-mail address."})
+
     index: int
     customer_id: str | None
     code: str
@@ -69,12 +73,16 @@ class CustomerRemark(BaseModel):
 class StoredCustomer(BaseModel):
     """The customer that a row of the batch is about."""
 
+    model_config = showing({"index": 0})
+
     index: int
-    customer: str
+    customer: CustomerIdText
 
 
 class CustomerBatchResult(BaseModel):
     """The result of a batch; the counts add up to `received`."""
+
+    model_config = showing({"received": 1, "created": 1, "updated": 0, "unchanged": 0, "rejected": [], "warnings": []})
 
     received: int
     created: int

@@ -8,6 +8,8 @@ from pydantic.config import JsonDict
 from app.orders.spelling import DateOrder, DecimalMark
 from app.vocabulary import ChosenMarketing, FileFormat, LayoutName, OrderStatus
 from app.wire.enums import OneOf
+from app.wire.examples import showing
+from app.wire.ids import ImportIdText
 from app.wire.money import MoneyText
 from app.wire.strict_json import Strict
 from app.words import Language
@@ -88,10 +90,24 @@ class OrderBatch(Strict):
     ]
 
 
+REFUSAL_EXAMPLE: JsonDict = {
+    "code": "invalid_total",
+    "detail": 'total: Give a decimal string such as "12.50", without sign, exponent or separators.',
+}
+WARNING_EXAMPLE: JsonDict = {"code": "invalid_email", "detail": "email: Give exactly one e-mail address."}
+
+
 class ReadAs(BaseModel):
     """How a file was read: what the parameters said, or else what its first rows told."""
 
-    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(
+        json_schema_serialization_defaults_required=True,
+        json_schema_extra={
+            "examples": [
+                {"format": "csv", "charset": "utf-8", "delimiter": ",", "decimal": ".", "dates": "iso", "layout": None}
+            ]
+        },
+    )
 
     format: Annotated[str, OneOf(FileFormat)]
     charset: str = "utf-8"
@@ -104,12 +120,16 @@ class ReadAs(BaseModel):
 class WrongField(BaseModel):
     """One thing that is wrong with a row."""
 
+    model_config = showing(REFUSAL_EXAMPLE)
+
     code: str
     detail: str
 
 
 class Rejected(BaseModel):
     """A row of the batch that was not stored."""
+
+    model_config = showing({"index": 15, "order_id": "1016", **REFUSAL_EXAMPLE})
 
     index: int
     order_id: str | None
@@ -121,6 +141,8 @@ class Rejected(BaseModel):
 class Warned(BaseModel):
     """A row of the batch that was stored without a field of its person."""
 
+    model_config = showing({"index": 16, "order_id": "1017", **WARNING_EXAMPLE})
+
     index: int
     order_id: str | None
     code: str
@@ -129,6 +151,8 @@ class Warned(BaseModel):
 
 class BatchResult(BaseModel):
     """The result of a batch; the counts add up to `received`."""
+
+    model_config = showing({"received": 100, "created": 97, "updated": 2, "unchanged": 0})
 
     received: int
     created: int
@@ -141,6 +165,8 @@ class BatchResult(BaseModel):
 class RejectedLine(BaseModel):
     """A row of the file that was not stored."""
 
+    model_config = showing({"line": 17, "last_line": 17, "order_id": "1016", **REFUSAL_EXAMPLE})
+
     line: int = Field(description="the number of its first line; the first of the file is 1")
     last_line: int = Field(description="the number of its last line: a quoted cell may hold line ends")
     order_id: str | None
@@ -152,6 +178,8 @@ class RejectedLine(BaseModel):
 class WarnedLine(BaseModel):
     """A row of the file that was stored, and what is odd about it."""
 
+    model_config = showing({"line": 18, "last_line": 18, "order_id": "1017", **WARNING_EXAMPLE})
+
     line: int
     last_line: int
     order_id: str | None
@@ -162,7 +190,21 @@ class WarnedLine(BaseModel):
 class ImportResult(BaseModel):
     """The result of an import; the counts add up to `received`."""
 
-    id: str | None = Field(description="null after a dry run, which has stored nothing")
+    model_config = showing(
+        {
+            "dry_run": False,
+            "received": 12000,
+            "created": 11990,
+            "updated": 8,
+            "unchanged": 1,
+            "folded": 0,
+            "ignored": 0,
+            "rejected_count": 1,
+            "warnings_count": 1,
+        }
+    )
+
+    id: ImportIdText | None = Field(description="null after a dry run, which has stored nothing")
     dry_run: bool
     received: int
     created: int

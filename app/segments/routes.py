@@ -35,13 +35,19 @@ from app.segments.read_vips import (
     read_vip_page,
     resolve_vips,
 )
-from app.segments.schemas import SegmentQuery, VipFileQuery, VipPreview, VipQuery, Vips
+from app.segments.schemas import VIP_EXAMPLE, SegmentQuery, VipFileQuery, VipPreview, VipQuery, Vips
 from app.segments.statements import SEGMENT_HEADER, Criteria, select_whole_segment
 from app.wire.ids import public_id
 from app.wire.instants import Now, local_rfc3339, rfc3339
 from app.wire.money import decimal_string
 
 router = APIRouter(route_class=GuardedRoute, prefix="/segments", tags=["segments"])
+
+VIP_FILE_EXAMPLES = {
+    CSV: f"{','.join(SEGMENT_HEADER)}\r\n"
+    "cus_900042,00042,Ada Lovelace,ada@example.test,true,7,913.40,130.49,2026-10-30T11:02:00Z,EUR,true,true\r\n",
+    NDJSON: f"{json.dumps(VIP_EXAMPLE)}\n",
+}
 
 
 @router.get(
@@ -87,7 +93,7 @@ async def read_vips(
     operation_id="exportVips",
     response_class=Response,
     responses={
-        **documented_file("All VIPs.", CSV, NDJSON, headers=FACTS),
+        **documented_file("All VIPs.", VIP_FILE_EXAMPLES, headers=FACTS),
         **UNCHANGED,
         **documented(UnknownSource),
     },

@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from app.boards.schemas import Buyer, StandingFigures
+from app.boards.schemas import BUYER_EXAMPLE, Buyer, StandingFigures
 from app.forms import FileForm
 from app.segments.statements import Criteria
+from app.wire.examples import showing
+from app.wire.ids import AudienceIdText, SourceIdText
 from app.wire.instants import Instant, QueryInstant
 from app.wire.money import LARGEST_AMOUNT_MINOR, Money, MoneyText
-from app.wire.pages import PageQuery
+from app.wire.pages import CURSOR_EXAMPLE, PageQuery
 from app.wire.strict_json import Strict
 
 LONGEST_DAYS = 3650
@@ -19,8 +21,8 @@ LONGEST_DAYS = 3650
 class SegmentQuery(Strict):
     """Which store, over which days, with which thresholds."""
 
-    audience: str = Field(description="the audience that the source belongs to", examples=["aud_1"])
-    source: str = Field(description="the store", examples=["src_1"])
+    audience: str = Field(description="the audience that the source belongs to", examples=["aud_900001"])
+    source: str = Field(description="the store", examples=["src_900001"])
     days: Annotated[int, Field(ge=1, le=LONGEST_DAYS)] = Field(
         365, description="number of whole local days before the day of `as_of`; only 365 is computed in advance"
     )
@@ -86,8 +88,8 @@ class MembersByCriteria(BaseModel):
 class Segment(BaseModel):
     """The totals and thresholds of a whole segment."""
 
-    audience: str
-    source: str
+    audience: AudienceIdText
+    source: SourceIdText
     start: Instant = Field(description="a local midnight, in the store's zone")
     end: Instant = Field(
         description="the end of the window: `as_of`, in the store's zone; a purchase at that instant counts"
@@ -103,8 +105,8 @@ class Segment(BaseModel):
 
 
 WHOLE_EXAMPLE: JsonDict = {
-    "audience": "aud_1",
-    "source": "src_1",
+    "audience": "aud_900001",
+    "source": "src_900001",
     "start": "2025-11-21T00:00:00+01:00",
     "end": "2026-11-21T21:15:00+01:00",
     "time_zone": "Europe/Rome",
@@ -120,13 +122,7 @@ WHOLE_EXAMPLE: JsonDict = {
     "members_by_criteria": {"big_spender": 543, "frequent_buyer": 411, "blended": 615},
 }
 VIP_EXAMPLE: JsonDict = {
-    "customer": {
-        "id": "cus_42",
-        "external_id": "00042",
-        "name": "Ada",
-        "email": "ada@example.test",
-        "messageable": True,
-    },
+    "customer": BUYER_EXAMPLE,
     "number_of_purchases": 7,
     "total_spend": "913.40",
     "average_order_amount": "130.49",
@@ -137,6 +133,8 @@ VIP_EXAMPLE: JsonDict = {
 
 class Vip(StandingFigures):
     """One VIP."""
+
+    model_config = showing(VIP_EXAMPLE)
 
     customer: Buyer
     matched: list[Literal["big_spender", "frequent_buyer"]] = Field(
@@ -150,7 +148,8 @@ class Vips(Segment):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                WHOLE_EXAMPLE | {"criteria": "blended", "members": 615, "items": [VIP_EXAMPLE], "next_cursor": None}
+                WHOLE_EXAMPLE
+                | {"criteria": "blended", "members": 615, "items": [VIP_EXAMPLE], "next_cursor": CURSOR_EXAMPLE}
             ]
         }
     )

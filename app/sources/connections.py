@@ -12,19 +12,11 @@ from app.database.rows import first_row
 from app.problems import InvalidRequest, Problem
 from app.services import provided
 from app.sources import connection_statements as statements
+from app.sources.connection_schemas import Backfill, Setup, Sync, WaitingWebhooks
 from app.sources.connection_statements import SecretsRow, SyncRow
 from app.sources.connector import Connector, LoginRefusedError, ShopAccess, ShopFacts, TryLaterError
 from app.sources.connectors import CONNECTORS, Connectors
-from app.sources.schemas import (
-    Backfill,
-    NewSource,
-    Setup,
-    Sync,
-    WaitingWebhooks,
-    iana_zone,
-    iso_currency,
-    web_address,
-)
+from app.sources.schemas import NewSource, iana_zone, iso_currency, web_address
 from app.sources.secrets import ConnectionSecrets, decrypted, encrypted
 from app.vault import Vault
 from app.vocabulary import Platform

@@ -20,10 +20,10 @@ from app.problems import (
     documented,
 )
 from app.sources import inbox_statements as statements
+from app.sources.connection_schemas import InboxPage, StoreDelivery
 from app.sources.connector import StoreWebhook
 from app.sources.inbox_statements import DeliveryRow
 from app.sources.receive_webhook import ForgedWebhook, ReceiversOfService
-from app.sources.schemas import InboxPage, StoreDelivery
 from app.vocabulary import DeliveryStatus
 from app.wire.ids import LARGEST_ID, PublicId, public_id
 from app.wire.instants import Now, rfc3339

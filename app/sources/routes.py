@@ -23,6 +23,7 @@ from app.problems import NotFound, documented
 from app.services import services_of
 from app.sources import statements
 from app.sources.connect_source import connect_source
+from app.sources.connection_schemas import Setup
 from app.sources.connection_statements import SELECT_SYNC, SyncRow
 from app.sources.connections import (
     Connections,
@@ -43,7 +44,6 @@ from app.sources.schemas import (
     Health,
     NewAudience,
     NewSource,
-    Setup,
     ShownSourceSender,
     Source,
     SourceChange,

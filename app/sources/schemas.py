@@ -2,7 +2,7 @@
 
 import re
 from functools import cache
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
@@ -10,8 +10,11 @@ from pydantic.config import JsonDict
 
 from app.accounts.schemas import OwnAddress, PostalAddress
 from app.invalid_values import InvalidValueError
-from app.vocabulary import ConnectionState, DeliveryStatus, Platform, SourceConnection, WeekStart
+from app.sources.connection_schemas import Sync
+from app.vocabulary import Platform, SourceConnection, WeekStart
 from app.wire.enums import OneOf
+from app.wire.examples import showing
+from app.wire.ids import AudienceIdText, SourceIdText
 from app.wire.instants import Instant
 from app.wire.money import CURRENCIES
 from app.wire.strict_json import Strict
@@ -93,7 +96,9 @@ class NewAudience(Strict):
 class Audience(BaseModel):
     """A list of contacts."""
 
-    id: str
+    model_config = showing({"name": "Everyone", "created_at": "2026-01-05T08:00:00Z"})
+
+    id: AudienceIdText
     name: str
     created_at: Instant
 
@@ -132,7 +137,7 @@ class NewSource(Strict):
         json_schema_extra={
             "examples": [
                 {
-                    "audience": "aud_1",
+                    "audience": "aud_900001",
                     "name": "Shop Roma",
                     "platform": "custom",
                     "currency": "EUR",
@@ -235,6 +240,8 @@ def sender_columns(sender: SourceSender | None) -> dict[str, str | None]:
 class ShownSourceSender(BaseModel):
     """Who a store's e-mails are from."""
 
+    model_config = showing(STORE_SENDER_EXAMPLE)
+
     name: str
     email: str
     reply_to: str | None
@@ -243,8 +250,19 @@ class ShownSourceSender(BaseModel):
 class Source(BaseModel):
     """A connected store."""
 
-    id: str
-    audience: str
+    model_config = showing(
+        {
+            "name": "Shop Roma",
+            "url": "https://shop.example",
+            "postal_address": "Via Roma 1\n20121 Milano, Italy",
+            "consent_sentence": "Ricevi questa offerta perché ti sei iscritto alle novità di Shop Roma.",
+            "connection": "live",
+            "created_at": "2026-01-05T08:00:00Z",
+        }
+    )
+
+    id: SourceIdText
+    audience: AudienceIdText
     name: str
     platform: Platform
     currency: str
@@ -265,6 +283,18 @@ class Source(BaseModel):
 class Health(BaseModel):
     """The counts of a store's orders and customers."""
 
+    model_config = showing(
+        {
+            "orders": 51230,
+            "purchases": 49871,
+            "customers": 20418,
+            "unattributed": 12,
+            "foreign_currency": 3,
+            "quarantined": 0,
+            "history_from": "2021-03-14T10:12:00Z",
+        }
+    )
+
     orders: int = Field(description="orders that are not deleted")
     purchases: int = Field(description="orders that count")
     customers: int
@@ -275,77 +305,11 @@ class Health(BaseModel):
     last_order_at: Instant | None = Field(description="the last purchase")
 
 
-class WaitingWebhooks(BaseModel):
-    """The webhooks that are stored and not turned into orders yet."""
-
-    waiting: int
-    oldest_at: Instant | None
-
-
-class Backfill(BaseModel):
-    """How far reading all orders of the store has come."""
-
-    orders: int = Field(description="orders that were read from the store, every time that they were read")
-    expected: int | None = Field(description="how many orders the store has told that it has")
-    is_complete: bool
-
-
-class Sync(BaseModel):
-    """How a store that connects itself is doing."""
-
-    state: Annotated[str, OneOf(ConnectionState)]
-    reason: str | None = Field(description="why it is in this state: a code such as `no_delivery_yet`, `uninstalled`")
-    since: Instant
-    inbox: WaitingWebhooks
-    last_delivery_at: Instant | None = Field(description="when the last webhook of the last 14 days came")
-    backfill: Backfill | None = Field(description="null where the store's API is not asked")
-    history_from: Instant | None = Field(description="how far back the store shows its orders; null: all of them")
-    reconciled_at: Instant | None = Field(description="when everything that had changed was last read from the store")
-    api_version: str | None = Field(description="the version of the store's API that is asked")
-    api_version_ends: str | None = Field(description="until when that version is supported at least")
-    customer_data: Literal["withheld"] | None = Field(
-        description="`withheld`: the store does not show names and addresses; customers are ranked by their id"
-    )
-
-
 class SourceWithHealth(Source):
     """A connected store and how it is doing."""
 
     health: Health
     sync: Sync | None = Field(description="null where orders are sent by somebody else")
-
-
-class Setup(BaseModel):
-    """What to enter in a store by hand."""
-
-    webhook_address: str | None
-    topics: list[str] = Field(description="a webhook for each, in the store's own words")
-    format: Literal["json"] | None
-    credentials: list[list[str]] = Field(
-        description="the names of the `credentials` that connect the store, in the forms that are taken"
-    )
-    steps: list[str] = Field(description="what to do, in English")
-
-
-class StoreDelivery(BaseModel):
-    """A webhook of a store."""
-
-    id: str
-    topic: str
-    status: Annotated[str, OneOf(DeliveryStatus)] = Field(
-        description="`ignored`: signed, but it says nothing that matters here; `quarantined`: it could not be used"
-    )
-    reason: str | None = Field(description="why it is quarantined: a code")
-    detail: str | None
-    received_at: Instant
-    settled_at: Instant | None
-
-
-class InboxPage(BaseModel):
-    """The webhooks of a store, newest first."""
-
-    items: list[StoreDelivery]
-    next_cursor: str | None
 
 
 class SourcePage(BaseModel):

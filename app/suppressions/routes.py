@@ -51,6 +51,7 @@ router = APIRouter(route_class=GuardedRoute, prefix="/account/suppressions", tag
 
 FILE_FORMS = (JSON, CSV)
 FILE_EXAMPLE = "address,reason,since\ngone@example.test,left,2026-11-20T09:00:00Z\n"
+WRITTEN_FILE_EXAMPLE = f"{','.join(FILE_COLUMNS)}\r\ngone@example.test,left,2026-11-20T09:00:00Z,unsubscribe\r\n"
 AddressInPath = Annotated[AddressText, Path(alias="address", description="the e-mail address, in any case")]
 
 
@@ -86,7 +87,7 @@ async def list_suppressions(
     "/export",
     operation_id="exportSuppressions",
     response_class=Response,
-    responses=documented_file("All suppressed addresses.", CSV),
+    responses=documented_file("All suppressed addresses.", {CSV: WRITTEN_FILE_EXAMPLE}),
 )
 async def export_suppressions(request: Request, caller: Reader, database: Pools, files: FilesOfService) -> Response:
     """Write all suppressed addresses that are known to a CSV file; it counts as an expensive read."""

@@ -10,6 +10,7 @@ from app.orders.schemas import InstantText, ReadAs
 from app.vocabulary import SuppressionReason
 from app.wire.addresses import normal_address
 from app.wire.enums import OneOf
+from app.wire.examples import showing
 from app.wire.instants import BodyInstant, Instant
 from app.wire.strict_json import Strict
 
@@ -71,6 +72,10 @@ class SuppressionFileOptions(FileOptions):
 class RefusedSuppression(BaseModel):
     """A row of the file that was not taken."""
 
+    model_config = showing(
+        {"line": 3, "last_line": 3} | {"code": "invalid_address", "detail": "address: Give exactly one e-mail address."}
+    )
+
     line: int = Field(description="the number of its first line; the first of the file is 1")
     last_line: int
     code: str
@@ -79,6 +84,8 @@ class RefusedSuppression(BaseModel):
 
 class SuppressionImport(BaseModel):
     """A file of suppressions, counted by row; the three counts add up to `received`."""
+
+    model_config = showing({"received": 2000, "suppressed": 1990, "opted_in_since": 9, "rejected_count": 1})
 
     received: int
     suppressed: int = Field(description="rows whose address is suppressed now")

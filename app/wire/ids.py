@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import dataclass
+from typing import Annotated
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import Field, GetCoreSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_plain_validator_function
@@ -11,6 +12,25 @@ from pydantic_core.core_schema import no_info_plain_validator_function
 from app.problems import Problem
 
 LARGEST_ID = 2**63 - 1
+
+EXAMPLES = {
+    **{prefix: f"{prefix}_900001" for prefix in ("acc", "aud", "src", "inb")},
+    "cus": "cus_900042",
+    "msg": "msg_900007",
+    "key": "key_900003",
+    "imp": "imp_900007",
+}
+"""Ids that the document shows: no demo has them, so that nobody asks for a stranger by copying an example."""
+
+AccountIdText = Annotated[str, Field(examples=[EXAMPLES["acc"]])]
+AudienceIdText = Annotated[str, Field(examples=[EXAMPLES["aud"]])]
+CustomerIdText = Annotated[str, Field(examples=[EXAMPLES["cus"]])]
+DeliveryIdText = Annotated[str, Field(examples=[EXAMPLES["inb"]])]
+ImportIdText = Annotated[str, Field(examples=[EXAMPLES["imp"]])]
+KeyIdText = Annotated[str, Field(examples=[EXAMPLES["key"]])]
+MessageIdText = Annotated[str, Field(examples=[EXAMPLES["msg"]])]
+SourceIdText = Annotated[str, Field(examples=[EXAMPLES["src"]])]
+"""Public ids as answers show them."""
 
 
 def public_id(prefix: str, row_id: int) -> str:
@@ -50,4 +70,4 @@ class PublicId:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: object) -> JsonSchemaValue:
         """A string, for clients."""
-        return {"type": "string", "pattern": f"^{self.prefix}_[1-9][0-9]{{0,18}}$", "examples": [f"{self.prefix}_1"]}
+        return {"type": "string", "pattern": f"^{self.prefix}_[1-9][0-9]{{0,18}}$", "examples": [EXAMPLES[self.prefix]]}

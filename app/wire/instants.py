@@ -22,6 +22,8 @@ CLOCK_SKEW = timedelta(minutes=5)
 RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 LOCAL_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
+EXAMPLE_INSTANT = "2026-11-21T20:15:00Z"
+
 FIRST_YEAR, LAST_YEAR = 1900, 9998
 
 NOT_A_TIMESTAMP = Sentence("Give an RFC 3339 timestamp with an offset, such as 2026-03-01T09:30:00+01:00.")
@@ -76,20 +78,29 @@ def date_or_instant(text: object) -> date | datetime:
 
 
 QueryInstant = Annotated[
-    datetime, BeforeValidator(queried_instant), WithJsonSchema({"type": "string", "format": "date-time"})
+    datetime,
+    BeforeValidator(queried_instant),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": [EXAMPLE_INSTANT]}),
 ]
 
 BodyInstant = Annotated[
-    datetime, BeforeValidator(stated_instant), WithJsonSchema({"type": "string", "format": "date-time"})
+    datetime,
+    BeforeValidator(stated_instant),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": [EXAMPLE_INSTANT]}),
 ]
 
 QueryDay = Annotated[
     date | datetime,
     BeforeValidator(date_or_instant),
-    WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}],
+            "examples": ["2026-10-01"],
+        }
+    ),
 ]
 
-Instant = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+Instant = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time", "examples": [EXAMPLE_INSTANT]})]
 
 
 def now_in_utc() -> datetime:

@@ -59,7 +59,7 @@ def unit_of(digits: int) -> Decimal:
     return Decimal(1).scaleb(-digits)
 
 
-Money = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"})]
+Money = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$", "examples": ["130.49"]})]
 
 MoneyText = Annotated[str, Field(max_length=40), WithJsonSchema({"type": "string", "examples": ["12.50"]})]
 """An amount as clients send it; `minor_units` reads it."""

@@ -25,6 +25,8 @@ class InvalidCursor(Problem):
 
 CURSOR_PATTERN = r"^[A-Za-z0-9_-]{24,1000}$"
 
+CURSOR_EXAMPLE = "q0Jk3mV8vYw2c1R5Zt9xLQWzIwMjYtMTEtMjFUMjA6MTU6MDBaIl0"
+
 CURSOR_SEAL_BYTES = 16
 
 LARGEST_PAGE = 1000
@@ -34,9 +36,9 @@ class PageQuery(Strict):
     """Which page of a list."""
 
     limit: Annotated[int, Field(ge=1, le=LARGEST_PAGE)] = 50
-    cursor: Annotated[str, Field(json_schema_extra={"pattern": CURSOR_PATTERN})] | None = Field(
-        None, description="`next_cursor` of the page before"
-    )
+    cursor: (
+        Annotated[str, Field(json_schema_extra={"pattern": CURSOR_PATTERN, "examples": [CURSOR_EXAMPLE]})] | None
+    ) = Field(None, description="`next_cursor` of the page before")
 
 
 Listed = TypeVar("Listed")
