@@ -66,9 +66,14 @@ def documented_file(
         200: {
             "description": description,
             "content": documented_texts(examples),
-            "headers": {name: {"schema": {"type": "string"}} for name in ("Content-Disposition", *headers)},
+            "headers": {name: {} for name in ("Content-Disposition", *headers)},
         }
     }
+
+
+def documented_headers(status: int, *names: str) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI response with headers that do not follow from a route's signature; the document describes them."""
+    return {status: {"headers": {name: {} for name in names}}}
 
 
 def preferred(accept: str, forms: tuple[str, ...]) -> str:

@@ -23,6 +23,8 @@ from app.words import Language, Sentence, in_language, language_of, said
 
 log = structlog.get_logger()
 
+PROBLEM_JSON = "application/problem+json"
+
 FieldError = TypedDict("FieldError", {"in": str, "pointer": str, "code": str, "detail": Sentence})
 """Which value is not valid, and what to give instead."""
 
@@ -230,17 +232,18 @@ def documented(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
             kind.status,
             {
                 "description": PHRASES[kind.status],
-                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
             },
         )
-        examples = response["content"]["application/problem+json"].setdefault("examples", {})
+        examples = response["content"][PROBLEM_JSON].setdefault("examples", {})
         examples[kind.code()] = {"value": kind().body("4f1c2a9b7d3e4c5f8a6b0d1e2f3a4b5c")}
     return responses
 
 
 def documented_page(html: str) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI response of a page for people."""
-    return {200: {"content": {"text/html": {"schema": {"type": "string"}, "example": html}}}}
+    content = {"text/html": {"schema": {"type": "string"}, "example": html}}
+    return {200: {"content": content, "headers": {"Content-Language": {}}}}
 
 
 def answer(request: Request, problem: Problem) -> JSONResponse:
@@ -255,7 +258,7 @@ def answer(request: Request, problem: Problem) -> JSONResponse:
             "Vary": "Accept-Language",
             **problem.headers,
         },
-        media_type="application/problem+json",
+        media_type=PROBLEM_JSON,
     )
 
 

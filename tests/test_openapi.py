@@ -142,8 +142,7 @@ def test_every_operation_tells_its_problems(document):
         for status, response in failures.items():
             is_page = operation["operationId"] in PAGES and status == 404
             assert set(response["content"]) == {"text/html" if is_page else PROBLEM_JSON}, at
-            for example in response["content"].get(PROBLEM_JSON, {}).get("examples", {}).values():
-                assert example["value"]["status"] == status
+            assert {example["status"] for example in problems_shown(document, response)} <= {status}, at
 
 
 def answers_shown(document) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -206,10 +205,63 @@ def test_examples_of_files_have_the_columns_of_their_header(document):
 def test_examples_are_as_their_schemas_say(document):
     for method, path, operation in operations(document):
         for status, response in operation["responses"].items():
-            for example in response.get("content", {}).get(PROBLEM_JSON, {}).get("examples", {}).values():
-                says(document, operation["operationId"], int(status), example["value"], PROBLEM_JSON)
+            for example in problems_shown(document, response):
+                says(document, operation["operationId"], int(status), example, PROBLEM_JSON)
         for content in operation.get("requestBody", {}).get("content", {}).values():
             assert examples_of(document, content), f"{method} {path} has no example"
+
+
+def problems_shown(document, response: dict[str, Any]) -> list[dict[str, Any]]:
+    """The problems that the document shows of an answer, each of which it tells once."""
+    shown = response.get("content", {}).get(PROBLEM_JSON, {}).get("examples", {})
+    assert {code: each["$ref"] for code, each in shown.items()} == {
+        code: f"#/components/examples/{code}" for code in shown
+    }
+    return [document["components"]["examples"][code]["value"] for code in shown]
+
+
+def test_problems_have_codes_that_the_document_enumerates(document):
+    codes = document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
+    assert codes == sorted({kind.code() for kind in every_problem() if kind.__module__.startswith("app.")})
+    assert set(document["components"]["examples"]) <= set(codes)
+
+
+def test_tags_are_described_and_summaries_are_words(document):
+    described = {tag["name"]: tag["description"] for tag in document["tags"]}
+    assert all(described.values())
+    assert set(described) == {operation["tags"][0] for _, _, operation in operations(document)}
+    for method, path, operation in operations(document):
+        summary = operation["summary"]
+        assert operation["description"].startswith(summary), f"{method} {path}"
+        assert re.fullmatch(r"[A-Z][a-z]+ .*[^.,;: ]", summary), f"{method} {path}: {summary}"
+        assert len(summary) <= 80, f"{method} {path}: {summary}"
+
+
+def test_every_parameter_has_an_example_that_is_as_its_schema_says(document):
+    wrong = []
+    for method, path, operation in operations(document):
+        for parameter in operation["parameters"]:
+            schema = {"components": document["components"], **parameter["schema"]}
+            shown = parameter.get("example")
+            if shown in {None, "string"} or [*Draft202012Validator(schema).iter_errors(shown)]:
+                wrong.append(f"{method} {path} {parameter['name']}: {shown}")
+    assert wrong == []
+
+
+async def test_the_docs_fill_in_no_parameter_that_may_be_left_out(api, document):
+    shown = (await api.get("/swagger/openapi.json")).json()
+    filled = {
+        (operation["operationId"], parameter["name"])
+        for _, _, operation in operations(shown)
+        for parameter in operation["parameters"]
+        if "example" in parameter
+    }
+    assert filled == {
+        (operation["operationId"], parameter["name"])
+        for _, _, operation in operations(document)
+        for parameter in operation["parameters"]
+        if parameter["required"]
+    }
 
 
 def examples_of(document, content: dict[str, Any]) -> list[Any]:
@@ -320,10 +372,10 @@ async def test_rows_without_comparison_do_not_speak_of_it(open_store):
 
 async def test_every_type_of_problem_is_a_page(api, document):
     told = {
-        example["value"]["type"]
+        example["type"]
         for _, _, operation in operations(document)
         for response in operation["responses"].values()
-        for example in response.get("content", {}).get(PROBLEM_JSON, {}).get("examples", {}).values()
+        for example in problems_shown(document, response)
     }
     known = {f"/problems/{kind.slug}" for kind in every_problem() if "app." in kind.__module__}
     assert told <= known

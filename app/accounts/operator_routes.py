@@ -38,6 +38,7 @@ from app.accounts.show_keys import answer_with_key, audit_page
 from app.accounts.statements import AccountRow
 from app.database.pools import Connection, ReadConn, WriteConn
 from app.database.rows import all_rows, first_row, one_row
+from app.forms import documented_headers
 from app.services import services_of
 from app.vocabulary import AuditAction, DeletedNoun
 from app.wire.ids import PublicId, public_id
@@ -53,7 +54,13 @@ FIRST_NAMED_ACCOUNT = 10**12
 """The ids of accounts whose request may be repeated follow from its Idempotency-Key and lie above all others."""
 
 
-@router.post("/accounts", status_code=201, operation_id=CREATE_ACCOUNT, response_model=OpenedAccount)
+@router.post(
+    "/accounts",
+    status_code=201,
+    operation_id=CREATE_ACCOUNT,
+    response_model=OpenedAccount,
+    responses=documented_headers(201, "Location"),
+)
 async def create_account(
     new: NewAccount,
     _operator: Operator,
@@ -117,7 +124,7 @@ async def show_account(account_id: AccountId, _operator: Operator, conn: ReadCon
 async def change_account(
     account_id: AccountId, change: AccountChange, _operator: Operator, conn: WriteConn, now: Now
 ) -> AccountOfOperator:
-    """Change an account's plan, close it or open it again; the change takes effect within 5 seconds."""
+    """Change an account: its plan, or whether it is closed; the change takes effect within 5 seconds."""
     before = await locked_account(conn, account_id)
     is_closed = before.closed_at is not None if change.closed is None else change.closed
     after = {
@@ -169,7 +176,13 @@ async def read_audit_of_account(
     return await audit_page(conn, account_id, Listing(request, response, secret, f"audit of {account_id}", page))
 
 
-@router.delete("/accounts/{id}", status_code=202, operation_id="deleteAccount", response_model=AccountDeletion)
+@router.delete(
+    "/accounts/{id}",
+    status_code=202,
+    operation_id="deleteAccount",
+    response_model=AccountDeletion,
+    responses=documented_headers(202, "Location"),
+)
 async def delete_account_for_good(
     account_id: AccountId, _operator: Operator, conn: WriteConn, request: Request, response: Response, now: Now
 ) -> Deletion:

@@ -93,7 +93,7 @@ async def find_customers(
     request: Request,
     response: Response,
 ) -> CustomerPage:
-    """Find a source's customers by id, by address, by how name or e-mail begins, or list them.
+    """Find a source's customers: by id, by address, by how name or e-mail begins, or all of them.
 
     A browser token without `emails` finds nobody by an address.
     """

@@ -25,7 +25,18 @@ from app.boards.questions import asked_source, invalid_parameter, known_id, reso
 from app.boards.source import RememberedSources, Source, UnknownSource
 from app.database.pools import Connection, Pools, ReadConn
 from app.database.rows import all_rows
-from app.forms import CACHING, CSV, FORMS, JSON, NDJSON, UNCHANGED, documented_file, not_modified, preferred
+from app.forms import (
+    CACHING,
+    CSV,
+    FORMS,
+    JSON,
+    NDJSON,
+    UNCHANGED,
+    documented_file,
+    documented_headers,
+    not_modified,
+    preferred,
+)
 from app.leaderboard.options import MOST_STORES, OfferedRow, offered
 from app.leaderboard.read_board import BoardQuestion, CustomerNotRanked, Page, PageStart, read_page, resolve
 from app.leaderboard.schemas import ROWS_EXAMPLE, Board, BoardAsked, BoardFileQuery, BoardQuery, Options
@@ -174,7 +185,7 @@ def body_of(question: BoardQuestion, page: Page, cursor: str | None) -> bytes:
     operation_id="readLeaderboardOptions",
     response_model=Options,
     responses={
-        200: {"headers": {"Content-Language": {"schema": {"type": "string", "enum": [*Language]}}}},
+        **documented_headers(200, "Content-Language"),
         **UNCHANGED,
     },
     openapi_extra={"parameters": [ACCEPT_LANGUAGE]},

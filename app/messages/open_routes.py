@@ -31,6 +31,7 @@ LINK_RESPONSES: dict[int | str, dict[str, Any]] = {
     404: {
         "description": "This service did not make the link",
         "content": {"text/html": {"schema": {"type": "string"}}},
+        "headers": {"Content-Language": {}},
     },
     **documented(ServiceUnavailable),
 }

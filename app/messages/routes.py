@@ -22,6 +22,7 @@ from app.customers.read_profile import UnknownCustomer
 from app.customers.statements import SELECT_HEIRS, Heir
 from app.database.pools import Database, Pools, ReadConn, WriteConn
 from app.database.rows import all_rows, first_row
+from app.forms import documented_headers
 from app.messages.choose_recipients import Chosen, choose_top, choose_vips, row_ids
 from app.messages.daily_caps import Caps, DailyCapReached, DailyCaps, count_mails
 from app.messages.preview_message import preview
@@ -91,7 +92,7 @@ class MessageQuery(PageQuery):
     operation_id="sendMessage",
     response_model=Message,
     responses={
-        202: {"headers": {"Location": {"description": "the path of the queued message", "schema": {"type": "string"}}}},
+        **documented_headers(202, "Location"),
         **documented(
             UnknownCustomer,
             RecipientNotMessageable,
@@ -255,7 +256,7 @@ async def preview_message(new: Preview, caller: PayingWriter, database: Pools, n
     return await preview(database, caller, new, customer, now)
 
 
-@router.get("/templates", operation_id="listTemplates")
+@router.get("/templates", operation_id="listTemplates", responses=documented_headers(200, "Content-Language"))
 async def list_templates(_caller: MessageWriter, request: Request, response: Response) -> Templates:
     """List the templates, and the placeholders for texts of your own, in the language of the request."""
     language = language_of(request.headers)

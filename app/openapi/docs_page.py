@@ -6,10 +6,11 @@ import hashlib
 import re
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi_swagger import resources as swagger_ui
 
 from app.problems import NotFound
@@ -30,7 +31,7 @@ DOCS_ASSETS = {
 def install_docs(app: FastAPI) -> None:
     """Serve Swagger UI at /docs, from files of this service: it works without the internet."""
     page = get_swagger_ui_html(
-        openapi_url="openapi.json",
+        openapi_url="swagger/openapi.json",
         title="Loyalty Leaderboard",
         swagger_js_url="swagger/swagger-ui-bundle.js",
         swagger_css_url="swagger/swagger-ui.css",
@@ -44,6 +45,10 @@ def install_docs(app: FastAPI) -> None:
     async def read_docs() -> HTMLResponse:
         return HTMLResponse(page, headers={"Content-Security-Policy": DOCS_POLICY.format(digest=digest)})
 
+    @app.get("/swagger/openapi.json", include_in_schema=False)
+    async def read_document_of_docs() -> JSONResponse:
+        return JSONResponse(without_optional_examples(app.openapi()))
+
     assets = packed_assets()
 
     @app.get("/swagger/{name}", include_in_schema=False)
@@ -56,6 +61,23 @@ def install_docs(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def read_root() -> RedirectResponse:
         return RedirectResponse("docs")
+
+
+def without_optional_examples(document: dict[str, Any]) -> dict[str, Any]:
+    """The document without examples of parameters that may be left out: Swagger UI would fill in all of them."""
+
+    def shown(operation: dict[str, Any]) -> dict[str, Any]:
+        parameters = [
+            each if each["required"] else {name: value for name, value in each.items() if name != "example"}
+            for each in operation["parameters"]
+        ]
+        return operation | {"parameters": parameters}
+
+    paths = {
+        path: {method: shown(operation) for method, operation in item.items()}
+        for path, item in document["paths"].items()
+    }
+    return document | {"paths": paths}
 
 
 @cache

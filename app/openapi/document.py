@@ -3,6 +3,7 @@
 It is committed in `openapi/`, and a test compares it with what the service says of itself.
 """
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,11 +15,13 @@ from starlette.routing import BaseRoute
 from app.accounts.guarded_route import permission_of, problems_of
 from app.forms import JSON
 from app.openapi.examples import Examples, declared_examples
+from app.openapi.headers import HEADERS, told_headers
+from app.openapi.parameters import told_parameters
 from app.openapi.tidy_schemas import tidied
 from app.operation import VERSION
 from app.orders.customer_form import CustomerRow
 from app.orders.schemas import OrderRow
-from app.problems import documented
+from app.problems import PROBLEM_JSON, documented, every_problem
 
 DESCRIPTION = """\
 Ranks an online store's customers by purchases, average order and spend, exact and live at any size.
@@ -28,22 +31,40 @@ The `title` and each `detail` of an error follow `Accept-Language` (en, de, it, 
 Amounts are decimal strings with the currency's digits, instants RFC 3339, ids opaque.
 """
 
-PROBLEM = {
+TAGS = {
+    "leaderboard": "who ranks where, and what a leaderboard can be asked for",
+    "segments": "the VIPs of a store, and what other thresholds would find",
+    "customers": "who a customer is, what they have bought and agreed to",
+    "messages": "e-mails to customers: written, sent, followed and cancelled",
+    "suppressions": "the addresses that must not be written to",
+    "orders": "what stores have sold: sent, imported, read back and deleted",
+    "sources": "stores, the audiences that they belong to, and what they send by themselves",
+    "accounts": "who may call: accounts, keys, tokens, senders and the log of what was done",
+    "recipients": "what those who get mails, and those who carry them, have to say",
+    "operation": "what the engineer who runs the service asks",
+}
+"""Every tag, in the order in which readers want them."""
+
+SUMMARY_END = re.compile(r"[.;:,—](?:\s|$)")
+"""A summary is a description up to its first pause."""
+
+PROBLEM: dict[str, Any] = {
     "title": "Problem",
     "description": "An error (RFC 9457): what went wrong and what to do.",
     "type": "object",
     "required": ["type", "title", "status", "code", "detail", "request_id"],
     "properties": {
-        "type": {"type": "string", "format": "uri-reference"},
-        "title": {"type": "string"},
+        "type": {"type": "string", "format": "uri-reference", "description": "a page that explains this kind of error"},
+        "title": {"type": "string", "description": "what kind of error it is, in the language of the request"},
         "status": {"type": "integer"},
-        "code": {"type": "string"},
-        "detail": {"type": "string"},
+        "code": {"type": "string", "description": "the kind of error: what programs compare"},
+        "detail": {"type": "string", "description": "what is wrong here and what to do, for people"},
         "request_id": {"type": "string"},
         "reason": {"type": "string", "description": "only with the code recipient_not_messageable: the reason"},
         "import": {"type": "object", "description": "of an import that ended early: its id and what is stored"},
         "errors": {
             "type": "array",
+            "description": "each value that is not valid",
             "items": {
                 "type": "object",
                 "required": ["in", "pointer", "code", "detail"],
@@ -51,6 +72,17 @@ PROBLEM = {
             },
         },
     },
+}
+
+
+SECURITY_SCHEMES = {
+    "apiKey": {"type": "http", "scheme": "bearer", "description": "an account's key, `llb_…`"},
+    "browserToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "what POST /account/tokens makes, `llt_…`; it must name the operation of `x-token`",
+    },
+    "operatorKey": {"type": "http", "scheme": "bearer", "description": "the service's ADMIN_KEY"},
 }
 
 
@@ -70,33 +102,53 @@ def _document(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         servers=[{"url": "/"}],
+        tags=[{"name": name, "description": description} for name, description in TAGS.items()],
     )
-    schemas = made.setdefault("components", {}).setdefault("schemas", {})
-    for unused in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(unused, None)
-    schemas["Problem"] = PROBLEM
-    for row in (OrderRow, CustomerRow):
-        schemas[row.__name__] = row.model_json_schema(ref_template="#/components/schemas/{model}")
-    made["components"]["securitySchemes"] = {
-        "apiKey": {"type": "http", "scheme": "bearer", "description": "an account's key, `llb_…`"},
-        "browserToken": {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "what POST /account/tokens makes, `llt_…`; it must name the operation of `x-token`",
-        },
-        "operatorKey": {"type": "http", "scheme": "bearer", "description": "the service's ADMIN_KEY"},
-    }
-    schemas |= {name: schemas[name] | {"examples": shown} for name, shown in declared_examples() if name in schemas}
+    _add_components(made)
+    made = tidied(made)
+    examples = Examples(made["components"]["schemas"])
     for route in guarded_routes(app.routes):
         for method in route.methods or ():
-            _complete(route.dependant, made["paths"][route.path_format][method.lower()])
-    return _with_examples(tidied(made))
+            operation = made["paths"][route.path_format][method.lower()]
+            _complete(route.dependant, operation)
+            operation["parameters"] = told_parameters(operation, examples)
+            for status, response in operation["responses"].items():
+                response["headers"] = told_headers(route.dependant, status, operation)
+    _share_problems(made)
+    return _with_examples(made, examples)
 
 
-def _with_examples(made: dict[str, Any]) -> dict[str, Any]:
+def _add_components(made: dict[str, Any]) -> None:
+    """Add what FastAPI does not know of: problems, rows, security schemes and headers."""
+    components = made.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    codes = sorted({kind.code() for kind in every_problem() if kind.__module__.startswith("app.")})
+    properties = PROBLEM["properties"] | {"code": PROBLEM["properties"]["code"] | {"enum": codes}}
+    schemas["Problem"] = PROBLEM | {"properties": properties}
+    for row in (OrderRow, CustomerRow):
+        schemas[row.__name__] = row.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= {name: schemas[name] | {"examples": shown} for name, shown in declared_examples() if name in schemas}
+    components["headers"] = HEADERS
+    components["securitySchemes"] = SECURITY_SCHEMES
+
+
+def _share_problems(made: dict[str, Any]) -> None:
+    """Tell each example of a problem once, and refer to it wherever it can be answered."""
+    shared: dict[str, Any] = {}
+    made["components"]["examples"] = shared
+    for path in made["paths"].values():
+        for operation in path.values():
+            for response in operation["responses"].values():
+                examples = response.get("content", {}).get(PROBLEM_JSON, {}).get("examples", {})
+                shared |= examples
+                examples |= {code: {"$ref": f"#/components/examples/{code}"} for code in examples}
+
+
+def _with_examples(made: dict[str, Any], examples: Examples) -> dict[str, Any]:
     """The document with an example of each JSON answer; the schemas of answers show whole ones too."""
     schemas = made["components"]["schemas"]
-    examples = Examples(schemas)
     for path in made["paths"].values():
         for operation in path.values():
             for status, response in operation["responses"].items():
@@ -122,6 +174,7 @@ def guarded_routes(routes: list[BaseRoute]) -> list[RouteContext]:
 
 def _complete(dependant: Dependant, operation: dict[str, Any]) -> None:
     """Add what follows from the route's signature: who may call it, and the problems that it can answer."""
+    operation["summary"] = SUMMARY_END.split(operation["description"], maxsplit=1)[0]
     permission = permission_of(dependant)
     if permission is None:
         operation["security"] = []
@@ -136,9 +189,9 @@ def _complete(dependant: Dependant, operation: dict[str, Any]) -> None:
         # FastAPI's own form of a validation error, which this service never sends.
         content = responses["422"]["content"]
         del content["application/json"]
-        content.setdefault("application/problem+json", {"schema": {"$ref": "#/components/schemas/Problem"}})
+        content.setdefault(PROBLEM_JSON, {"schema": {"$ref": "#/components/schemas/Problem"}})
     takes_json = "application/json" in operation.get("requestBody", {}).get("content", {})
     for status, response in documented(*problems_of(dependant, takes_json=takes_json)).items():
-        known = responses.setdefault(str(status), response)["content"]["application/problem+json"]
-        known.setdefault("examples", {}).update(response["content"]["application/problem+json"]["examples"])
+        known = responses.setdefault(str(status), response)["content"][PROBLEM_JSON]
+        known.setdefault("examples", {}).update(response["content"][PROBLEM_JSON]["examples"])
     operation["responses"] = dict(sorted(responses.items()))

@@ -46,7 +46,7 @@ class Examples:
         if "properties" in whole:
             return self._object(whole)
         shown = EXAMPLES_BY_NAME.get(field, NoExampleError)
-        if shown is not NoExampleError and self._fits(shown, whole):
+        if shown is not NoExampleError and self.fits(shown, whole):
             return shown
         if "examples" in whole:
             return whole["examples"][0]
@@ -79,7 +79,8 @@ class Examples:
             if name in shown or name in required
         }
 
-    def _fits(self, shown: object, schema: dict[str, Any]) -> bool:
+    def fits(self, shown: object, schema: dict[str, Any]) -> bool:
+        """Whether a value is of a type that the schema allows, and one of its enum."""
         for each in self._branches(schema):
             types = JSON_TYPES.get(each.get("type", ""), ())
             is_one = type(shown) in types and (not isinstance(shown, list) or self._holds(shown, each))
@@ -88,7 +89,7 @@ class Examples:
         return False
 
     def _holds(self, shown: list[Any], schema: dict[str, Any]) -> bool:
-        return all(self._fits(each, schema["items"]) for each in shown)
+        return all(self.fits(each, schema["items"]) for each in shown)
 
     def _branches(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
         whole = self._resolved(schema)

@@ -35,3 +35,32 @@ EXAMPLES_BY_NAME: dict[str, Any] = {
     # lists
     "next_cursor": None,
 }
+"""The examples of answers."""
+
+PARAMETERS_BY_NAME: dict[str, Any] = {
+    "Idempotency-Key": "5f0c6d1e-spring-42",
+    "address": "ada@example.test",
+    "around": "cus_900042",
+    "charset": "windows-1252",
+    "columns": '{"Order number": "order_id", "Paid": "total"}',
+    "compare": "previous",
+    "dates": "dmy",
+    "decimal": ",",
+    "delimiter": ";",
+    "domain": "shop.example",
+    "dry_run": True,
+    "email": "ada@example.test",
+    "end": "2026-11-01",
+    "external_id": "00042",
+    "min_orders": 2,
+    "min_spend": "100.00",
+    "order_id": "1001",
+    "platform": "shopify",
+    "provider": "postmark",
+    "q": "ada",
+    "slug": "plan-required",
+    "start": "2026-10-01",
+    "token": "1.900007.Zk3rT9wQb2xVn5yH8sLd",
+    "unattributed": True,
+}
+"""The examples of parameters; what is missing here shows its default, or the example of its type."""

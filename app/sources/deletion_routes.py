@@ -8,6 +8,7 @@ from app.accounts.guarded_route import GuardedRoute
 from app.accounts.schemas import Deletion
 from app.boards.source import RememberedSources, SourceId, UnknownSource
 from app.database.pools import Pools, ReadConn
+from app.forms import documented_headers
 from app.sources.delete_store import begin_store_deletion
 from app.sources.receive_webhook import ReceiversOfService
 from app.vocabulary import DeletedNoun
@@ -16,7 +17,9 @@ from app.wire.instants import Now
 router = APIRouter(route_class=GuardedRoute, tags=["sources"])
 
 
-@router.delete("/sources/{id}", status_code=202, operation_id="deleteSource")
+@router.delete(
+    "/sources/{id}", status_code=202, operation_id="deleteSource", responses=documented_headers(202, "Location")
+)
 async def delete_source(
     source_id: SourceId,
     caller: Writer,

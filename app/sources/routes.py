@@ -242,7 +242,7 @@ async def change_source(
     receivers: ReceiversOfService,
     clock: ClockOfService,
 ) -> Source:
-    """Change a source's name, calendar, webhook secrets, credentials, or who its messages are from.
+    """Change a source: its name, calendar, webhook secrets, credentials, or who its messages are from.
 
     Its sender and its postal address need the scope `admin` too; a new sender ends a pause of the account's sending.
     """
