@@ -171,13 +171,23 @@ class Urls:
 DATABASES = itertools.count(1)
 
 
-@pytest.fixture
-async def urls(postgres: Server) -> AsyncIterator[Urls]:
-    """A database of its own, copied from the migrated one: tests commit and lock for real."""
+@contextlib.asynccontextmanager
+async def new_database(postgres: Server) -> AsyncIterator[Urls]:
+    """A copy of the migrated database: tests commit and lock for real."""
     name = f"test_{next(DATABASES)}"
     await postgres.run(f"CREATE DATABASE {name} TEMPLATE loyalty OWNER loyalty")
     yield Urls(postgres.write.removesuffix("loyalty") + name, postgres.read.removesuffix("loyalty") + name, name)
     await postgres.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def urls(postgres: Server, request: pytest.FixtureRequest) -> AsyncIterator[Urls]:
+    """The database of the test: its own, or that of `among_others`."""
+    if others := others_of(request):
+        yield others.urls
+        return
+    async with new_database(postgres) as urls:
+        yield urls
 
 
 def with_asyncpg(url: str) -> str:
@@ -202,12 +212,23 @@ def pool_size() -> int:
     return 1
 
 
-@pytest.fixture
-async def database(urls: Urls, statements: Statements, pool_size: int) -> AsyncIterator[Database]:
+@contextlib.asynccontextmanager
+async def watched_database(urls: Urls, statements: Statements, pool_size: int) -> AsyncIterator[Database]:
     database = Database(with_asyncpg(urls.write), with_asyncpg(urls.read), pool_size=pool_size, pool_wait_seconds=20)
     statements.watch(database)
     yield database
     await database.close()
+
+
+@pytest.fixture
+async def database(
+    urls: Urls, statements: Statements, pool_size: int, request: pytest.FixtureRequest
+) -> AsyncIterator[Database]:
+    if others := others_of(request):
+        yield others.database
+        return
+    async with watched_database(urls, statements, pool_size) as database:
+        yield database
 
 
 @pytest.fixture
@@ -225,8 +246,10 @@ def midday(clock: Clock) -> None:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock(request: pytest.FixtureRequest) -> Clock:
+    clock = others.clock if (others := others_of(request)) else Clock()
+    clock.now = None
+    return clock
 
 
 @contextlib.asynccontextmanager
@@ -250,18 +273,22 @@ async def serving(app: Any) -> AsyncIterator[str]:
     gc.collect()
 
 
+def new_connections() -> contextlib.aclosing[Connections]:
+    return contextlib.aclosing(Connections(Vault.of_this_process(), CONNECTORS, WebCalls(Guard(["127.0.0.1"]))))
+
+
 @pytest.fixture
 async def connections() -> AsyncIterator[Connections]:
     """What connects stores; a test may have connectors of its own."""
-    async with contextlib.aclosing(
-        Connections(Vault.of_this_process(), CONNECTORS, WebCalls(Guard(["127.0.0.1"])))
-    ) as opened:
+    async with new_connections() as opened:
         yield opened
 
 
-@pytest.fixture
-async def api(database: Database, clock: Clock, connections: Connections) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the service."""
+@contextlib.asynccontextmanager
+async def new_service(
+    database: Database, clock: Clock, connections: Connections
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a running service."""
     app = create_app(
         database, admin_key=OPERATOR, clock=clock, fair_use=FairUse(MANY, UNLIMITED), connections=connections
     )
@@ -270,6 +297,48 @@ async def api(database: Database, clock: Clock, connections: Connections) -> Asy
         httpx.AsyncClient(base_url=url, timeout=60, verify=trusting_public_authorities()) as client,
     ):
         yield client
+
+
+@pytest.fixture
+async def api(
+    database: Database, clock: Clock, connections: Connections, request: pytest.FixtureRequest
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the service."""
+    if others := others_of(request):
+        yield others.api
+        return
+    async with new_service(database, clock, connections) as client:
+        yield client
+
+
+@dataclass(frozen=True)
+class Others:
+    """One service whose accounts many tests open, each its own."""
+
+    urls: Urls
+    database: Database
+    clock: Clock
+    api: httpx.AsyncClient
+
+
+@pytest.fixture(scope="session")
+async def among_others(postgres: Server, statements: Statements) -> AsyncIterator[Others]:
+    """A service of its own takes longer than most tests: those that ask for this share one, unless marked `alone`."""
+    clock = Clock()
+    async with (
+        new_database(postgres) as urls,
+        watched_database(urls, statements, 1) as database,
+        new_connections() as connections,
+        new_service(database, clock, connections) as api,
+    ):
+        yield Others(urls, database, clock, api)
+
+
+def others_of(request: pytest.FixtureRequest) -> Others | None:
+    others: Others | None = None
+    if "among_others" in request.fixturenames and not request.node.get_closest_marker("alone"):
+        others = request.getfixturevalue("among_others")
+    return others
 
 
 @pytest.fixture

@@ -110,7 +110,16 @@ class Store:
         answer = await self.api.delete(f"/customers/{customer}", headers=self.auth)
         assert (answer.status_code, answer.content) == (204, b"")
 
-    # What no request can do: the rest changes tables behind the service's back.
+    # What no request can do: the rest looks at tables, or changes them, behind the service's back.
+
+    async def rows(self, selected: str, more: str = "") -> list[asyncpg.Record]:
+        """Rows of this account: `SELECT selected WHERE account_id = … more`."""
+        return await self.sql.fetch(f"SELECT {selected} WHERE account_id = $1 {more}", int(self.account[4:]))
+
+    async def count(self, table: str, more: str = "") -> int:
+        """How many rows of a table belong to this account."""
+        ((number,),) = await self.rows(f"count(*) FROM {table}", more)
+        return int(number)
 
     async def without_boards(self, *kinds: str) -> None:
         """Delete the store's boards of these kinds, or all of them: answers then come from the orders."""

@@ -26,7 +26,7 @@ from app.customers.schemas import CustomerPage, Export, Profile
 from app.customers.statements import FindBy, select_customers
 from app.wire.pages import CURSOR_PATTERN
 
-pytestmark = pytest.mark.usefixtures("midday")
+pytestmark = pytest.mark.usefixtures("among_others", "midday")
 
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
 CHANGED_BY_A_KEY = r"key_[1-9][0-9]*"
@@ -369,6 +369,7 @@ def nodes_of(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [plan] + [node for child in plan.get("Plans", ()) for node in nodes_of(child)]
 
 
+@pytest.mark.alone
 async def test_a_search_walks_its_indexes_and_reads_one_page(open_store, sql, urls):
     store = await open_store()
     account_id = int(store.account.removeprefix("acc_"))
@@ -495,6 +496,7 @@ async def test_boards_follow_a_consent(open_store):
 
 
 @pytest.mark.parametrize("known_before", [False, True])
+@pytest.mark.alone
 async def test_a_guest_who_gets_an_id_keeps_what_they_agreed_to(open_store, clock, database, known_before):
     store = await open_store()
     email = "ada@example.test"
@@ -793,6 +795,7 @@ async def test_an_erased_guest_is_forgotten_and_an_erased_order_can_still_be_del
     assert set(await ids(store)) == {"bea"}
 
 
+@pytest.mark.alone
 async def test_during_an_import_a_person_can_be_erased(open_store, sql, database):
     store = await open_store()
     await store.send(*persons_orders(), order("2", "bea"))
@@ -808,6 +811,7 @@ async def test_during_an_import_a_person_can_be_erased(open_store, sql, database
 
 
 @pytest.mark.parametrize("pool_size", [4])
+@pytest.mark.alone
 async def test_whatever_happens_at_the_same_time_the_erased_stay_forgotten(open_store, sql, database):
     store = await open_store()
     await store.send(*persons_orders(), order("2", "bea"))

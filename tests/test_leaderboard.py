@@ -17,7 +17,7 @@ from app.leaderboard.statements import file_header
 from app.periods import TimeFrame
 from app.vocabulary import Metric
 
-pytestmark = pytest.mark.usefixtures("midday")
+pytestmark = pytest.mark.usefixtures("among_others", "midday")
 
 MARCH = {"time_frame": "custom", "start": "2026-03-01", "end": "2026-04-01"}
 

@@ -16,11 +16,12 @@ from sqlalchemy import text
 from app.accounts import answer_once
 from app.words import Language
 
-pytestmark = pytest.mark.usefixtures("midday")
+pytestmark = pytest.mark.usefixtures("among_others", "midday")
 
 OPERATOR_AUTH = {"Authorization": f"Bearer {OPERATOR}"}
 
 
+@pytest.mark.alone
 async def test_a_message_is_queued_sent_and_seen(store, database, clock, tmp_path):
     ada = await customer(store, "ada")
 
@@ -71,8 +72,8 @@ async def test_a_free_account_is_told_about_the_plan_before_anything_else_and_no
                 answer = await store.api.post(path, content=body, headers=store.auth | headers)
                 problem(answer, 403, "plan_required")
 
-    assert await sql.fetchval("SELECT count(*) FROM messages") == 0
-    assert await sql.fetchval("SELECT count(*) FROM idempotency_keys") == 0
+    assert await store.count("messages") == 0
+    assert await store.count("idempotency_keys") == 0
 
 
 async def test_a_plan_lost_a_moment_ago_counts_though_the_key_is_remembered(store, api, sql):
@@ -80,7 +81,7 @@ async def test_a_plan_lost_a_moment_ago_counts_though_the_key_is_remembered(stor
     await api.patch(f"/accounts/{store.account}", json={"plan": "free"}, headers=OPERATOR_AUTH)
 
     problem(await post(store, ada), 403, "plan_required")
-    assert await sql.fetchval("SELECT count(*) FROM messages") == 0
+    assert await store.count("messages") == 0
 
 
 async def test_without_a_sender_nothing_is_sent_and_the_answer_tells_what_to_do(open_store):
@@ -116,7 +117,7 @@ async def test_consent_decides_who_may_be_written_to(store, sql, marketing, kind
         assert answer.status_code == 202
         return
     assert problem(answer, 409, "recipient_not_messageable")["reason"] == reason
-    assert await sql.fetchval("SELECT count(*) FROM messages") == 0
+    assert await store.count("messages") == 0
 
 
 async def test_a_customer_without_an_address_is_not_messageable(store):
@@ -161,7 +162,7 @@ async def test_what_cannot_be_written_is_refused_with_where_and_why(store, sql, 
 
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    assert await sql.fetchval("SELECT count(*) FROM messages") == 0
+    assert await store.count("messages") == 0
 
 
 async def test_a_body_of_ten_megabytes_is_refused(store):
@@ -203,7 +204,7 @@ async def test_a_request_repeated_with_its_key_is_done_once_and_answered_the_sam
     assert (again.content, again.headers["Location"]) == (first.content, first.headers["Location"])
     assert again.headers["Idempotent-Replayed"] == "true"
     assert "Idempotent-Replayed" not in first.headers
-    assert await sql.fetchval("SELECT count(*) FROM messages") == 1
+    assert await store.count("messages") == 1
 
 
 async def test_a_key_is_needed_is_of_one_request_and_of_one_account(store, open_store, clock):
@@ -232,7 +233,7 @@ async def test_keys_that_differ_by_a_quote_are_two(store, sql):
         answer = await post(store, ada, {"Idempotency-Key": once})
         assert answer.status_code == 202
         assert ("Idempotent-Replayed" in answer.headers) == (once == '"spring""')
-    assert await sql.fetchval("SELECT count(*) FROM messages") == 3
+    assert await store.count("messages") == 3
 
 
 async def test_what_was_refused_may_be_repeated_with_the_same_key(store):
@@ -246,9 +247,10 @@ async def test_other_posts_take_a_key_too(store, sql):
     headers = store.auth | key()
     made = [await store.api.post("/audiences", json={"name": "More"}, headers=headers) for _ in range(3)]
     assert {answer.text for answer in made} == {made[0].text}
-    assert await sql.fetchval("SELECT count(*) FROM audiences") == 2
+    assert await store.count("audiences") == 2
 
 
+@pytest.mark.alone
 class TestAtOnce:
     @pytest.fixture
     def pool_size(self) -> int:
@@ -262,7 +264,7 @@ class TestAtOnce:
 
         assert {answer.status_code for answer in answers} <= {202, 409, 503}
         assert len({a.text for a in answers if a.status_code == 202}) == 4
-        assert await sql.fetchval("SELECT count(*) FROM messages") == 4
+        assert await store.count("messages") == 4
 
     async def test_a_request_whose_first_is_still_running_is_told_so(self, store, urls, monkeypatch):
         ada, once = await customer(store, "ada"), key()
@@ -314,6 +316,7 @@ async def test_messages_are_listed_newest_first_by_customer_status_and_time(stor
     problem(await store.api.get("/messages", params={"status": "lost"}, headers=store.auth), 422, "invalid_request")
 
 
+@pytest.mark.alone
 async def test_a_queued_message_can_be_cancelled_and_is_not_sent(store, database, clock, tmp_path):
     ada = await customer(store, "ada")
     message = await queued(store, ada)
@@ -485,7 +488,7 @@ async def test_a_batch_checks_each_recipient_and_tells_what_became_of_each(store
         **dict.fromkeys((foreign, "cus_999", "nonsense", "cus_01"), ("unknown_customer", None)),
     }
     assert (again.content, again.headers["Idempotent-Replayed"]) == (answer.content, "true")
-    assert await sql.fetchval("SELECT count(*) FROM messages") == 1
+    assert await store.count("messages") == 1
 
 
 async def test_a_batch_goes_to_the_first_of_a_board_who_are_told_their_place(store):
@@ -570,9 +573,10 @@ async def test_so_much_text_to_so_many_that_it_would_fill_the_memory_is_refused(
     answer = await batch(store, everyone, subject="s", kind="transactional", **large)
 
     problem(answer, 413, "batch_too_large")
-    assert await sql.fetchval("SELECT count(*) FROM messages") == 0
+    assert await store.count("messages") == 0
 
 
+@pytest.mark.alone
 async def test_a_preview_sends_nothing_and_shows_the_footer(store, sql):
     answer = await store.api.post(
         "/messages/preview",
@@ -582,7 +586,7 @@ async def test_a_preview_sends_nothing_and_shows_the_footer(store, sql):
     assert answer.status_code == 200, answer.text
     assert "Tea" in answer.json()["text"]
     assert "Unsubscribe" in answer.json()["html"]
-    assert await sql.fetchval("SELECT count(*) FROM messages") == 0
+    assert await store.count("messages") == 0
 
 
 # ---------------------------------------------------------------- the sender

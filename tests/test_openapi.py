@@ -19,7 +19,7 @@ from shop import OPERATOR, order
 
 from app.problems import every_problem
 
-pytestmark = pytest.mark.usefixtures("midday")
+pytestmark = pytest.mark.usefixtures("among_others", "midday")
 
 PROBLEM_JSON = "application/problem+json"
 PAGES = {"showUnsubscribe", "unsubscribe"}

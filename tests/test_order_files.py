@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from app.orders.spelling import WRITTEN_DATE, DateOrder, DecimalMark, Spelling, guessed_dates, guessed_decimal
 
+pytestmark = pytest.mark.usefixtures("among_others")
+
 OURS = "order_id,customer_id,name,ordered_at,total,status"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -346,7 +348,7 @@ async def test_a_dry_run_reports_and_stores_nothing(api, open_store, sql):
     done = answer.json()
     assert (answer.status_code, done["id"], done["dry_run"]) == (200, None, True)
     assert (done["received"], done["created"], [row["line"] for row in done["rejected"]]) == (3, 2, [3])
-    assert await sql.fetchval("SELECT count(*) FROM imports") == 0
+    assert await store.count("imports") == 0
     assert await all_time(store) == [("c1", "10.00")]
     real = (await store.load(content)).json()
     same = ("received", "created", "updated", "unchanged", "rejected", "read_as")

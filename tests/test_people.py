@@ -10,7 +10,7 @@ from conftest import NOW
 from postal import customer, known, post, queued
 from shop import order
 
-pytestmark = pytest.mark.usefixtures("midday")
+pytestmark = pytest.mark.usefixtures("among_others", "midday")
 
 
 def at(**before):
@@ -150,6 +150,7 @@ async def test_a_list_of_addresses_reaches_the_customers_who_have_them(store):
     assert (await post(store, ada)).status_code == 202
 
 
+@pytest.mark.alone
 async def test_a_guest_s_consent_and_language_go_to_the_customer_they_become(store):
     await tell(
         store, {"email": "g@shopper.example", "marketing": "subscribed", "marketing_at": at(days=1), "language": "de"}

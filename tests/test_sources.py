@@ -12,7 +12,7 @@ from app.boards.source import read_source
 from app.boards.verify import verify
 from app.orders import import_orders
 
-pytestmark = pytest.mark.usefixtures("midday")
+pytestmark = pytest.mark.usefixtures("among_others", "midday")
 
 EMPTY = {
     "orders": 0,

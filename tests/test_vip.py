@@ -24,7 +24,7 @@ from app.segments.schemas import VipPreview, Vips
 from app.segments.statements import Criteria
 from app.worker import work_once
 
-pytestmark = pytest.mark.usefixtures("midday")
+pytestmark = pytest.mark.usefixtures("among_others", "midday")
 
 CRITERIA = [*Criteria]
 BODIES: list[bytes] = []
@@ -494,6 +494,7 @@ async def source_of(store: Any, database: Any) -> Source:
         return await read_source(conn, int(store.account.removeprefix("acc_")), store.source_id)
 
 
+@pytest.mark.alone
 async def test_cells_follow_every_change_and_verify_finds_what_a_rebuild_repairs(open_store, clock, database, sql):
     store = await open_store()
     source = await source_of(store, database)
