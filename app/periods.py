@@ -5,7 +5,7 @@ has 167 or 169 hours. Everything is resolved here, in Python, with one zone data
 PostgreSQL only ever compares instants.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -122,6 +122,10 @@ class Period:
     start: datetime
     counted_from: datetime
     counted_until: datetime
+
+    def counts_any(self, moments: Iterable[datetime]) -> bool:
+        """Whether purchases of any of these moments are among those that it counts."""
+        return any(self.counted_from <= moment < self.counted_until for moment in moments)
 
 
 @dataclass(frozen=True, slots=True)

@@ -289,3 +289,21 @@ async def test_the_newest_version_stays_though_versions_are_repeated(open_store,
     row = await sql.fetchrow("SELECT total, status::text, updated_at FROM orders WHERE source_id = $1", store.source_id)
     assert (row["total"], row["status"]) == (int(content[0].replace(".", "")), content[1])
     assert row["updated_at"] == newest
+
+
+async def test_an_order_that_moves_leaves_the_boards_of_its_old_moment(open_store):
+    store = await open_store()
+    await store.send(order("o1", "ada", "5.00", at(27), updated_at=at(27)), order("o2", "bea", "7.00", at(27)))
+
+    await store.send(order("o1", "ada", "5.00", at(28), updated_at=at(31)))
+
+    boards = {frame: await store.all_rows(time_frame=frame) for frame in FRAMES}
+    spent = {
+        frame: {row["customer"]["external_id"]: row["total_spend"] for row in rows} for frame, rows in boards.items()
+    }
+    assert spent == {
+        "all_time": {"ada": "5.00", "bea": "7.00"},
+        "month_to_date": {"ada": "5.00"},
+        "last_month": {"bea": "7.00"},
+        "last_365_days": {"ada": "5.00", "bea": "7.00"},
+    }

@@ -4,8 +4,6 @@ A row of figures (a standing, or one counted from the orders) has the columns `F
 these tables stand wherever all metrics are meant.
 """
 
-from collections.abc import Mapping
-
 from app.vocabulary import Metric
 
 SUMS = {"purchases": "count(*)", "spend": "sum(spend)"}
@@ -28,9 +26,8 @@ FIGURES = f"{', '.join(SUMS)}, average, last_order_at"
 """The columns of a row of figures beside its customer."""
 
 
-def metric_values(sums: Mapping[str, int]) -> dict[Metric, int]:
-    """The value of each metric for a customer with these `SUMS`; the average is rounded half up."""
-    purchases, spend = sums["purchases"], sums["spend"]
+def metric_values(purchases: int, spend: int) -> dict[Metric, int]:
+    """The value of each metric for a customer with these sums; the average is rounded half up."""
     return {
         Metric.PURCHASES: purchases,
         Metric.AVERAGE: (2 * spend + purchases) // (2 * purchases),

@@ -6,7 +6,7 @@ import left for later. Each can run twice without harm and holds the lock of the
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from app.boards.cells import CELLED_KIND, INSERT_COUNTED_CELLS, LOWER_CELLS, RAI
 from app.boards.metrics import SUMS, metric_values
 from app.boards.source import SET_BOARDS_DUE_AT, SET_COUNTED, Source, lock_source
 from app.boards.standings import Difference, board_parameters
+from app.database.driver import hot_rows
 from app.database.pools import Connection, Database
 from app.database.rows import all_rows, change_rows, one_row
 from app.periods import Period
@@ -42,10 +43,17 @@ async def stored_boards(conn: Connection, source: Source) -> list[StoredBoard]:
     return [row.board for row in await all_rows(conn, board_statements.SELECT_BOARDS, source.key, BoardRow)]
 
 
-async def refresh(conn: Connection, source: Source, customers: Sequence[int]) -> None:
-    """Make these customers' standings equal to their orders, on every board of the source."""
+async def refresh(
+    conn: Connection, source: Source, customers: Sequence[int], moments: Collection[datetime] | None = None
+) -> None:
+    """Make these customers' standings equal to their orders, on every board of the source.
+
+    If only purchases of some moments have changed, the boards that count none of these moments are as they were.
+    """
     if customers:
-        await refresh_on(conn, source, await stored_boards(conn, source), customers)
+        boards = await stored_boards(conn, source)
+        concerned = boards if moments is None else [board for board in boards if board.period.counts_any(moments)]
+        await refresh_on(conn, source, concerned, customers)
 
 
 async def refresh_on(conn: Connection, source: Source, boards: Sequence[StoredBoard], customers: Sequence[int]) -> None:
@@ -56,7 +64,7 @@ async def refresh_on(conn: Connection, source: Source, boards: Sequence[StoredBo
     bound = source.key | board_parameters(boards)
     for start in range(0, len(customers), CUSTOMERS_AT_ONCE):
         some = bound | {"customers": customers[start : start + CUSTOMERS_AT_ONCE]}
-        differences = await all_rows(conn, standings.SELECT_DIFFERENCES_OF_CUSTOMERS, some, Difference)
+        differences = await hot_rows(conn, standings.SELECT_DIFFERENCES_OF_CUSTOMERS, some, Difference)
         if differences:
             await _write_standings(conn, source, differences)
             await _write_counts(conn, source, Movements.of(differences, celled))
@@ -121,19 +129,20 @@ class Movements:
         """The changes when new figures replace old ones; only the boards in `celled` have cells."""
         moved = cls()
         for each in differences:
-            for sums, sign in ((each.sums("old_"), -1), (each.sums(), 1)):
-                if sums is not None:
-                    moved.add(each.board_id, sums, sign, has_cells=each.board_id in celled)
+            has_cells = each.board_id in celled
+            if each.old_purchases is not None and each.old_spend is not None:
+                moved.add(each.board_id, each.old_purchases, each.old_spend, -1, has_cells=has_cells)
+            if each.purchases is not None and each.spend is not None:
+                moved.add(each.board_id, each.purchases, each.spend, 1, has_cells=has_cells)
         return moved
 
-    def add(self, board_id: int, sums: Mapping[str, int], sign: int, *, has_cells: bool) -> None:
+    def add(self, board_id: int, purchases: int, spend: int, sign: int, *, has_cells: bool) -> None:
         """Count a customer with these sums, or stop counting them where `sign` is -1."""
-        purchases, spend = sums["purchases"], sums["spend"]
         totals = self.totals.setdefault(board_id, TotalsMovement())
         totals.customers += sign
         totals.purchases += sign * purchases
         totals.spend += sign * spend
-        for metric, value in metric_values(sums).items():
+        for metric, value in metric_values(purchases, spend).items():
             self.buckets[Bucket(board_id, metric, least_value(value))] += sign
         if has_cells:
             self.cells[Cell(board_id, least_value(purchases), least_value(spend))] += sign

@@ -62,11 +62,6 @@ class Difference(NamedTuple):
     old_purchases: int | None
     old_spend: int | None
 
-    def sums(self, prefix: str = "") -> dict[str, int] | None:
-        """The new sums by column, or with the prefix `old_` the old ones; None where there is no standing."""
-        values: dict[str, int | None] = {column: getattr(self, prefix + column) for column in SUMS}
-        return {column: value for column, value in values.items() if value is not None} or None
-
 
 SELECT_DIFFERENCES_OF_CUSTOMERS = text(
     differences(whose="AND customer_id = ANY(cast(:customers AS bigint[]))") + " ORDER BY 1, 2"

@@ -17,7 +17,10 @@ DRIVER_DIALECT: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 async def hot_rows(
     conn: AsyncConnection, statement: TextClause, bound: Mapping[str, Any], shape: Shape[Shaped]
 ) -> list[Shaped]:
-    """The rows of a hot read, fetched through asyncpg because SQLAlchemy's overhead would exceed the query time."""
+    """The rows of a hot read, fetched through asyncpg because SQLAlchemy's overhead would exceed the query time.
+
+    In a transaction it cannot come first: SQLAlchemy begins one with the first statement that goes through it.
+    """
     records = await _fetch(conn, statement, bound)
     if records:
         check_columns(tuple(records[0].keys()), shape)

@@ -49,9 +49,9 @@ KNOWN_COLUMNS = tuple(name for name in KnownCustomer._fields if name != "id")
 """The columns that are written as they are known."""
 
 
-def given_customers(*more: str) -> str:
+def given_customers(*more: str, only: tuple[str, ...] = KNOWN_COLUMNS) -> str:
     """SQL: the parameters, an array per column, as rows."""
-    columns = (*more, *KNOWN_COLUMNS)
+    columns = (*more, *only)
     arrays = ", ".join(f"cast(:{name} AS {tables.array_type(tables.customers.c[name])})" for name in columns)
     return f"unnest({arrays}) AS n ({', '.join(columns)})"
 
@@ -61,12 +61,12 @@ SELECT_KNOWN_CUSTOMERS = text(f"""
     FROM unnest(cast(:external_ids AS text[])) AS n (external_id)
     JOIN customers AS c
       ON c.account_id = :account_id AND c.source_id = :source_id AND c.external_id = n.external_id
-    UNION
+    UNION ALL
     SELECT c.id, {", ".join(f"c.{name}" for name in KNOWN_COLUMNS)}
     FROM unnest(cast(:ids AS bigint[])) AS n (id)
     JOIN customers AS c ON c.account_id = :account_id AND c.source_id = :source_id AND c.id = n.id
 """)
-"""The customers with these external ids, and those with these ids.
+"""The customers with these external ids, and those with these ids; some come twice.
 
 Two joins: with two arrays in an OR, a plan for all sources would compare every customer with every element.
 """
@@ -94,7 +94,18 @@ UPDATE_CUSTOMERS = text(f"""
     FROM {given_customers("id")}
     WHERE c.account_id = :account_id AND c.source_id = :source_id AND c.id = n.id
 """)
-"""Customers whose contact data or choice are other or newer ones now."""
+"""Customers whose contact data or choice are other ones now."""
+
+DATE_COLUMNS = ("email_at", "name_at", "language_at", "marketing_weight", "marketing_at")
+"""How new, and how weighty, what is known of a customer is."""
+
+UPDATE_DATES = text(f"""
+    UPDATE customers AS c
+    SET {", ".join(f"{name} = n.{name}" for name in DATE_COLUMNS)}
+    FROM {given_customers("id", only=DATE_COLUMNS)}
+    WHERE c.account_id = :account_id AND c.source_id = :source_id AND c.id = n.id
+""")
+"""Customers of whom the same was said later: most of those who buy again."""
 
 INSERT_TOLD_CONSENTS = text("""
     INSERT INTO consent_changes (account_id, customer_id, marketing, changed_by, changed_at)

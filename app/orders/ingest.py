@@ -14,9 +14,9 @@ from operator import attrgetter
 
 from app.boards.recount import refresh, set_aside
 from app.boards.source import SELECT_HAS_ERASED, Counts, Source, add_to_counts, lock_source
-from app.database.driver import copy_rows
+from app.database.driver import copy_rows, hot_rows
 from app.database.pools import Connection
-from app.database.rows import all_rows, change_rows
+from app.database.rows import change_rows
 from app.orders import statements
 from app.orders.normal_form import Order, Refusal
 from app.orders.resolve_customers import Resolved, resolve_customers
@@ -67,6 +67,8 @@ class Changes:
     write: dict[str, tuple[Order, datetime]] = field(default_factory=dict)
     advance: dict[str, datetime] = field(default_factory=dict)
     touched: set[int] = field(default_factory=set)
+    moments: set[datetime] = field(default_factory=set)
+    """When the orders were placed that count otherwise now."""
     known: dict[str, KnownOrder] = field(default_factory=dict)
     """The orders of the batch as they are known after it."""
     orders: int = 0
@@ -111,8 +113,11 @@ async def ingest(
             tally, changes = _decide(orders, known, resolved.customer_of, now, began_at, asked_at=asked_at, room=room)
             await add_to_counts(conn, source, changes.counts.beyond(counted.counts))
     await _write(conn, source, changes, resolved, known)
-    touched = changes.touched | resolved.touched
-    await (set_aside if defer_standings else refresh)(conn, source, sorted(touched))
+    touched = sorted(changes.touched | resolved.touched)
+    if defer_standings:
+        await set_aside(conn, source, touched)
+    else:
+        await refresh(conn, source, touched, moments=None if resolved.touched else changes.moments)
     return tally
 
 
@@ -139,7 +144,7 @@ async def bury(conn: Connection, source: Source, order_id: str, now: datetime) -
     if stored:
         is_unattributed = stored.customer_id is None
         await add_to_counts(conn, source, Counts(-1, -is_unattributed, -stored.is_foreign, -stored.total))
-        await refresh(conn, source, [stored.customer_id] if stored.customer_id else [])
+        await refresh(conn, source, [stored.customer_id] if stored.customer_id else [], [stored.ordered_at])
 
 
 async def add_refunds(conn: Connection, source: Source, refunds: Sequence[tuple[str, int]]) -> None:
@@ -181,7 +186,7 @@ def _is_late(order: Order, stored: KnownOrder | None, asked_at: datetime | None)
 
 async def _known(conn: Connection, source: Source, order_ids: Sequence[str]) -> dict[str, KnownOrder]:
     bound = source.key | {"order_ids": order_ids}
-    found = await all_rows(conn, statements.SELECT_KNOWN_ORDERS, bound, KnownOrder)
+    found = await hot_rows(conn, statements.SELECT_KNOWN_ORDERS, bound, KnownOrder)
     return {row.order_id: row for row in found}
 
 
@@ -230,6 +235,7 @@ def _known_after(order: Order, version: datetime, customer_id: int | None) -> Kn
     """What is known of an order once it is stored."""
     return KnownOrder(
         order.order_id,
+        order.ordered_at,
         version,
         order.status,
         order.content_hash,
@@ -285,6 +291,7 @@ def _count(changes: Changes, order: KnownOrder | None, by: int) -> None:
         changes.foreign_currency += by * order.is_foreign
         if order.customer_id is not None:
             changes.touched.add(order.customer_id)
+            changes.moments.add(order.ordered_at)
 
 
 async def _write(

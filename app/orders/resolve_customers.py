@@ -14,10 +14,11 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from app.boards.source import Source
+from app.database.driver import hot_rows
 from app.database.pools import Connection
 from app.database.rows import all_rows, change_rows
 from app.orders import customer_statements as statements
-from app.orders.customer_statements import KNOWN_COLUMNS, KnownCustomer, NewCustomer, Owner
+from app.orders.customer_statements import DATE_COLUMNS, KNOWN_COLUMNS, KnownCustomer, NewCustomer, Owner
 from app.vocabulary import ChosenMarketing, ConsentWeight
 
 
@@ -218,9 +219,9 @@ async def _load(conn: Connection, source: Source, rows: Sequence[PersonRow], res
     if not external_ids and not addresses:
         return
     asked = source.key | {"addresses": addresses, "external_ids": external_ids}
-    owners = await all_rows(conn, statements.SELECT_OWNERS, asked, Owner)
+    owners = await hot_rows(conn, statements.SELECT_OWNERS, asked, Owner)
     ids = {"external_ids": external_ids, "ids": sorted({owner.customer_id for owner in owners})}
-    known = await all_rows(conn, statements.SELECT_KNOWN_CUSTOMERS, source.key | ids, KnownCustomer)
+    known = await hot_rows(conn, statements.SELECT_KNOWN_CUSTOMERS, source.key | ids, KnownCustomer)
     persons = {row.id: Person(*row) for row in known}
     resolved.by_id = {person.external_id: person for person in persons.values() if person.external_id}
     for owner in owners:
@@ -280,19 +281,25 @@ async def store_persons(
     resolved.created, resolved.updated = set(fresh), set(changed)
     if fresh:
         rows = await all_rows(
-            conn, statements.INSERT_CUSTOMERS, source.key | _known_columns(fresh) | {"now": now}, NewCustomer
+            conn, statements.INSERT_CUSTOMERS, source.key | _columns(fresh, KNOWN_COLUMNS) | {"now": now}, NewCustomer
         )
         ids = {(row.external_id, row.external_id or row.email): row.id for row in rows}
         for person in fresh:
             person.id = ids[person.external_id, person.external_id or person.email]
-    if changed:
-        resolved.contacts_changed |= any(person.shown_anew for person in changed)
-        bound = source.key | _known_columns(changed) | {"id": [person.id for person in changed]}
-        await change_rows(conn, statements.UPDATE_CUSTOMERS, bound, rows=len(changed))
+    shown_anew = [person for person in changed if person.shown_anew]
+    said_again = [person for person in changed if not person.shown_anew]
+    resolved.contacts_changed |= bool(shown_anew)
+    for statement, some, columns in (
+        (statements.UPDATE_CUSTOMERS, shown_anew, KNOWN_COLUMNS),
+        (statements.UPDATE_DATES, said_again, DATE_COLUMNS),
+    ):
+        if some:
+            bound = source.key | _columns(some, ("id", *columns))
+            await change_rows(conn, statement, bound, rows=len(some))
 
 
-def _known_columns(persons: Sequence[Person]) -> dict[str, Any]:
-    return {name: [getattr(person, name) for person in persons] for name in KNOWN_COLUMNS}
+def _columns(persons: Sequence[Person], columns: Sequence[str]) -> dict[str, Any]:
+    return {name: [getattr(person, name) for person in persons] for name in columns}
 
 
 async def _note_choices(conn: Connection, source: Source, resolved: Resolved, by: str) -> None:

@@ -49,6 +49,7 @@ class KnownOrder(NamedTuple):
     """What is stored of an order before a version of it is looked at; deleted orders are known too."""
 
     order_id: str
+    ordered_at: datetime
     updated_at: datetime
     status: str
     content_hash: int
@@ -65,7 +66,7 @@ class KnownOrder(NamedTuple):
 
 
 SELECT_KNOWN_ORDERS = text("""
-    SELECT order_id, updated_at, status::text AS status, content_hash, total, customer_id,
+    SELECT order_id, ordered_at, updated_at, status::text AS status, content_hash, total, customer_id,
            foreign_currency IS NOT NULL AS is_foreign, deleted_at,
            erased_at IS NOT NULL AS is_erased
     FROM orders

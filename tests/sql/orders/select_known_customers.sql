@@ -16,7 +16,7 @@ FROM unnest(CAST(:external_ids AS text[])) AS n (external_id)
                               AND c.source_id = :source_id
                               AND c.external_id = n.external_id
 
-UNION
+UNION ALL
 
 SELECT c.id,
        c.external_id,

@@ -1,4 +1,5 @@
 SELECT order_id,
+       ordered_at,
        updated_at,
        CAST(status AS text) AS status,
        content_hash,
