@@ -38,7 +38,6 @@ RAISE_BUCKETS = text("""
     SELECT cast(:account_id AS bigint), n.board_id, n.metric::metric, n.least_value, n.customers
     FROM unnest(cast(:boards AS bigint[]), cast(:metrics AS text[]), cast(:least_values AS bigint[]),
                 cast(:customers AS bigint[])) AS n (board_id, metric, least_value, customers)
-    WHERE n.customers > 0
     ON CONFLICT (account_id, board_id, metric, least_value)
         DO UPDATE SET customers = b.customers + excluded.customers
 """)
@@ -50,7 +49,7 @@ LOWER_BUCKETS = text("""
                 cast(:least_values AS bigint[]), cast(:customers AS bigint[]))
          AS n (board_id, metric, least_value, customers)
     WHERE b.account_id = :account_id AND b.board_id = n.board_id AND b.metric = n.metric
-      AND b.least_value = n.least_value AND n.customers < 0
+      AND b.least_value = n.least_value
 """)
 """After RAISE_BUCKETS: the buckets that lose customers."""
 

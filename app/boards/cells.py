@@ -20,7 +20,6 @@ RAISE_CELLS = text(f"""
     INSERT INTO standing_cells AS c (account_id, board_id, least_purchases, least_spend, customers)
     SELECT cast(:account_id AS bigint), n.board_id, n.least_purchases, n.least_spend, n.customers
     FROM {GIVEN_CELLS}
-    WHERE n.customers > 0
     ON CONFLICT (account_id, board_id, least_purchases, least_spend)
         DO UPDATE SET customers = c.customers + excluded.customers
 """)
@@ -30,7 +29,7 @@ LOWER_CELLS = text(f"""
     SET customers = c.customers + n.customers
     FROM {GIVEN_CELLS}
     WHERE c.account_id = :account_id AND c.board_id = n.board_id AND c.least_purchases = n.least_purchases
-      AND c.least_spend = n.least_spend AND n.customers < 0
+      AND c.least_spend = n.least_spend
 """)
 """After RAISE_CELLS: the cells that lose customers."""
 

@@ -5,7 +5,7 @@ as opening a new month. `rebuild` counts everything again. `catch_up` recounts t
 import left for later. Each can run twice without harm and holds the lock of the source meanwhile.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -91,20 +91,11 @@ def _keys(differences: Sequence[Difference]) -> dict[str, Any]:
 # ---------------------------------------------------------------- totals, buckets and cells
 
 
-class Bucket(NamedTuple):
-    """One bucket of a metric on a board; the fields are the parameters of RAISE_BUCKETS."""
+BUCKET = ("boards", "metrics", "least_values")
+"""What names a bucket of a metric on a board: the parameters of RAISE_BUCKETS."""
 
-    boards: int
-    metrics: Metric
-    least_values: int
-
-
-class Cell(NamedTuple):
-    """One cell of a board; the fields are the parameters of RAISE_CELLS."""
-
-    boards: int
-    least_purchases: int
-    least_spends: int
+CELL = ("boards", "least_purchases", "least_spends")
+"""What names a cell of a board: the parameters of RAISE_CELLS."""
 
 
 @dataclass(slots=True)
@@ -121,8 +112,8 @@ class Movements:
     """What a refresh adds to the totals of boards, and to how many customers are in each bucket and cell."""
 
     totals: dict[int, TotalsMovement] = field(default_factory=dict)
-    buckets: Counter[Bucket] = field(default_factory=Counter)
-    cells: Counter[Cell] = field(default_factory=Counter)
+    buckets: defaultdict[tuple[int, Metric, int], int] = field(default_factory=lambda: defaultdict(int))
+    cells: defaultdict[tuple[int, int, int], int] = field(default_factory=lambda: defaultdict(int))
 
     @classmethod
     def of(cls, differences: Iterable[Difference], celled: set[int]) -> "Movements":
@@ -143,9 +134,9 @@ class Movements:
         totals.purchases += sign * purchases
         totals.spend += sign * spend
         for metric, value in metric_values(purchases, spend).items():
-            self.buckets[Bucket(board_id, metric, least_value(value))] += sign
+            self.buckets[board_id, metric, least_value(value)] += sign
         if has_cells:
-            self.cells[Cell(board_id, least_value(purchases), least_value(spend))] += sign
+            self.cells[board_id, least_value(purchases), least_value(spend)] += sign
 
 
 async def _write_counts(conn: Connection, source: Source, moved: Movements) -> None:
@@ -157,28 +148,29 @@ async def _write_counts(conn: Connection, source: Source, moved: Movements) -> N
         "spends": [each.spend for each in moved.totals.values()],
     }
     await change_rows(conn, board_statements.ADD_TO_TOTALS, account | totals, rows=len(moved.totals))
-    await _write_moved(conn, account, moved.buckets, Bucket, (RAISE_BUCKETS, LOWER_BUCKETS))
-    await _write_moved(conn, account, moved.cells, Cell, (RAISE_CELLS, LOWER_CELLS))
+    await _write_moved(conn, account, moved.buckets, BUCKET, (RAISE_BUCKETS, LOWER_BUCKETS))
+    await _write_moved(conn, account, moved.cells, CELL, (RAISE_CELLS, LOWER_CELLS))
 
 
 async def _write_moved(
     conn: Connection,
     account: dict[str, int],
     moved: Mapping[Any, int],
-    shape: type[Bucket | Cell],
+    named_by: tuple[str, ...],
     raise_and_lower: tuple[TextClause, TextClause],
 ) -> None:
     """Raise growing counts, then lower shrinking ones; sorted, so that two writers lock rows in one order."""
     changes = sorted((key, customers) for key, customers in moved.items() if customers)
-    if not changes:
-        return
-    columns: dict[str, Any] = {name: [key[place] for key, _ in changes] for place, name in enumerate(shape._fields)}
-    columns["customers"] = [customers for _, customers in changes]
     raise_counts, lower_counts = raise_and_lower
-    await conn.execute(raise_counts, account | columns)
-    lowered = sum(customers < 0 for customers in columns["customers"])
-    if lowered:
-        await change_rows(conn, lower_counts, account | columns, rows=lowered)
+    if raised := [each for each in changes if each[1] > 0]:
+        await conn.execute(raise_counts, account | _count_columns(raised, named_by))
+    if lowered := [each for each in changes if each[1] < 0]:
+        await change_rows(conn, lower_counts, account | _count_columns(lowered, named_by), rows=len(lowered))
+
+
+def _count_columns(changes: Sequence[tuple[tuple[Any, ...], int]], named_by: tuple[str, ...]) -> dict[str, Any]:
+    columns: dict[str, Any] = {name: [key[place] for key, _ in changes] for place, name in enumerate(named_by)}
+    return columns | {"customers": [customers for _, customers in changes]}
 
 
 # ---------------------------------------------------------------- following the calendar

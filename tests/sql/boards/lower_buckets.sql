@@ -8,4 +8,3 @@ WHERE b.account_id = :account_id
   AND b.board_id = n.board_id
   AND b.metric = n.metric
   AND b.least_value = n.least_value
-  AND n.customers < 0

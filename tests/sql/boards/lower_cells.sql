@@ -5,4 +5,3 @@ WHERE c.account_id = :account_id
   AND c.board_id = n.board_id
   AND c.least_purchases = n.least_purchases
   AND c.least_spend = n.least_spend
-  AND n.customers < 0
