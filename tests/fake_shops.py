@@ -3,6 +3,7 @@
 Each holds its true orders. A test changes them, takes faults into `trouble`, and reads in `asked` what was asked.
 """
 
+import asyncio
 import base64
 import json
 import re
@@ -33,6 +34,8 @@ class FakeShop:
     """Answers that the next requests get instead of their own; a callable may return None to let one pass."""
     url: str = ""
     currency: str = "EUR"
+    seconds: float = 0
+    """How long it thinks about an answer."""
 
     def in_trouble(self, request: Request) -> Answer:
         if not self.trouble:
@@ -136,6 +139,7 @@ async def fake_woo() -> AsyncIterator[FakeWoo]:
     shop = FakeWoo()
 
     async def answer(request: Request) -> Response:
+        await asyncio.sleep(shop.seconds)
         return shop.answer(request)
 
     hooks = "/wp-json/wc/v3/webhooks"

@@ -1,5 +1,6 @@
 """Stores that are asked: connecting, reading everything, and keeping in step whatever is lost on the way."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from shop import OPERATOR
 from webhooks_of_stores import sent, shopify_order, shopify_refund, woo_order
 
 from app.deletion.remove_rows import DELETION_GRACE
-from app.sources import shopify_admin
+from app.sources import pull_orders, shopify_admin
 from app.sources.pull_orders import RECONCILE_EVERY
 from app.sources.store_work import StoreWork
 from app.worker import work_once
@@ -210,6 +211,49 @@ async def test_what_breaks_off_is_taken_up_where_it_ended(open_store, woo_shop, 
     assert 0 < first["health"]["orders"] < 250
     assert (await source(store))["health"]["orders"] == 250
     assert sum("/orders?" in each and "modified_after" not in each for each in woo_shop.asked) == 1
+
+
+async def test_who_waits_for_a_slow_store_keeps_it_and_who_died_loses_it_soon(
+    open_store, woo_shop, work, clock, database, connections, monkeypatch
+):
+    filled(woo_shop, 3)
+    store = await connected(open_store, "woocommerce", woo_shop)
+    clock.now, woo_shop.seconds = None, 0.5
+    monkeypatch.setattr(pull_orders, "PULL_LEASE", timedelta(seconds=0.3))
+    other = StoreWork.on(database, connections, clock, SITE)
+
+    async def asked_by(worker) -> int:
+        before = len(woo_shop.asked)
+        await worker.pulls.pull_all()
+        return len(woo_shop.asked) - before
+
+    alive = asyncio.create_task(work.pulls.pull_all())
+    await asyncio.sleep(0.4)
+    assert await asked_by(other) == 0
+    await alive
+    assert (await source(store))["sync"]["state"] == "live"
+
+    await store.sql.execute("UPDATE store_connections SET pull_due_at = now()")
+    dead = asyncio.create_task(work.pulls.pull_all())
+    await asyncio.sleep(0.1)
+    dead.cancel()
+    await asyncio.sleep(0.4)
+    assert await asked_by(other) > 0
+
+
+async def test_a_page_that_cannot_be_stored_is_noted_and_read_again(open_store, woo_shop, work, clock, sql):
+    filled(woo_shop, 3)
+    store = await connected(open_store, "woocommerce", woo_shop)
+    clock.now = None
+    await sql.execute("ALTER TABLE orders ADD CONSTRAINT none_now CHECK (false) NOT VALID")
+    await work.run_once()
+    broken_off = (await source(store))["sync"]
+    await sql.execute("ALTER TABLE orders DROP CONSTRAINT none_now")
+    await sql.execute("UPDATE store_connections SET pull_due_at = now()")
+    await work.run_once()
+
+    assert (broken_off["state"], broken_off["reason"]) == ("backfilling", "bug")
+    assert ((await source(store))["health"]["orders"], (await source(store))["sync"]["state"]) == (3, "live")
 
 
 async def test_a_token_that_ends_in_the_middle_is_renewed(open_store, shopify_shop, work):

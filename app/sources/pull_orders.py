@@ -28,7 +28,8 @@ from app.wire.instants import Clock
 
 PULL_POLL_SECONDS = 1.0
 PULLS_AT_ONCE = 4
-PULL_LEASE = timedelta(minutes=3)
+PULL_LEASE = timedelta(seconds=30)
+HEARTBEATS_PER_PULL_LEASE = 3
 RECONCILE_EVERY = timedelta(minutes=5)
 OVERLAP = timedelta(minutes=10)
 """How far before the last round a round begins: clocks differ, and a shop may show a change some moments late."""
@@ -61,6 +62,8 @@ class Round:
     pull: ClaimedPull
     lease: datetime
     progress: Callable[[int, int | None], None] = lambda _orders, _expected: None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Who holds it may change the lease."""
 
 
 @dataclass(slots=True)
@@ -119,7 +122,7 @@ class Pulls:
 
     async def _try(self, one: Round) -> None:
         try:
-            await self._run_round(one)
+            await self._run_with_lease(one)
         except LoginRefusedError:
             await self._note_failure(one, "login_refused", None)
         except TryLaterError as busy:
@@ -155,6 +158,31 @@ class Pulls:
 
     # ------------------------------------------------------------ a round
 
+    async def _run_with_lease(self, one: Round) -> None:
+        heartbeat = asyncio.create_task(self._keep_lease(one))
+        try:
+            await self._run_round(one)
+        finally:
+            async with one.turn:
+                heartbeat.cancel()
+
+    async def _keep_lease(self, one: Round) -> None:
+        """Extend the lease as long as this process lives: a shop may take minutes to prepare an answer."""
+        while True:
+            await asyncio.sleep(PULL_LEASE.total_seconds() / HEARTBEATS_PER_PULL_LEASE)
+            async with one.turn:
+                lease = self.clock() + PULL_LEASE
+                fence = {"lease": one.lease, "next_lease": lease}
+                try:
+                    async with self.database.write() as conn:
+                        await change_rows(conn, statements.EXTEND_PULL_LEASE, one.source.key | fence)
+                except LookupError:
+                    return  # another worker has taken over, and the next page tells
+                except Exception as error:  # noqa: BLE001 - whatever it is, the next heartbeat may work
+                    log.error("lease of a pull not kept", kind=type(error).__name__)
+                else:
+                    one.lease = lease
+
     async def _run_round(self, one: Round) -> None:
         await self._subscribe(one)
         await self._read_again(one)
@@ -174,7 +202,7 @@ class Pulls:
             await one.connector.subscribe(one.access, address, one.secrets.webhook_secrets[0])
 
     async def _read_again(self, one: Round) -> None:
-        """ReadWebhook the orders that webhooks have said to have changed, without saying how."""
+        """Read the orders that webhooks have said to have changed, without saying how."""
         while True:
             asked_at = self.clock()
             bound = one.source.key | {"limit": READ_AGAIN_AT_ONCE}
@@ -196,18 +224,20 @@ class Pulls:
             for read in reads
             for event in read.events
         ]
-        async with self.database.write_in_turn(one.source.id) as conn:
+        async with one.turn, self.database.write_in_turn(one.source.id) as conn:
             await lock_source(conn, one.source.account_id, one.source.id)
-            await self._advance(conn, one, page, now)
+            lease = await self._advance(conn, one, page, now)
             await apply_events(conn, one.source, said, asked_at)
             refused = [(read, page.webhooks[read.id]) for read in reads if read.refusal is not None]
             await quarantine(conn, one.source, one.connector, self.connections.vault, refused, now)
             if order_ids:
                 read_now = one.source.key | {"order_ids": [*order_ids], "asked_at": asked_at}
                 await conn.execute(statements.DELETE_ORDERS_TO_READ, read_now)
+        one.lease = lease
         one.progress(len(reads), page.expected)
 
-    async def _advance(self, conn: Connection, one: Round, page: PulledPage, now: datetime) -> None:
+    async def _advance(self, conn: Connection, one: Round, page: PulledPage, now: datetime) -> datetime:
+        """Store the cursor; the new end of the lease counts once that is committed."""
         lease = now + PULL_LEASE
         told = {"cursor": page.cursor, "orders": len(page.webhooks), "expected": page.expected}
         fence = {"lease": one.lease, "next_lease": lease}
@@ -215,7 +245,7 @@ class Pulls:
             await change_rows(conn, statements.SET_PULL_PROGRESS, one.source.key | told | fence)
         except LookupError:
             raise LeaseLostError from None
-        one.lease = lease
+        return lease
 
     async def _finish(self, one: Round) -> None:
         now = self.clock()
@@ -225,7 +255,7 @@ class Pulls:
         await self._settle(one, {"due_at": now + RECONCILE_EVERY, "now": now, "state": state, "reason": reason})
 
     async def _settle(self, one: Round, bound: dict[str, object]) -> None:
-        async with self.database.write() as conn:
+        async with one.turn, self.database.write() as conn:
             await conn.execute(statements.SETTLE_PULL, one.source.key | {"lease": one.lease} | bound)
 
     async def _set_state(self, one: Round, state: str, reason: str | None) -> None:

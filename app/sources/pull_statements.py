@@ -65,6 +65,12 @@ SET_PULL_PROGRESS = text("""
 """)
 """Changes nothing once another worker has taken over."""
 
+EXTEND_PULL_LEASE = text("""
+    UPDATE store_connections SET pull_lease_until = :next_lease
+    WHERE account_id = :account_id AND source_id = :source_id AND pull_lease_until = :lease
+""")
+"""Changes nothing once another worker has taken over."""
+
 SET_PULL_STATE = text("""
     UPDATE store_connections SET state = :state, reason = :reason, since = :now
     WHERE account_id = :account_id AND source_id = :source_id AND state <> :state AND state <> 'disconnected'
