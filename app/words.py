@@ -83,8 +83,9 @@ class Sentence:
         return sentence
 
     def packed(self) -> PackedSentence:
-        """The sentence as another process can read it."""
-        return self.english, self.values, self.field
+        """The sentence as another process can read it: it knows plain texts and no enums."""
+        plain = {name: f"{value}" if isinstance(value, str) else value for name, value in self.values.items()}
+        return self.english, plain, self.field
 
     @classmethod
     def unpacked(cls, packed: PackedSentence) -> "Sentence":

@@ -285,9 +285,7 @@ async def connections() -> AsyncIterator[Connections]:
 
 
 @contextlib.asynccontextmanager
-async def new_service(
-    database: Database, clock: Clock, connections: Connections
-) -> AsyncIterator[httpx.AsyncClient]:
+async def new_service(database: Database, clock: Clock, connections: Connections) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a running service."""
     app = create_app(
         database, admin_key=OPERATOR, clock=clock, fair_use=FairUse(MANY, UNLIMITED), connections=connections

@@ -256,7 +256,7 @@ class TestAtOnce:
     def pool_size(self) -> int:
         return 10
 
-    async def test_of_many_requests_with_one_key_at_once_one_is_done(self, store, sql):
+    async def test_of_many_requests_with_one_key_at_once_one_is_done(self, store):
         ada = await customer(store, "ada")
         keys = [key() for _ in range(4)]
 

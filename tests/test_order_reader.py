@@ -1,6 +1,8 @@
 """Order reader: long streams are read in a process of its own, which may die and never outlives the service."""
 
 import asyncio
+import json
+import marshal
 import signal
 import threading
 import time
@@ -8,9 +10,17 @@ import time
 import httpx
 import psutil
 import pytest
-from conftest import wait_until
+from conftest import NOW, wait_until
 from processes import Shop, running
+from shop import order
 from structlog.testing import capture_logs
+
+from app.boards.source import Source
+from app.orders.normal_form import Refusal
+from app.orders.read_orders import packed_orders, read_orders, unpacked_orders
+from app.orders.read_rows import Records, Table
+from app.orders.spelling import DateOrder, DecimalMark, Spelling
+from app.words import Language
 
 HEADER = "order_id,customer_id,ordered_at,total,status\n"
 
@@ -33,6 +43,42 @@ async def test_a_long_stream_gives_what_a_short_one_does(open_store):
     assert loaded["rejected"][0]["code"] == "invalid_ordered_at"
     page = await store.ask(time_frame="all_time")
     assert (page["number_of_purchases"], page["total_spend"]) == (6_000, "30000.00")
+
+
+ODD_FIELDS = [
+    *({"total": "-1.00"}, {"total": "1.234"}, {"total": None}, {"currency": "XXX"}, {"status": "odd"}, {"items": "1"}),
+    *({"ordered_at": "today"}, {"ordered_at": "2199-01-01T00:00:00Z"}, {"order_id": "x" * 300}, {"owner": "x"}),
+]
+ODD_ROWS = [
+    *(json.dumps(order("o1", "ada") | fields).encode() for fields in ODD_FIELDS),
+    *(b"[]", b"{", b"\xff", json.dumps(order("o1", "ada") | {"email": "nobody", "language": "xx"}).encode()),
+    *("unreadable_row", "row_too_long"),
+]
+COLUMNS = ("order_id", "customer_id", "ordered_at", "total", "status")
+ODD_CELLS = [
+    *(b"o1,ada,2026-03-01T12:00:00Z,5.00,paid", b"o1,ada", b"o1,ada,yesterday,5.00,paid", b",ada,,,"),
+    *(b"o1,ada,2026-03-01T12:00:00Z,a lot,paid", b"o1,ada,2026-03-01T12:00:00Z,5.005,odd"),
+    b"o1,ada,01/13/2026,$5.00,paid",
+]
+
+
+@pytest.mark.parametrize("decimal", DecimalMark)
+def test_another_process_tells_of_odd_rows_what_this_one_does(decimal):
+    source = Source(1, 1, 1, "EUR", "Europe/Rome", "monday")
+    table = Table(",", COLUMNS, Spelling(decimal, DateOrder.ISO, "Europe/Rome"))
+    for records, read_as in (([*enumerate(ODD_ROWS)], None), ([*enumerate(ODD_CELLS)], table)):
+        here = read_orders(Records(records, read_as), source, NOW)
+        there = unpacked_orders(packed_orders(marshal.dumps(records), read_as, False, source, NOW))
+
+        assert [told(each) for each in there.lines] == [told(each) for each in here.lines]
+        assert there.read == here.read == len(records)
+
+
+def told(line):
+    first, last, row = line
+    if isinstance(row, Refusal):
+        return first, last, [row.told(language) for language in Language]
+    return first, last, row._replace(left_out=[(code, str(detail)) for code, detail in row.left_out])
 
 
 async def test_a_reader_that_is_killed_is_replaced_and_no_row_is_lost(api, open_store):

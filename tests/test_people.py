@@ -29,6 +29,7 @@ async def found(store, **by):
     return answer.json()["items"]
 
 
+@pytest.mark.alone
 async def test_people_without_orders_are_customers_and_can_be_written_to_but_are_on_no_board(store):
     told = await tell(
         store,

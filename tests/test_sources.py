@@ -100,7 +100,7 @@ async def test_a_wrong_audience_is_422_and_stores_nothing(api, open_store, sql):
         ({"name": "x" * 201}, "#/name"), ({"name": "a\tb"}, "#/name"), ({"name": "x", "id": "aud_1"}, "#/id"),
     ):  # fmt: skip
         assert pointers(await api.post("/audiences", json=body, headers=store.auth)) == [pointer]
-    assert await sql.fetchval("SELECT count(*) FROM audiences") == 1
+    assert await store.count("audiences") == 1
 
 
 async def test_lists_come_in_pages_that_repeat_and_lose_nothing_while_they_grow(api, open_store):

@@ -10,7 +10,7 @@ from conftest import NOW
 from postal import customer, deliver, known, post, queued, set_sender, unsubscribe_path
 from shop import order
 
-pytestmark = pytest.mark.usefixtures("among_others", "midday")
+pytestmark = pytest.mark.usefixtures("midday")
 
 SCRIPT: dict[str, list[str]] = {}
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}

@@ -105,7 +105,7 @@ UPDATE_DATES = text(f"""
     FROM {given_customers("id", only=DATE_COLUMNS)}
     WHERE c.account_id = :account_id AND c.source_id = :source_id AND c.id = n.id
 """)
-"""Customers of whom the same was said later: most of those who buy again."""
+"""Customers who said the same again, later: most of those who buy again."""
 
 INSERT_TOLD_CONSENTS = text("""
     INSERT INTO consent_changes (account_id, customer_id, marketing, changed_by, changed_at)

@@ -289,13 +289,12 @@ async def store_persons(
     shown_anew = [person for person in changed if person.shown_anew]
     said_again = [person for person in changed if not person.shown_anew]
     resolved.contacts_changed |= bool(shown_anew)
-    for statement, some, columns in (
-        (statements.UPDATE_CUSTOMERS, shown_anew, KNOWN_COLUMNS),
-        (statements.UPDATE_DATES, said_again, DATE_COLUMNS),
-    ):
-        if some:
-            bound = source.key | _columns(some, ("id", *columns))
-            await change_rows(conn, statement, bound, rows=len(some))
+    if shown_anew:
+        bound = source.key | _columns(shown_anew, ("id", *KNOWN_COLUMNS))
+        await change_rows(conn, statements.UPDATE_CUSTOMERS, bound, rows=len(shown_anew))
+    if said_again:
+        bound = source.key | _columns(said_again, ("id", *DATE_COLUMNS))
+        await change_rows(conn, statements.UPDATE_DATES, bound, rows=len(said_again))
 
 
 def _columns(persons: Sequence[Person], columns: Sequence[str]) -> dict[str, Any]:
