@@ -15,6 +15,7 @@ from benchmarks.receive_webhooks import measure_webhooks
 from benchmarks.report import table
 from benchmarks.scene import DAYS, NOW, customers_of, opened, run_as_superuser, write_files
 from benchmarks.send_messages import measure_messages
+from benchmarks.token_page import measure_tokens
 from benchmarks.vip_page import measure_vips
 
 DEFAULT_ORDERS = 1_000_000
@@ -49,7 +50,7 @@ def main() -> None:
         reads += [*measure_profiles(scene, orders), *measure_vips(scene, orders)]
         tell("requests over HTTP")
         seconds = SECONDS["smoke" if orders < SMOKE_ORDERS else "whole"]
-        requests = measure_requests(scene, seconds)
+        requests = [*measure_requests(scene, seconds), *measure_tokens(scene, seconds)]
         tell("webhooks of stores")
         requests += measure_webhooks(scene, seconds)
         tell("messages")

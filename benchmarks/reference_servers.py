@@ -37,7 +37,7 @@ from benchmarks.receive_webhooks import known_connections
 from benchmarks.scene import NOW, POOL_SIZE, STORE, Scene
 
 Message = dict[str, Any]
-MANY_REQUESTS = Quotas(requests=600_000, sends=600_000, expensive_reads=600_000)
+MANY_REQUESTS = Quotas(requests=600_000, sends=600_000, expensive_reads=600_000, tokens=600_000)
 """Far more than a benchmark asks, so that its requests are counted and none is refused."""
 
 

@@ -167,10 +167,11 @@ class Server:
     key: str
 
     def under_load(
-        self, path: str, *, seconds: float, connections: int, are_webhooks: bool = False
+        self, path: str, *, seconds: float, connections: int, are_webhooks: bool = False, key: str | None = None
     ) -> dict[str, float]:
         """Ask it from another process: requests a second, latencies and its own CPU per request in milliseconds."""
-        order = {"port": self.port, "path": path, "key": self.key, "seconds": seconds, "connections": connections}
+        credential = key or self.key
+        order = {"port": self.port, "path": path, "key": credential, "seconds": seconds, "connections": connections}
         order |= {"are_webhooks": are_webhooks}
         used = self._processor_seconds()
         done = subprocess.run(  # noqa: S603 - our own module

@@ -106,6 +106,7 @@ WITH board AS MATERIALIZED (
                                             || '"external_id": '
                                             || COALESCE(CAST(to_json(CASE
                                                                        WHEN CAST(:masks_emails AS boolean)
+                                                                        AND strpos(c.external_id, '@') > 0
                                                                          THEN regexp_replace(c.external_id, '([^\s@]?)[^\s@]*@\S*', '\1***@***', 'g')
                                                                        ELSE c.external_id
                                                                      END) AS text),
@@ -114,6 +115,7 @@ WITH board AS MATERIALIZED (
                                             || '"name": '
                                             || COALESCE(CAST(to_json(CASE
                                                                        WHEN CAST(:masks_emails AS boolean)
+                                                                        AND strpos(c.name, '@') > 0
                                                                          THEN regexp_replace(c.name, '([^\s@]?)[^\s@]*@\S*', '\1***@***', 'g')
                                                                        ELSE c.name
                                                                      END) AS text),

@@ -1,12 +1,12 @@
 SELECT p.rank,
        'cus_' || p.customer_id AS customer_id,
        CASE
-         WHEN CAST(:masks_emails AS boolean)
+         WHEN CAST(:masks_emails AS boolean) AND strpos(c.external_id, '@') > 0
            THEN regexp_replace(c.external_id, '([^\s@]?)[^\s@]*@\S*', '\1***@***', 'g')
          ELSE c.external_id
        END AS external_id,
        CASE
-         WHEN CAST(:masks_emails AS boolean)
+         WHEN CAST(:masks_emails AS boolean) AND strpos(c.name, '@') > 0
            THEN regexp_replace(c.name, '([^\s@]?)[^\s@]*@\S*', '\1***@***', 'g')
          ELSE c.name
        END AS name,
