@@ -294,6 +294,22 @@ async def test_who_was_merged_in_another_source_leads_nowhere(api, open_store, s
     assert (await api.post("/messages", json=personal(here), headers=sent)).json()["customer"] == heir
 
 
+async def test_a_preview_for_nobody_is_from_no_store_that_the_token_does_not_name(api, open_store):
+    other = await open_store()
+    named = await open_store(beside=other)
+    sender = {"name": "Secret shop", "email": "secret@shop.example"}
+    told = {"sender": sender, "postal_address": "Hidden street 1\n12345 Berlin"}
+    answer = await api.patch(f"/sources/{other.source}", json=told, headers=other.auth)
+    assert answer.status_code == 200, answer.text
+    words = {"subject": "Hello", "text": "A word."}
+
+    assert "Hidden street" in (await api.post("/messages/preview", json=words, headers=other.auth)).text
+    hidden = await api.post("/messages/preview", json=words, headers=await token(named))
+    problem(hidden, 409, "sender_required")
+    shown = await api.post("/messages/preview", json=words, headers=await token(other))
+    assert "Hidden street" in shown.text
+
+
 async def test_a_page_of_a_key_is_not_repeated_to_a_token(api, store, shown):
     """The Idempotency-Keys of tokens are their own: a page can neither read nor block those of the backend."""
     named = {"Idempotency-Key": "spring"}

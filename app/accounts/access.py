@@ -109,6 +109,11 @@ class Caller:
         return self.token is None or source_id in self.token.sources
 
     @property
+    def named_sources(self) -> list[int] | None:
+        """The only sources that the caller may know of; None for a key, which may know all of the account's."""
+        return None if self.token is None else sorted(self.token.sources)
+
+    @property
     def masks_emails(self) -> bool:
         """Whether the caller may not be shown e-mail addresses, and may not find customers by them."""
         return self.token is not None and not self.token.emails

@@ -196,8 +196,7 @@ async def read_options(request: Request, caller: BoardReader, conn: ReadConn) ->
     To a browser token these are the sources that it names.
     """
     language = language_of(request.headers)
-    named = None if caller.token is None else sorted(caller.token.sources)
-    asked = {"account_id": caller.account_id, "sources": named, "limit": MOST_STORES + 1}
+    asked = {"account_id": caller.account_id, "sources": caller.named_sources, "limit": MOST_STORES + 1}
     rows = await all_rows(conn, SELECT_AUDIENCES_WITH_SOURCES, asked, OfferedRow)
     body = offered(rows, language).model_dump_json().encode()
     tag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'

@@ -51,7 +51,7 @@ async def preview(
     async with database.read() as conn:
         account = await paying_sender(conn, account_id)
         if customer is None:
-            sender = await _sender_of_sample(conn, account_id, account)
+            sender = await _sender_of_sample(conn, caller, account)
             reader: TextRecipient = Sample(store=sender.name)
             board_rank: BoardRank | None = BoardRank(1, board_of(wanted), SAMPLE_BOUGHT)
         else:
@@ -80,11 +80,12 @@ async def _recipient_of(conn: Connection, caller: Caller, customer: int) -> Reci
     return found
 
 
-async def _sender_of_sample(conn: Connection, account_id: int, account: SenderRow) -> Identity:
-    """The sender of the account; where it has none, that of its oldest store with one."""
+async def _sender_of_sample(conn: Connection, caller: Caller, account: SenderRow) -> Identity:
+    """The sender of the account; where it has none, that of its oldest store with one that the caller may know of."""
     store: StoreSenderRow | None = StoreSenderRow(None, None, None, None, None)
     if account.email is None:
-        store = await first_row(conn, SELECT_FIRST_STORE_SENDER, {"account_id": account_id}, StoreSenderRow)
+        bound = {"account_id": caller.account_id, "sources": caller.named_sources}
+        store = await first_row(conn, SELECT_FIRST_STORE_SENDER, bound, StoreSenderRow)
     return _required(None if store is None else identity_of(account, store))
 
 

@@ -41,9 +41,10 @@ class StoreSenderRow(NamedTuple):
 SELECT_FIRST_STORE_SENDER = text("""
     SELECT sender_name, sender_email, sender_reply_to, postal_address, consent_sentence FROM sources
     WHERE account_id = :account_id AND sender_email IS NOT NULL AND deleted_at IS NULL
+      AND (cast(:sources AS bigint[]) IS NULL OR id = ANY(cast(:sources AS bigint[])))
     ORDER BY id LIMIT 1
 """)
-"""The oldest store with a sender of its own; no row when there is none."""
+"""The oldest store with a sender of its own, of these sources or of all; no row when there is none."""
 
 
 class LinkSecret(NamedTuple):
