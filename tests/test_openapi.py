@@ -91,6 +91,14 @@ def test_every_schema_and_every_branch_of_one_says_what_it_is(document):
     assert (untyped, mixed) == ([], [])
 
 
+def test_defaults_of_bodies_are_told_in_words(document):
+    schemas = document["components"]["schemas"]
+    assert [place for place, schema in schemas_in(schemas) if "default" in schema] == []
+    kind = schemas["NewMessage"]["properties"]["kind"]
+    assert kind["description"].endswith("default: `marketing`")
+    assert "kind" not in schemas["NewMessage"]["required"]
+
+
 def test_answers_promise_every_field_that_is_always_sent(document):
     asked_for = {("Row", name) for name in ("previous_rank", "movement", "is_new", "gap")}
     optional = {

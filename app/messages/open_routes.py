@@ -25,7 +25,9 @@ router = APIRouter(route_class=OpenRoute, tags=["recipients"])
 LARGEST_FEEDBACK_BYTES = 8 * 1024 * 1024
 """Providers send events in batches: Mailchimp up to a thousand at a time, percent-encoded."""
 
-Token = Annotated[str, Path(description="the token in the link of a message")]
+Token = Annotated[
+    str, Path(description="the token in the link of a message", json_schema_extra={"pattern": "^[A-Za-z0-9_-]{52}$"})
+]
 EXAMPLE_SENDER = "Shop Roma"
 LINK_RESPONSES: dict[int | str, dict[str, Any]] = {
     404: {

@@ -21,7 +21,7 @@ from app.openapi.tidy_schemas import tidied
 from app.operation import VERSION
 from app.orders.customer_form import CustomerRow
 from app.orders.schemas import OrderRow
-from app.problems import PROBLEM_JSON, documented, every_problem
+from app.problems import PROBLEM_JSON, HeadersTooLarge, documented, every_problem
 
 DESCRIPTION = """\
 Ranks an online store's customers by purchases, average order and spend, exact and live at any size.
@@ -101,6 +101,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         openapi_version="3.1.0",
         routes=app.routes,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        contact={"name": "The operator of this service"},
         servers=[{"url": "/"}],
         tags=[{"name": name, "description": description} for name, description in TAGS.items()],
     )
@@ -191,7 +192,7 @@ def _complete(dependant: Dependant, operation: dict[str, Any]) -> None:
         del content["application/json"]
         content.setdefault(PROBLEM_JSON, {"schema": {"$ref": "#/components/schemas/Problem"}})
     takes_json = "application/json" in operation.get("requestBody", {}).get("content", {})
-    for status, response in documented(*problems_of(dependant, takes_json=takes_json)).items():
+    for status, response in documented(*problems_of(dependant, takes_json=takes_json), HeadersTooLarge).items():
         known = responses.setdefault(str(status), response)["content"][PROBLEM_JSON]
         known.setdefault("examples", {}).update(response["content"][PROBLEM_JSON]["examples"])
     operation["responses"] = dict(sorted(responses.items()))

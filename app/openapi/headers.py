@@ -19,6 +19,9 @@ def _header(description: str, example: object, schema: dict[str, Any] = TEXT) ->
     return {"description": description, "schema": schema, "example": example}
 
 
+ANSWERED_BEFORE_THE_KEY = {"401", "431"}
+"""The statuses of requests that count for no key."""
+
 HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": _header(
         "the id of this request in the logs: yours, when you send one of at most 128 safe characters",
@@ -75,8 +78,10 @@ def told_headers(dependant: Dependant, status: str, operation: dict[str, Any]) -
 
 def _always(dependant: Dependant, status: str) -> Iterator[str]:
     yield "X-Request-Id"
+    if status in ANSWERED_BEFORE_THE_KEY:
+        return
     permission = permission_of(dependant)
-    if permission is not None and not permission.operator and status != "401":
+    if permission is not None and not permission.operator:
         yield from ("RateLimit", "RateLimit-Policy")
 
 
@@ -93,7 +98,7 @@ def _of_success(dependant: Dependant, status: str, operation: dict[str, Any]) ->
 
 def _of_problem(status: str, operation: dict[str, Any]) -> Iterator[str]:
     content = operation["responses"][status].get("content", {})
-    if PROBLEM_JSON not in content:
+    if PROBLEM_JSON not in content or status == "431":
         return
     yield "Content-Language"
     codes = content[PROBLEM_JSON].get("examples", {})

@@ -60,7 +60,7 @@ PARAMETERS_BY_NAME: dict[str, Any] = {
     "q": "ada",
     "slug": "plan-required",
     "start": "2026-10-01",
-    "token": "1.900007.Zk3rT9wQb2xVn5yH8sLd",
+    "token": "AAAAAAAAAAEAAAAAAA27qgAAAAAADbuHk3rT9wQb2xVn5yH8sLdE",
     "unattributed": True,
 }
 """The examples of parameters; what is missing here shows its default, or the example of its type."""

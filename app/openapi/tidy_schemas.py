@@ -1,5 +1,6 @@
 """Tidy schemas: what Pydantic writes, as generators of clients read it best."""
 
+import json
 from typing import Any
 
 DATA = {"example", "examples", "default"}
@@ -7,15 +8,34 @@ DATA = {"example", "examples", "default"}
 
 
 def tidied(document: dict[str, Any]) -> dict[str, Any]:
-    """The document without titles that repeat the name of a field, and with each `const` as an enum of one value.
+    """The document without titles that repeat the name of a field, with each `const` as an enum of one value.
+
+    A default of a body is told in words: generators take a field that has one for a field that has to be given.
 
     Only the schemas of components keep their titles: generators name types by them, and two fields named `status`
     would become one type.
     """
     schemas = document["components"]["schemas"]
     document["paths"] = _tidied(document["paths"])
-    document["components"]["schemas"] = {name: {"title": name, **_tidied(schema)} for name, schema in schemas.items()}
+    document["components"]["schemas"] = {
+        name: {"title": name, **_with_told_defaults(_tidied(schema))} for name, schema in schemas.items()
+    }
     return document
+
+
+def _with_told_defaults(schema: dict[str, Any]) -> dict[str, Any]:
+    if "properties" not in schema:
+        return schema
+    return schema | {"properties": {name: _told_default(field) for name, field in schema["properties"].items()}}
+
+
+def _told_default(field: dict[str, Any]) -> dict[str, Any]:
+    if "default" not in field:
+        return field
+    default, description = field["default"], field.get("description", "")
+    told = f"default: `{default if isinstance(default, str) else json.dumps(default)}`"
+    kept = {name: value for name, value in field.items() if name != "default"}
+    return kept | {"description": "; ".join(filter(None, (description, told)))}
 
 
 def _tidied(part: Any) -> Any:  # noqa: ANN401 - JSON

@@ -180,7 +180,11 @@ async def delete_order(
                 },
                 WORKBOOK: {"schema": {"type": "string"}, "examples": {"workbook": {"value": "PK (a workbook)"}}},
                 FORM: {
-                    "schema": {"type": "object", "required": ["file"], "properties": {"file": {"type": "string"}}},
+                    "schema": {
+                        "type": "object",
+                        "required": ["file"],
+                        "properties": {"file": {"type": "string"}, **ImportOptions.model_json_schema()["properties"]},
+                    },
                     "examples": {"form": {"value": {"dates": "dmy", "file": CSV_EXAMPLE}}},
                 },
             },
