@@ -17,16 +17,8 @@ def tidied(document: dict[str, Any]) -> dict[str, Any]:
     """
     schemas = document["components"]["schemas"]
     document["paths"] = _tidied(document["paths"])
-    document["components"]["schemas"] = {
-        name: {"title": name, **_with_told_defaults(_tidied(schema))} for name, schema in schemas.items()
-    }
+    document["components"]["schemas"] = {name: {"title": name, **_tidied(schema)} for name, schema in schemas.items()}
     return document
-
-
-def _with_told_defaults(schema: dict[str, Any]) -> dict[str, Any]:
-    if "properties" not in schema:
-        return schema
-    return schema | {"properties": {name: _told_default(field) for name, field in schema["properties"].items()}}
 
 
 def _told_default(field: dict[str, Any]) -> dict[str, Any]:
@@ -50,4 +42,8 @@ def _tidied(part: Any) -> Any:  # noqa: ANN401 - JSON
 def _member(name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
     if name in DATA:
         return value
-    return {field: _tidied(each) for field, each in value.items()} if name == "properties" else _tidied(value)
+    return (
+        {field: _told_default(_tidied(each)) for field, each in value.items()}
+        if name == "properties"
+        else _tidied(value)
+    )

@@ -37,7 +37,7 @@ from app.orders.schemas import (
 )
 from app.orders.store_customers import CUSTOMERS_OF_FILE, store_customers
 from app.orders.streams import BrokenStream
-from app.orders.uploads import FORM, WORKBOOK, uploaded_file
+from app.orders.uploads import documented_upload, uploaded_file
 from app.problems import BodyTooLarge, BodyTooSlow, UnsupportedMediaType, documented
 from app.services import services_of
 from app.vocabulary import ImportOf
@@ -169,27 +169,7 @@ async def delete_order(
         200: {"model": ImportResult, "description": "What `dry_run` would have stored"},
         **documented(BrokenStream, BodyTooSlow, BodyTooLarge, UnsupportedMediaType, UnknownColumns, TooManyRefusedRows),
     },
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "text/csv": {"schema": {"type": "string"}, "examples": {"csv": {"value": CSV_EXAMPLE}}},
-                "application/x-ndjson": {
-                    "schema": {"type": "string"},
-                    "examples": {"ndjson": {"value": json.dumps(ORDER_EXAMPLE)}},
-                },
-                WORKBOOK: {"schema": {"type": "string"}, "examples": {"workbook": {"value": "PK (a workbook)"}}},
-                FORM: {
-                    "schema": {
-                        "type": "object",
-                        "required": ["file"],
-                        "properties": {"file": {"type": "string"}, **ImportOptions.model_json_schema()["properties"]},
-                    },
-                    "examples": {"form": {"value": {"dates": "dmy", "file": CSV_EXAMPLE}}},
-                },
-            },
-        }
-    },
+    openapi_extra={"requestBody": documented_upload(ImportOptions, CSV_EXAMPLE, json.dumps(ORDER_EXAMPLE))},
 )  # fmt: skip
 @limit_body(None)
 async def import_stream(

@@ -32,6 +32,24 @@ TAKEN = Sentence(
 )
 
 
+def documented_upload(options: type[FileOptions], table: str, line: str) -> dict[str, Any]:
+    """The OpenAPI request body of a file: a table, lines of JSON, a workbook, or a form that holds one."""
+    text = {"schema": {"type": "string"}}
+    fields = {"file": {"type": "string"}, **options.model_json_schema()["properties"]}
+    return {
+        "required": True,
+        "content": {
+            "text/csv": text | {"examples": {"csv": {"value": table}}},
+            "application/x-ndjson": text | {"examples": {"ndjson": {"value": line}}},
+            WORKBOOK: text | {"examples": {"workbook": {"value": "PK (a workbook)"}}},
+            FORM: {
+                "schema": {"type": "object", "required": ["file"], "properties": fields},
+                "examples": {"form": {"value": {"dates": "dmy", "file": table}}},
+            },
+        },
+    }
+
+
 GivenOptions = TypeVar("GivenOptions", bound=FileOptions)
 
 

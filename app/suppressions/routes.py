@@ -14,7 +14,7 @@ from app.forms import CSV, JSON, comma_separated, documented_file, preferred, sp
 from app.orders.read_columns import UnknownColumns
 from app.orders.running_imports import ImportsOfService
 from app.orders.streams import BrokenStream
-from app.orders.uploads import uploaded_file
+from app.orders.uploads import documented_upload, uploaded_file
 from app.problems import BodyTooLarge, BodyTooSlow, UnsupportedMediaType, documented
 from app.services import services_of
 from app.suppressions.import_suppressions import NO_STORE, TakenFile, import_suppressions
@@ -100,18 +100,7 @@ async def export_suppressions(request: Request, caller: Reader, database: Pools,
     "",
     operation_id="importSuppressions",
     responses=documented(BrokenStream, BodyTooSlow, BodyTooLarge, UnsupportedMediaType, UnknownColumns),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "text/csv": {"schema": {"type": "string"}, "examples": {"csv": {"value": FILE_EXAMPLE}}},
-                "application/x-ndjson": {
-                    "schema": {"type": "string"},
-                    "examples": {"ndjson": {"value": json.dumps(ROW_EXAMPLE)}},
-                },
-            },
-        }
-    },
+    openapi_extra={"requestBody": documented_upload(SuppressionFileOptions, FILE_EXAMPLE, json.dumps(ROW_EXAMPLE))},
 )  # fmt: skip
 @limit_body(None)
 async def import_suppression_file(
