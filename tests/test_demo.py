@@ -21,6 +21,7 @@ from processes import begun, command, ended, postgres_of, running
 
 from app.demo import DEMO_STORES
 from app.demo_orders import DemoStore, customer_rows, demo_customers, order_rows
+from app.wire.ids import EXAMPLES
 
 DATES = {"ordered_at", "updated_at", "marketing_at"}
 MAKING = "Making the demo"
@@ -75,6 +76,11 @@ def test_the_demo_has_a_few_orders_of_every_kind_and_none_in_the_future(store: D
     assert ordered_at == sorted(ordered_at)
     assert ordered_at[-1] <= str(max(row["updated_at"] for row in rows)) <= NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
     assert ordered_at[0] >= (NOW - timedelta(days=801)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_the_demo_is_too_small_to_have_an_id_that_the_document_shows():
+    rows = sum(store.orders + len(demo_customers(store)) for store in DEMO_STORES)
+    assert 2 * rows < min(int(example.partition("_")[2]) for example in EXAMPLES.values())
 
 
 def test_the_stores_of_the_demo_speak_two_languages_and_write_in_their_own_names():
