@@ -6,7 +6,7 @@ from collections.abc import Callable
 import click
 import typer
 
-from app.commands import backup, keys, messages, orders, serve, stores
+from app.commands import backup, first_start, keys, messages, orders, serve, stores
 from app.commands.running import CommandError
 from app.database.errors import ERRORS, operator_line
 from app.local_postgres import LocalPostgresError
@@ -21,6 +21,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "serve": serve.serve,
     "worker": serve.worker,
     "migrate": serve.migrate,
+    "demo": first_start.reset_demo,
     "import": orders.import_file,
     "connect": stores.connect_store,
     "sync": stores.sync_store,

@@ -86,6 +86,22 @@ def local_postgres(
         yield urls
 
 
+def has_cluster(data_dir: Path) -> bool:
+    """Whether the data folder has a database."""
+    return (data_dir / "cluster").exists()
+
+
+def remove_cluster(data_dir: Path) -> None:
+    """Remove the database of a data folder; LocalPostgresError while a service runs on it."""
+    folder = data_dir.absolute()
+    with ExitStack() as held:
+        for name in ("service.lock", "server.lock"):
+            if (lock := _locked(folder / name)) is None:
+                raise LocalPostgresError(f"a service runs on {folder}; stop it first")
+            held.enter_context(lock)
+        shutil.rmtree(folder / "cluster")
+
+
 def _join_or_start(
     folder: Path, held: ExitStack, fill: Callable[[LocalUrls], None] | None, *, share: bool
 ) -> LocalUrls:

@@ -16,7 +16,7 @@ from app.messages.sending.deliver_messages import Delivery
 from app.process_metrics import Metrics
 from app.settings import Settings, SettingsError
 from app.sources.data_requests import OperatorMailbox
-from app.wire.instants import now_in_utc
+from app.wire.instants import Clock
 
 BURST_SECONDS = 5
 """Burst allowance of an account, in seconds of its normal rate."""
@@ -85,7 +85,7 @@ def feedback_source(settings: Settings) -> FeedbackSource | None:
 
 
 @asynccontextmanager
-async def delivery(settings: Settings, database: Database, metrics: Metrics) -> AsyncIterator[Delivery]:
+async def delivery(settings: Settings, database: Database, metrics: Metrics, clock: Clock) -> AsyncIterator[Delivery]:
     """What sends in this process; its connections are given back at the end."""
     rate = settings.mail_rate_per_second
     limits = SendingLimits(
@@ -97,7 +97,7 @@ async def delivery(settings: Settings, database: Database, metrics: Metrics) -> 
     )
     chosen = mailer(settings)
     try:
-        yield Delivery(database, chosen, now_in_utc, limits, site(settings), metrics)
+        yield Delivery(database, chosen, clock, limits, site(settings), metrics)
     finally:
         await chosen.close()
 

@@ -8,7 +8,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from app import monitoring, operation, problems
+from app import monitoring, operation, problems, set_clock
 from app.accounts import domain_routes, operator_routes
 from app.accounts import routes as account_routes
 from app.accounts.access import Callers, OperatorKey
@@ -43,7 +43,7 @@ from app.sources import routes as source_routes
 from app.sources.connections import Connections, PublicUrl
 from app.sources.receive_webhook import Receivers
 from app.suppressions import routes as suppression_routes
-from app.wire.instants import Clock, ServiceClock, now_in_utc
+from app.wire.instants import Clock, ServiceClock, StillClock, now_in_utc
 
 SMALLEST_COMPRESSED_BYTES = 1024
 FAIR_USE = FairUse()
@@ -87,7 +87,7 @@ def create_app(  # noqa: PLR0913 - what an application is built from
     callers, reader = Callers(), OrderReader()
     admission = Middleware(AdmissionLayer, limits=fair_use.in_flight, metrics=metrics, callers=callers)
     app = _application(database, reader, [admission, *_middleware(metrics, cors_origins)])
-    _include_routes(app)
+    _include_routes(app, clock)
     if not metrics.have_own_port:
         app.include_router(monitoring.router)
     _serve_document(app)
@@ -110,12 +110,13 @@ def create_app(  # noqa: PLR0913 - what an application is built from
         connections,
         Receivers(connections),
         PublicUrl(site.url if site else None),
+        clock if isinstance(clock, StillClock) else None,
         FixedPaths(_fixed_paths(app)),
     )
     return app
 
 
-def _include_routes(app: FastAPI) -> None:
+def _include_routes(app: FastAPI, clock: Clock) -> None:
     """The routes, which are tried one after the other, and the answers to errors."""
     app.include_router(leaderboard_routes.hot)
     app.include_router(inbox_routes.webhooks)
@@ -125,6 +126,8 @@ def _include_routes(app: FastAPI) -> None:
     database_errors.install_error_handlers(app)
     app.include_router(operation.health)
     app.include_router(operation.router)
+    if isinstance(clock, StillClock):
+        app.include_router(set_clock.router)
 
 
 def create_monitoring_app(

@@ -18,7 +18,7 @@ from app.http_server import BoundedProtocol
 from app.problems import log
 from app.process_metrics import Metrics
 from app.settings import SettingsError
-from app.wire.instants import now_in_utc
+from app.wire.instants import Clock
 from app.worker import Background, work
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -73,13 +73,14 @@ async def serve_until_stopped(
     background: Background | None,
     is_running: Callable[[], bool],
     told_to_stop: Callable[[], None],
+    clock: Clock,
 ) -> None:
     """Answer requests until a signal, then end in order; with a `background` do its work too.
 
     It also ends when the database server is no longer running that this process has started.
     """
     stop = asyncio.Event()
-    working = asyncio.create_task(work(background, now_in_utc, stop)) if background else None
+    working = asyncio.create_task(work(background, clock, stop)) if background else None
     server = Server(_config(app), told_to_stop)
     watching = asyncio.create_task(_end_with_database(server, is_running))
     try:

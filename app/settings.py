@@ -4,6 +4,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,8 +14,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.invalid_values import InvalidValueError
 from app.vault import BadVaultKeysError, vault_keys
 from app.wire.addresses import normal_address
+from app.wire.instants import Clock, StillClock, instant, now_in_utc
 
 
 class SettingsError(Exception):
@@ -123,6 +126,22 @@ class Settings(BaseSettings):
         " the first encrypts, all decrypt; without it one is made in DATA_DIR",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    clock: datetime | None = Field(
+        None, description="for tests of clients: the service's clock stands still at this time, RFC 3339"
+    )
+
+    @property
+    def service_clock(self) -> Clock:
+        """The clock of a process; that of a test stands still."""
+        return now_in_utc if self.clock is None else StillClock(self.clock)
+
+    @field_validator("clock", mode="before")
+    @classmethod
+    def _instant(cls, text: object) -> object:
+        try:
+            return instant(text) if isinstance(text, str) else text
+        except InvalidValueError as error:
+            raise ValueError(f"{error.sentence}") from None
 
     @field_validator("database_url", "read_database_url")
     @classmethod
@@ -198,6 +217,7 @@ OURS = (
     "ENCRYPTION_",
     "ALLOW_PRIVATE_",
     "ADMIN_KEY",
+    "CLOCK",
     "DATABASE_URL",
     "READ_DATABASE_",
 )

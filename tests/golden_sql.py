@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from types import ModuleType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -135,6 +136,7 @@ def formatted(statement: TextClause, *, comments: bool = True) -> str:
     return "\n".join(line.rstrip() for line in named.splitlines()) + "\n"
 
 
+@cache
 def golden() -> dict[str, str]:
     """The text of every file, by its path in `tests/sql`."""
     files: dict[str, str] = {}

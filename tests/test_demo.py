@@ -244,3 +244,39 @@ def test_a_folder_that_has_a_database_gets_no_demo_and_the_service_says_so(tmp_p
 
     assert f"{data_dir} has a database without accounts; only a new DATA_DIR begins with the demo" in said
     assert not (data_dir / "demo.key").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_with_a_clock_that_stands_still_every_demo_is_the_same_to_the_byte(tmp_path):
+    data_dir = tmp_path / "var"
+    at = {"CLOCK": "2026-11-21T09:00:00Z", "PORT": "0"}
+    told = [command(data_dir, "demo", **at)]
+    first = pages_of_demo(data_dir, **at)
+    refused = command(data_dir, "demo", **at)
+    told.append(command(data_dir, "demo", "--reset", **at))
+    again = pages_of_demo(data_dir, **at)
+
+    assert [each.code for each in told] == [0, 0]
+    assert (refused.code, len(refused.lines)) == (1, 1)
+    assert "--reset" in refused.lines[0]
+    assert first == again
+    assert b'"next_cursor": "' in first[0]
+
+
+def pages_of_demo(data_dir: Path, **settings: str) -> list[bytes]:
+    key = (data_dir / "demo.key").read_text().strip()
+    where = {"audience": "aud_1", "source": "src_1"}
+    with (
+        running(data_dir, **settings) as service,
+        httpx.Client(base_url=service.url, headers={"Authorization": f"Bearer {key}"}) as client,
+    ):
+        asked = (
+            *(("/leaderboard", {"time_frame": frame}) for frame in ("month_to_date", "last_365_days", "all_time")),
+            ("/leaderboard", {"time_frame": "last_quarter", "compare": "previous", "limit": "1000"}),
+            ("/segments/vip", {}),
+        )
+        pages = [client.get(path, params=where | more) for path, more in asked]
+        pages.append(client.get("/customers/cus_1"))
+    assert {page.status_code for page in pages} == {200}
+    return [page.content for page in pages]

@@ -5,20 +5,29 @@ import secrets
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import httpx
+import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import text
 
 from app.commands.running import CommandError, console, run_until_done
-from app.connecting import Urls, connected, upgrade
+from app.connecting import Urls, connected, postgres, upgrade
+from app.database.rows import change_rows
 from app.demo import DEMO_STORES, Demo, DemoError, make_demo
+from app.local_postgres import has_cluster, remove_cluster
 from app.logs import only_warnings
 from app.main import create_app
-from app.settings import Settings
-from app.wire.instants import now_in_utc
+from app.settings import Settings, read_settings
 
 MOST_SECONDS = 900
+
+SET_CURSOR_SECRET = text("UPDATE accounts SET cursor_secret = :secret WHERE id = 1")
+SECRET_OF_TESTS = b"a service whose clock stands still"
+"""Cursors are signed with a secret of their account: that of a demo for tests is known, so all its bytes repeat."""
 
 PROGRESS_COLUMNS = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
 TITLE = "Making the demo before serving"
@@ -34,18 +43,40 @@ def fill_with_demo(urls: Urls, settings: Settings, url: str) -> None:
     _tell(url, key_file, demo)
 
 
+def reset_demo(
+    *,
+    reset: Annotated[bool, typer.Option("--reset", help="remove the database that is there and all its data")] = False,
+) -> None:
+    """Make the demo in DATA_DIR without serving it; with CLOCK it is the same to the byte on every machine and day."""
+    settings = read_settings()
+    if settings.database_url is not None:
+        raise CommandError("the demo is made in DATA_DIR alone; leave DATABASE_URL out")
+    if has_cluster(settings.data_dir):
+        if not reset:
+            raise CommandError(f"{settings.data_dir} has a database; --reset removes it and all it holds")
+        remove_cluster(settings.data_dir)
+    fill = partial(fill_with_demo, settings=settings, url=f"http://{settings.host}:{settings.port}")
+    with postgres(settings, share=False, fill=fill):
+        pass
+
+
 async def _fill(urls: Urls, settings: Settings, url: str, stored: Callable[[int], None]) -> Demo:
     operator_key = secrets.token_urlsafe()
     async with connected(urls, settings) as database:
-        app = create_app(database, admin_key=operator_key)
+        clock = settings.service_clock
+        app = create_app(database, admin_key=operator_key, clock=clock)
         async with (
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=url, timeout=MOST_SECONDS) as client,
         ):
             try:
-                return await make_demo(client, operator_key, now_in_utc(), stored)
+                demo = await make_demo(client, operator_key, clock(), stored)
             except DemoError as error:
                 raise CommandError(f"the demo could not be made; DEMO=0 starts without it: {error}") from None
+        if settings.clock is not None:
+            async with database.write() as conn:
+                await change_rows(conn, SET_CURSOR_SECRET, {"secret": SECRET_OF_TESTS})
+    return demo
 
 
 @contextmanager

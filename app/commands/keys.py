@@ -7,12 +7,11 @@ import typer
 from app.accounts.api_key import fresh_key
 from app.accounts.audit import COMMAND
 from app.accounts.keys import live_keys, locked_account, revoke_key, store_key
-from app.commands.running import CommandError, with_database
+from app.commands.running import CommandError, command_now, with_database
 from app.database.pools import Database
 from app.settings import read_settings
 from app.vocabulary import Scope
 from app.wire.ids import public_id, row_id
-from app.wire.instants import now_in_utc
 
 
 def print_keys(account: Annotated[str, typer.Argument(help="acc_…")]) -> None:
@@ -34,7 +33,7 @@ def make_key(
     """Make a key for an account, and print it; it is not shown again."""
 
     async def run_create(database: Database) -> None:
-        account_id, now = _account(account), now_in_utc()
+        account_id, now = _account(account), command_now()
         async with database.write() as conn:
             await locked_account(conn, account_id)
             key = fresh_key(account_id)
@@ -51,7 +50,7 @@ def revoke(
 
     async def run_revoke(database: Database) -> None:
         async with database.write() as conn:
-            await revoke_key(conn, _account(account), row_id("key", key) or 0, COMMAND, now_in_utc())
+            await revoke_key(conn, _account(account), row_id("key", key) or 0, COMMAND, command_now())
         print(f"{key}: revoked")
 
     with_database(read_settings(), run_revoke)

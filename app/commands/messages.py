@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app import mailing, securing
-from app.commands.running import CommandError, with_database
+from app.commands.running import CommandError, command_now, with_database
 from app.database.pools import Database
 from app.mail.contract import referenced
 from app.messages.queue_statements import RELEASE_MESSAGE, SELECT_HELD_MESSAGES
@@ -15,7 +15,6 @@ from app.messages.sending.compose_mail import reference
 from app.process_metrics import Metrics
 from app.settings import read_settings
 from app.sources.store_work import StoreWork
-from app.wire.instants import now_in_utc
 from app.worker import work_once
 
 
@@ -26,11 +25,11 @@ def work_now() -> None:
     connections = securing.connections(settings)
 
     async def once(database: Database) -> None:
-        async with aclosing(connections), mailing.delivery(settings, database, Metrics()) as delivery:
+        async with aclosing(connections), mailing.delivery(settings, database, Metrics(), command_now) as delivery:
             mailbox = mailing.operator_mailbox(settings, delivery)
-            stores = StoreWork.on(database, connections, now_in_utc, settings.public_url, mailbox)
+            stores = StoreWork.on(database, connections, command_now, settings.public_url, mailbox)
             await stores.run_once()
-            await work_once(database, now_in_utc, stores)
+            await work_once(database, command_now, stores)
             await delivery.run(asyncio.Event(), until_idle=True)
 
     with_database(settings, once)
@@ -52,7 +51,7 @@ def release_held(message: Annotated[str, typer.Argument(help="a held message, ac
 
     async def run_release(database: Database) -> None:
         account_id, row = referenced(message) or (0, 0)
-        known = {"account_id": account_id, "id": row, "now": now_in_utc()}
+        known = {"account_id": account_id, "id": row, "now": command_now()}
         async with database.write() as conn:
             if (await conn.execute(RELEASE_MESSAGE, known)).one_or_none() is None:
                 raise CommandError(f"there is no held message {message}")

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from app.boards.recount import repair
 from app.boards.verify import verify
-from app.commands.running import CommandError, chosen_source, chosen_sources, console, with_database
+from app.commands.running import CommandError, chosen_source, chosen_sources, command_now, console, with_database
 from app.database.errors import ERRORS, operator_line
 from app.database.pools import Database
 from app.orders.file_options import ImportOptions
@@ -26,7 +26,6 @@ from app.problems import InvalidRequest
 from app.settings import read_settings
 from app.vocabulary import FileFormat
 from app.wire.ids import public_id
-from app.wire.instants import now_in_utc
 
 READ_AT_ONCE_BYTES = 64 * 1024
 SHOWN_FAULTS = 20
@@ -51,7 +50,7 @@ def import_file(
             reader = OrderReader()
             run = preview_rows if dry_run else import_rows
             try:
-                done = await run(database, store, orders, orders_of(reader), now_in_utc)
+                done = await run(database, store, orders, orders_of(reader), command_now)
             except (UnknownColumns, InvalidRequest) as problem:
                 told = [str(problem.detail), *(str(error["detail"]) for error in problem.errors)]
                 raise CommandError(" ".join(told)) from None
@@ -106,7 +105,7 @@ def rebuild_all(source: Annotated[str | None, typer.Argument(help="one source, s
             name = public_id("src", store.id)
             try:
                 async with database.write_in_turn(store.id) as conn:
-                    await repair(conn, store, now_in_utc())
+                    await repair(conn, store, command_now())
             except ERRORS as error:
                 failed.append(name)
                 print(f"{name}: {operator_line(error)}")

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime
 from typing import Any, TypeVar
 
 import uvloop
@@ -12,7 +13,7 @@ from rich.console import Console
 from app.boards.source import SELECT_ACCOUNT_OF_SOURCE, SELECT_ALL_SOURCES, Source, read_source
 from app.connecting import Urls, connected_to_work, postgres
 from app.database.pools import Database
-from app.settings import Settings
+from app.settings import Settings, read_settings
 from app.wire.ids import row_id
 
 console = Console(stderr=True)
@@ -25,6 +26,11 @@ SWITCH_SECONDS = 0.0005
 
 class CommandError(Exception):
     """One line that tells what stopped a command."""
+
+
+def command_now() -> datetime:
+    """Now, by the clock of the settings."""
+    return read_settings().service_clock()
 
 
 def run_until_done(task: Coroutine[Any, Any, TaskResult]) -> TaskResult:

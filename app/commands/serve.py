@@ -23,7 +23,6 @@ from app.process_metrics import Metrics
 from app.serving import taken_port
 from app.settings import Settings, read_settings
 from app.sources.store_work import StoreWork
-from app.wire.instants import now_in_utc
 from app.worker import Background, work
 
 
@@ -64,9 +63,11 @@ async def _serve(
         metrics = Metrics(have_own_port=metrics_listener is not None)
         metrics.tell_free_space(settings.data_dir)
         connections = securing.connections(settings)
+        clock = settings.service_clock
         app = create_app(
             database,
             admin_key=admin_key,
+            clock=clock,
             cors_origins=settings.cors_origins,
             site=mailing.site(settings),
             feedback=mailing.feedback_source(settings),
@@ -77,16 +78,16 @@ async def _serve(
         )
         console.print(f"Serving {url} (docs at /docs)", highlight=False)
         imports = app.state.services.get(RunningImports)
-        monitoring = create_monitoring_app(database, metrics, imports)
+        monitoring = create_monitoring_app(database, metrics, imports, clock)
         async with (
             aclosing(connections),
             serving.monitored(monitoring, metrics, metrics_listener),
-            mailing.delivery(settings, worker_database, metrics) as delivery,
+            mailing.delivery(settings, worker_database, metrics, clock) as delivery,
         ):
             mailbox = mailing.operator_mailbox(settings, delivery)
-            stores = StoreWork.on(worker_database, connections, now_in_utc, settings.public_url, mailbox)
+            stores = StoreWork.on(worker_database, connections, clock, settings.public_url, mailbox)
             background = Background(worker_database, delivery, stores, metrics) if settings.worker else None
-            await serving.serve_until_stopped(app, listener, background, urls.is_running, imports.stop)
+            await serving.serve_until_stopped(app, listener, background, urls.is_running, imports.stop, clock)
     if not urls.is_running():
         raise CommandError("the embedded PostgreSQL has ended; start the service again, and see postgres.log")
 
@@ -106,7 +107,7 @@ def worker() -> None:
 
     with ExitStack() as held:
         listener = _metrics_listener(settings, held)
-        metrics = Metrics(have_own_port=True)
+        metrics, clock = Metrics(have_own_port=True), settings.service_clock
 
         async def until_told(database: Database) -> None:
             stop = asyncio.Event()
@@ -114,12 +115,12 @@ def worker() -> None:
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
             async with (
                 aclosing(connections),
-                serving.monitored(create_monitoring_app(database, metrics), metrics, listener),
-                mailing.delivery(settings, database, metrics) as delivery,
+                serving.monitored(create_monitoring_app(database, metrics, clock=clock), metrics, listener),
+                mailing.delivery(settings, database, metrics, clock) as delivery,
             ):
                 mailbox = mailing.operator_mailbox(settings, delivery)
-                stores = StoreWork.on(database, connections, now_in_utc, settings.public_url, mailbox)
-                await work(Background(database, delivery, stores, metrics), now_in_utc, stop)
+                stores = StoreWork.on(database, connections, clock, settings.public_url, mailbox)
+                await work(Background(database, delivery, stores, metrics), clock, stop)
 
         with_database(settings, until_told)
 

@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app import securing
-from app.commands.running import CommandError, chosen_source, console, with_database
+from app.commands.running import CommandError, chosen_source, command_now, console, with_database
 from app.database.pools import Database
 from app.database.rows import first_row
 from app.settings import read_settings
@@ -24,7 +24,6 @@ from app.sources.statements import SELECT_ACCOUNT_OF_AUDIENCE
 from app.sources.store_work import StoreWork
 from app.vocabulary import ConnectionState, Platform
 from app.wire.ids import public_id, row_id
-from app.wire.instants import now_in_utc
 
 
 def connect_store(
@@ -44,9 +43,9 @@ def connect_store(
             if account_id is None:
                 raise CommandError(f"there is no audience {audience}")
             credentials = _asked_credentials(connections.connector(platform, "credentials"))
-            facts = await connections.check(platform, credentials, now_in_utc)
+            facts = await connections.check(platform, credentials, command_now)
             new = NewSource(audience=audience, platform=platform, credentials=credentials)
-            now = now_in_utc()
+            now = command_now()
             async with database.write() as conn:
                 source = await connect_source(conn, account_id, audience_id, settings_with(new, facts), now)
                 await connections.set_credentials(conn, source, platform, credentials, facts, now)
@@ -76,9 +75,9 @@ def sync_store(source: Annotated[str, typer.Argument(help="the source's id, src_
             if before is None or before.state == ConnectionState.DISCONNECTED:
                 raise CommandError(f"{source} is not connected to a store")
             if before.pull_due_at is not None:
-                await conn.execute(SET_PULL_DUE_AT, store.key | {"due_at": now_in_utc()})
+                await conn.execute(SET_PULL_DUE_AT, store.key | {"due_at": command_now()})
         async with aclosing(connections):
-            work = StoreWork.on(database, connections, now_in_utc, settings.public_url)
+            work = StoreWork.on(database, connections, command_now, settings.public_url)
             with _store_progress(source) as progress:
                 task = progress.add_task(source, total=before.expected_orders)
 

@@ -108,6 +108,17 @@ def now_in_utc() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(slots=True)
+class StillClock:
+    """A clock that stands still until it is set, so that clients can be tested on whatever day they run."""
+
+    moment: datetime
+
+    def __call__(self) -> datetime:
+        """What it shows."""
+        return self.moment
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceClock:
     """The clock of an application."""

@@ -1,0 +1,3 @@
+UPDATE accounts
+SET cursor_secret = :secret
+WHERE id = 1
