@@ -79,7 +79,7 @@ async def readyz(database: Pools) -> Readiness:
     return Readiness(status="read only: disk full" if database.is_disk_full else "ok")
 
 
-@router.get("/version", operation_id="readVersion")
+@router.get("/version", operation_id="readVersion", responses=documented(ServiceUnavailable))
 async def version() -> Versions:
     """Show the versions of service and database schema."""
     return Versions(version=VERSION, migration=migration_head() or "")
@@ -99,7 +99,7 @@ def page_of(kind: type[Problem], language: Language) -> str:
     "/problems/{slug}",
     operation_id="readProblem",
     response_class=HTMLResponse,
-    responses=documented(NotFound) | documented_page(page_of(NotFound, Language.ENGLISH)),
+    responses=documented(NotFound, ServiceUnavailable) | documented_page(page_of(NotFound, Language.ENGLISH)),
 )
 async def problem_page(slug: str, request: Request) -> HTMLResponse:
     """Explain a kind of problem: the page behind `type`."""

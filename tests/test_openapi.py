@@ -146,8 +146,8 @@ def test_every_operation_tells_its_problems(document):
             expected |= {404} if "{id}" in path else set()
             expected |= {400, 413, 415, 422} if "application/json" in str(operation.get("requestBody")) else set()
             assert expected <= set(failures), at
-        if operation["operationId"] in ASKS_THE_DATABASE:
-            assert 503 in failures, at
+        if operation["operationId"] not in {"readLiveness", "readMetrics"}:
+            assert 503 in failures, at  # too many requests are under way, or the database does not answer
         for status, response in failures.items():
             is_page = operation["operationId"] in PAGES and status == 404
             assert set(response["content"]) == {"text/html" if is_page else PROBLEM_JSON}, at
