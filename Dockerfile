@@ -10,7 +10,8 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin app \
     && install --directory --owner=app /srv/app /srv/app/var
 WORKDIR /srv/app
 COPY --from=build /opt/app /opt/app
-COPY alembic.ini pyproject.toml ./
+COPY alembic.ini pyproject.toml README.md ./
+COPY docs docs
 COPY migrations migrations
 COPY app app
 ENV HOST=0.0.0.0 \

@@ -32,6 +32,7 @@ from app.messages.open_routes import FeedbackSource
 from app.messages.sending.compose_mail import Site
 from app.openapi.docs_page import install_docs
 from app.openapi.document import document
+from app.openapi.text_pages import install_text_pages
 from app.orders import routes as order_routes
 from app.orders.read_orders import OrderReader
 from app.orders.running_imports import RunningImports
@@ -160,6 +161,7 @@ def _application(database: Database, reader: OrderReader, middleware: list[Middl
         lifespan=lifespan,
         middleware=middleware,
         redirect_slashes=False,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
@@ -180,6 +182,7 @@ def _middleware(metrics: Metrics, cors_origins: tuple[str, ...]) -> list[Middlew
 def _serve_document(app: FastAPI) -> None:
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     install_docs(app)
+    install_text_pages(app)
 
 
 def _fixed_paths(app: FastAPI) -> frozenset[str]:

@@ -1,18 +1,25 @@
-"""Docs page: Swagger UI over the document, from files of this service, so that it works without the internet."""
+"""Docs page: Swagger UI over the document, from files of this service, so that it works without the internet.
 
+Anybody may ask for all of this, so each file is made and packed once.
+"""
+
+import asyncio
 import base64
 import gzip
 import hashlib
+import json
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi_swagger import resources as swagger_ui
 
+from app.forms import not_modified
 from app.problems import NotFound
 
 DOCS_POLICY = (
@@ -28,8 +35,52 @@ DOCS_ASSETS = {
 }
 
 
+class Packed(NamedTuple):
+    """A file as it is sent, and its version."""
+
+    plain: bytes
+    gzip: bytes
+    tag: str
+
+    @classmethod
+    def of(cls, content: bytes) -> "Packed":
+        """The file with this content."""
+        return cls(content, gzip.compress(content), f'W/"{hashlib.sha256(content).hexdigest()[:32]}"')
+
+    def answer(self, request: Request, media_type: str) -> Response:
+        """The file, or 304 for a client that has it already."""
+        if unchanged := not_modified(request, self.tag):
+            return unchanged
+        headers = {"ETag": self.tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return Response(self.plain, media_type=media_type, headers=headers)
+        return Response(self.gzip, media_type=media_type, headers=headers | {"Content-Encoding": "gzip"})
+
+
+class PackedDocument:
+    """An OpenAPI document, made when it is first asked for: that takes half a second, and a thread of its own."""
+
+    def __init__(self, make: Callable[[], dict[str, Any]]) -> None:
+        """`make` gives the document."""
+        self._make = make
+        self._turn = asyncio.Lock()
+        self._packed: Packed | None = None
+
+    async def answer(self, request: Request) -> Response:
+        """The document as JSON."""
+        async with self._turn:
+            if self._packed is None:
+                self._packed = await asyncio.to_thread(self._made)
+        return self._packed.answer(request, "application/json")
+
+    def _made(self) -> Packed:
+        return Packed.of(json.dumps(self._make(), ensure_ascii=False, separators=(",", ":")).encode())
+
+
 def install_docs(app: FastAPI) -> None:
-    """Serve Swagger UI at /docs, from files of this service: it works without the internet."""
+    """Serve the document at /openapi.json, and Swagger UI over it at /docs."""
+    whole = PackedDocument(app.openapi)
+    of_page = PackedDocument(lambda: without_optional_examples(app.openapi()))
     page = get_swagger_ui_html(
         openapi_url="swagger/openapi.json",
         title="Loyalty Leaderboard",
@@ -45,9 +96,13 @@ def install_docs(app: FastAPI) -> None:
     async def read_docs() -> HTMLResponse:
         return HTMLResponse(page, headers={"Content-Security-Policy": DOCS_POLICY.format(digest=digest)})
 
+    @app.get("/openapi.json", include_in_schema=False)
+    async def read_document(request: Request) -> Response:
+        return await whole.answer(request)
+
     @app.get("/swagger/openapi.json", include_in_schema=False)
-    async def read_document_of_docs() -> JSONResponse:
-        return JSONResponse(without_optional_examples(app.openapi()))
+    async def read_document_of_docs(request: Request) -> Response:
+        return await of_page.answer(request)
 
     assets = packed_assets()
 
