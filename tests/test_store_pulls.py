@@ -323,6 +323,32 @@ async def test_a_refused_login_disconnects_until_there_are_new_credentials(open_
     assert (shown["connection"], shown["health"]["orders"]) == ("live", 6)
 
 
+async def test_credentials_of_another_store_are_refused_unless_this_one_has_moved(open_store, woo_shop, work):
+    filled(woo_shop, 2)
+    store = await connected(open_store, "woocommerce", woo_shop)
+    await work.run_once()
+
+    async with fake_woo() as other:
+        filled(other, 2)
+        other.orders[3] = woo_order(3, date_modified_gmt="2026-03-18T12:01:00")
+
+        async def changed(**more):
+            body = {"credentials": other.credentials, **more}
+            return await store.api.patch(f"/sources/{store.source}", json=body, headers=store.auth)
+
+        refused = problem(await changed(), 422, "invalid_request")
+        problem(await changed(url="https://elsewhere.example"), 422, "invalid_request")
+        await work.run_once()
+        before = await source(store)
+        moved = await changed(url=other.url)
+        await work.run_once()
+        after = await source(store)
+
+    assert (refused["errors"][0]["pointer"], refused["errors"][0]["code"]) == ("#/credentials", "another_shop")
+    assert (other.asked[0].startswith("GET"), before["health"]["orders"]) == (True, 2)
+    assert (moved.status_code, after["health"]["orders"]) == (200, 3)
+
+
 # ---------------------------------------------------------------- keeping in step
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from app.boards.source import Source
 from app.database.pools import Connection
@@ -41,6 +42,11 @@ class StoreNotReached(Problem):
     slug = "store-not-reached"
     title = "The store cannot be reached"
     status = 422
+
+
+ANOTHER_SHOP = Sentence(
+    "Connect another store as a source of its own; if this one has moved, give its new address as url too."
+)
 
 
 class StoreLoginRefused(Problem):
@@ -110,9 +116,16 @@ class Connections:
         credentials: Mapping[str, str],
         facts: ShopFacts,
         now: datetime,
+        moved_to: str | None = None,
     ) -> None:
-        """Connect a source, or connect it again; the worker does the rest."""
+        """Connect a source, or connect it again; the worker does the rest.
+
+        InvalidRequest where the credentials are of another shop, whose orders would replace those of this one.
+        """
         known = await self._secrets(conn, source)
+        same_shop = {shop_address(known.credentials), shop_address({"url": moved_to or ""})}
+        if known.credentials and shop_address(credentials) not in same_shop:
+            raise invalid_field("credentials", "another_shop", ANOTHER_SHOP)
         own = self.connector(platform, "credentials").signing_secret(credentials)
         signing = (own,) if own else known.webhook_secrets or (secrets.token_urlsafe(OWN_SECRET_BYTES),)
         history_from = now - timedelta(days=facts.history_days) if facts.history_days else None
@@ -147,6 +160,12 @@ class PublicUrl:
     """Where stores reach this service; None where nobody has said."""
 
     url: str | None
+
+
+def shop_address(credentials: Mapping[str, str]) -> str:
+    """The host of the shop that the credentials name, with its port if it has one."""
+    named = credentials.get("shop") or credentials.get("url", "")
+    return urlsplit(named if "//" in named else f"//{named}").netloc.lower()
 
 
 def require_currency(currency: str, facts: ShopFacts) -> None:

@@ -262,7 +262,7 @@ async def change_source(
         if change.webhook_secrets is not None:
             await connections.set_webhook_secrets(conn, source, change.webhook_secrets, now)
         if change.credentials is not None and reconnect is not None:
-            await connections.set_credentials(conn, source, *reconnect, now)
+            await connections.set_credentials(conn, source, *reconnect, now, change.url)
         shown = await one_row(conn, statements.SELECT_SHOWN_SOURCE, key, SourceRow)
     sources.forget(caller.account_id, source_id)
     receivers.forget(source_id)
