@@ -30,9 +30,9 @@ from app.messages import open_routes
 from app.messages import routes as message_routes
 from app.messages.open_routes import FeedbackSource
 from app.messages.sending.compose_mail import Site
-from app.openapi.docs_page import install_docs
+from app.openapi import docs_page, text_pages
+from app.openapi.docs_page import Documents
 from app.openapi.document import document
-from app.openapi.text_pages import install_text_pages
 from app.orders import routes as order_routes
 from app.orders.read_orders import OrderReader
 from app.orders.running_imports import RunningImports
@@ -88,9 +88,7 @@ def create_app(  # noqa: PLR0913 - what an application is built from
     callers, reader = Callers(), OrderReader()
     admission = Middleware(AdmissionLayer, limits=fair_use.in_flight, metrics=metrics, callers=callers)
     app = _application(database, reader, [admission, *_middleware(metrics, cors_origins)])
-    _include_routes(app, clock)
-    if not metrics.have_own_port:
-        app.include_router(monitoring.router)
+    _include_routes(app, clock, metrics)
     _serve_document(app)
     app.state.services = Services(
         database,
@@ -112,12 +110,13 @@ def create_app(  # noqa: PLR0913 - what an application is built from
         Receivers(connections),
         PublicUrl(site.url if site else None),
         clock if isinstance(clock, StillClock) else None,
+        Documents.of(app.openapi),
         FixedPaths(_fixed_paths(app)),
     )
     return app
 
 
-def _include_routes(app: FastAPI, clock: Clock) -> None:
+def _include_routes(app: FastAPI, clock: Clock, metrics: Metrics) -> None:
     """The routes, which are tried one after the other, and the answers to errors."""
     app.include_router(leaderboard_routes.hot)
     app.include_router(inbox_routes.webhooks)
@@ -129,6 +128,8 @@ def _include_routes(app: FastAPI, clock: Clock) -> None:
     app.include_router(operation.router)
     if isinstance(clock, StillClock):
         app.include_router(set_clock.router)
+    if not metrics.have_own_port:
+        app.include_router(monitoring.router)
 
 
 def create_monitoring_app(
@@ -181,8 +182,8 @@ def _middleware(metrics: Metrics, cors_origins: tuple[str, ...]) -> list[Middlew
 
 def _serve_document(app: FastAPI) -> None:
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
-    install_docs(app)
-    install_text_pages(app)
+    app.include_router(docs_page.router)
+    app.include_router(text_pages.router)
 
 
 def _fixed_paths(app: FastAPI) -> frozenset[str]:

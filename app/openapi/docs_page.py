@@ -10,17 +10,19 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi_swagger import resources as swagger_ui
 
 from app.forms import not_modified
 from app.problems import NotFound
+from app.services import provided
 
 DOCS_POLICY = (
     "default-src 'none'; script-src 'self' 'sha256-{digest}'; style-src 'self' 'unsafe-inline';"
@@ -77,10 +79,28 @@ class PackedDocument:
         return Packed.of(json.dumps(self._make(), ensure_ascii=False, separators=(",", ":")).encode())
 
 
-def install_docs(app: FastAPI) -> None:
-    """Serve the document at /openapi.json, and Swagger UI over it at /docs."""
-    whole = PackedDocument(app.openapi)
-    of_page = PackedDocument(lambda: without_optional_examples(app.openapi()))
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The documents of an application: the whole one, and the one that its page shows."""
+
+    whole: PackedDocument
+    of_page: PackedDocument
+
+    @classmethod
+    def of(cls, make: Callable[[], dict[str, Any]]) -> "Documents":
+        """Both of them; `make` gives the whole one."""
+        return cls(PackedDocument(make), PackedDocument(lambda: without_optional_examples(make())))
+
+
+DocumentsOfService = Annotated[Documents, provided(Documents)]
+
+# The endpoints are made once, not for each application: FastAPI remembers every endpoint that it has ever seen.
+router = APIRouter(include_in_schema=False)
+
+
+@cache
+def docs_page() -> tuple[bytes, str]:
+    """The page, and the policy that lets its one script run."""
     page = get_swagger_ui_html(
         openapi_url="swagger/openapi.json",
         title="Loyalty Leaderboard",
@@ -91,31 +111,41 @@ def install_docs(app: FastAPI) -> None:
     ).body
     (script,) = re.findall(rb"<script>(.*?)</script>", bytes(page), re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
+    return bytes(page), DOCS_POLICY.format(digest=digest)
 
-    @app.get("/docs", include_in_schema=False)
-    async def read_docs() -> HTMLResponse:
-        return HTMLResponse(page, headers={"Content-Security-Policy": DOCS_POLICY.format(digest=digest)})
 
-    @app.get("/openapi.json", include_in_schema=False)
-    async def read_document(request: Request) -> Response:
-        return await whole.answer(request)
+@router.get("/")
+async def read_root() -> RedirectResponse:
+    """Lead to the page."""
+    return RedirectResponse("docs")
 
-    @app.get("/swagger/openapi.json", include_in_schema=False)
-    async def read_document_of_docs(request: Request) -> Response:
-        return await of_page.answer(request)
 
-    assets = packed_assets()
+@router.get("/docs")
+async def read_docs() -> HTMLResponse:
+    """Serve Swagger UI."""
+    page, policy = docs_page()
+    return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
-    @app.get("/swagger/{name}", include_in_schema=False)
-    async def read_asset(name: str) -> Response:
-        if name not in assets:
-            raise NotFound
-        headers = {"Content-Encoding": "gzip", "Cache-Control": "public, max-age=31536000, immutable"}
-        return Response(assets[name], media_type=DOCS_ASSETS[name], headers=headers)
 
-    @app.get("/", include_in_schema=False)
-    async def read_root() -> RedirectResponse:
-        return RedirectResponse("docs")
+@router.get("/openapi.json")
+async def read_document(documents: DocumentsOfService, request: Request) -> Response:
+    """Serve the document."""
+    return await documents.whole.answer(request)
+
+
+@router.get("/swagger/openapi.json")
+async def read_document_of_page(documents: DocumentsOfService, request: Request) -> Response:
+    """Serve the document that the page shows."""
+    return await documents.of_page.answer(request)
+
+
+@router.get("/swagger/{name}")
+async def read_asset(name: str) -> Response:
+    """Serve a file of Swagger UI."""
+    if name not in DOCS_ASSETS:
+        raise NotFound
+    headers = {"Content-Encoding": "gzip", "Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(packed_assets()[name], media_type=DOCS_ASSETS[name], headers=headers)
 
 
 def without_optional_examples(document: dict[str, Any]) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """Text pages: the documentation as Markdown, and llms.txt, which tells programs that read it where everything is."""
 
 import re
-from collections.abc import Awaitable, Callable
 from functools import cache
-from pathlib import Path
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from app.openapi.docs_page import Packed
 from app.operation import ROOT
+from app.problems import NotFound
+
+router = APIRouter(include_in_schema=False)
 
 LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 MARKDOWN = "text/markdown; charset=utf-8"
@@ -49,15 +50,13 @@ def _beginning(page: str) -> tuple[str, str]:
     return title.removeprefix("# ").strip(), LINK.sub(r"\1", " ".join(paragraph.split()))
 
 
-def install_text_pages(app: FastAPI) -> None:
-    """Serve each page at its path."""
-    for path in text_pages():
-        app.add_api_route(f"/{path}", _reader(path), include_in_schema=False)
-
-
-def _reader(path: str) -> Callable[[Request], Awaitable[Response]]:
-    async def read_page(request: Request) -> Response:
-        media_type = MARKDOWN if Path(path).suffix == ".md" else "text/plain; charset=utf-8"
-        return text_pages()[path].answer(request, media_type)
-
-    return read_page
+@router.get("/llms.txt")
+@router.get("/README.md")
+@router.get("/docs/{name}")
+async def read_text_page(request: Request) -> Response:
+    """Serve the page at this path."""
+    path = request.url.path.removeprefix("/")
+    page = text_pages().get(path)
+    if page is None:
+        raise NotFound
+    return page.answer(request, MARKDOWN if path.endswith(".md") else "text/plain; charset=utf-8")
