@@ -11,7 +11,7 @@ from shop import Store
 
 from app.messages.writing.catalogue import TEMPLATES
 
-pytestmark = pytest.mark.usefixtures("among_others", "midday")
+pytestmark = pytest.mark.usefixtures("midday")
 
 BOTTEGA = {
     "name": "Bottega Bianchi",

@@ -331,6 +331,7 @@ async def test_a_queued_message_can_be_cancelled_and_is_not_sent(store, database
     assert (whole["status"], whole["reason"], whole["next_attempt_at"]) == ("cancelled", "by_request", None)
 
 
+@pytest.mark.alone
 async def test_what_is_sent_cannot_be_cancelled(store, database, clock, tmp_path):
     message = await queued(store, await customer(store, "ada"))
     with sink(tmp_path) as smtp:

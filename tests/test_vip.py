@@ -106,6 +106,7 @@ async def test_the_orders_give_the_golden_segments(open_store, log):
 
 
 @pytest.mark.parametrize("log", LOGS)
+@pytest.mark.alone
 async def test_the_boards_give_the_golden_segments_day_by_day(open_store, clock, database, statements, log):
     cases, (header, *lines) = golden_cases(log, "vip"), lines_of(log)
     clock.now = datetime.fromisoformat(cases[0]["now"])
