@@ -38,7 +38,7 @@ ClockOfTests = Annotated[StillClock, provided(StillClock)]
 async def set_clock(shown: ShownTime, clock: ClockOfTests) -> ShownTime:
     """Set the clock of this process to a later time; it stands still until it is set again.
 
-    Boards of new days are answered from the orders until the worker has opened them, which takes some seconds.
+    Boards of new days are answered from the orders until the worker, which looks every 30 seconds, has opened them.
     """
     if shown.now < clock.moment:
         raise ClockGoesBack(Sentence("Give a time from {now} on.", now=rfc3339(clock.moment)))

@@ -27,7 +27,7 @@ MOST_SECONDS = 900
 
 SET_CURSOR_SECRET = text("UPDATE accounts SET cursor_secret = :secret WHERE id = 1")
 SECRET_OF_TESTS = b"a service whose clock stands still"
-"""Cursors are signed with a secret of their account: that of a demo for tests is known, so all its bytes repeat."""
+"""What seals the cursors and browser tokens of a demo for tests: everybody knows it, so that all bytes repeat."""
 
 PROGRESS_COLUMNS = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
 TITLE = "Making the demo before serving"
